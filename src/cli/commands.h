@@ -1,0 +1,22 @@
+/* commands.h - the subcommands: one row each, one cmd_*.c each. */
+#ifndef HADAL_CLI_COMMANDS_H
+#define HADAL_CLI_COMMANDS_H
+
+#include "cli/options.h"
+
+/* Runs a command. On failure the sentence is in status_message(); main prints it and maps the exit status. */
+typedef enum status command_run(const struct option_values *values);
+
+command_run command_chat, command_generate, command_logits, command_tokenize, command_detokenize, command_render,
+    command_inspect, command_synth, command_check, command_bench;
+
+struct command_row {
+    const char *name;
+    command_run *run;
+    const char *arguments;   /* "[MODEL] [options]" */
+    const char *summary;     /* one line */
+    const char *description; /* paragraphs for --help and the man page, with examples */
+};
+const struct command_row *command_rows(void); /* [COMMAND_COUNT], commands.c */
+
+#endif

@@ -1,0 +1,75 @@
+/* kernel.h - the contract of the CPU leaf arithmetic.
+ *
+ * A level (scalar, avx2, avx512) is a table of functions; the scalar one in ref/ is the truth that
+ * `hadal check` and the tests hold the others to, over whatever the tables hold. A kernel gets plain
+ * pointers and a row range, never a thread pool.
+ *
+ * Determinism: at one level the bits of an output row depend on that row's inputs alone, never on how
+ * many rows or columns the call covers, and never on pointer alignment. Decoders give the same bits at
+ * every level; sums differ between levels within the bounds of docs/NUMERICS.md. No kernel allocates. */
+#ifndef HADAL_KERNEL_KERNEL_H
+#define HADAL_KERNEL_KERNEL_H
+
+#include "tensor/tensor.h"
+
+#include <stdint.h>
+
+enum cpu_level { CPU_SCALAR, CPU_AVX2, CPU_AVX512, CPU_AMX, CPU_LEVEL_COUNT };
+
+struct kernels {
+    enum cpu_level level;
+
+    /* values[elements] from whole blocks of the format; bit-identical at every level. */
+    void (*decode[DTYPE_COUNT])(const void *blocks, float *values, int64_t elements);
+
+    /* y[r*y_stride + o] = sum_i x[r*x_stride + i] * w[o*w_stride + i], for r < rows, o < outs, i < in.
+     * Strides in floats. Each sum has one order, fixed by `in` alone. Any in >= 0, no alignment needed. */
+    void (*dot_tile)(const float *x, int64_t x_stride, int64_t rows, const float *w, int64_t w_stride,
+                     int64_t outs, int64_t in, float *y, int64_t y_stride);
+
+    /* y[n] += a * x[n], one rounding order per element: fused multiply-add at vector levels. */
+    void (*axpy)(float a, const float *x, float *y, int64_t n);
+
+    /* y[n] = x[n] * weight[n] / sqrt(mean(x^2) + epsilon). y may be x. */
+    void (*rms_norm)(const float *x, const float *weight, float *y, int64_t n, float epsilon);
+
+    /* y[n] = silu(gate[n]) * up[n], silu(g) = g / (1 + exp(-g)). y may be gate or up. */
+    void (*silu_multiply)(const float *gate, const float *up, float *y, int64_t n);
+
+    /* x[n] <- exp(x[n] - maximum); returns their sum in one fixed order. maximum >= every x. */
+    float (*exp_sum)(float *x, int64_t n, float maximum);
+
+    /* y[n] += x[n] and y[n] *= a */
+    void (*add)(const float *x, float *y, int64_t n);
+    void (*scale)(float a, float *y, int64_t n);
+
+    /* The largest of x[n], n >= 1; NaN entries are ignored. */
+    float (*maximum)(const float *x, int64_t n);
+};
+
+/* The highest level that this processor (and operating system) has. */
+enum cpu_level cpu_level_available(void);
+const char *cpu_level_name(enum cpu_level level); /* "avx512" */
+
+/* Levels up to min(cap, available) laid over each other. By value: there is no global table. */
+struct kernels kernels_for(enum cpu_level cap);
+
+/* ---- built from the table, level-independent source ---- */
+
+/* y[rows, out_end-out_begin] (at y + r*y_stride + o, o counted from out_begin's own index) = x * w^T + bias.
+ * w [out, in] of any weight format, decoded row by row into scratch. */
+struct gemm {
+    const struct tensor *w;  /* rank 2 [out, in] */
+    const float *bias;       /* [out] or NULL */
+    const float *x;          /* [rows, in], row stride x_stride floats */
+    float *y;                /* [rows, out], row stride y_stride floats; column o of the full output */
+    int64_t x_stride, y_stride, rows;
+};
+/* Computes columns [out_begin, out_end) of every row. scratch: GEMM_SCRATCH_ROWS * in floats. */
+enum { GEMM_SCRATCH_ROWS = 8 };
+void gemm_columns(const struct kernels *kernels, const struct gemm *gemm, int64_t out_begin, int64_t out_end,
+                  float *scratch);
+/* Row `row` of w as floats through the level's decoder. */
+void kernels_decode_row(const struct kernels *kernels, const struct tensor *w, int64_t row, float *values);
+
+#endif

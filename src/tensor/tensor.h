@@ -1,0 +1,34 @@
+/* tensor.h - a view of numbers in somebody else's memory. Owns nothing; copy freely. */
+#ifndef HADAL_TENSOR_TENSOR_H
+#define HADAL_TENSOR_TENSOR_H
+
+#include "tensor/dtype.h"
+
+enum { TENSOR_MAX_RANK = 4 };
+
+/* A dense row-major tensor, outermost dimension first: shape [experts, out, in]. Rows (the innermost
+ * dimension) are whole numbers of blocks; higher dimensions are contiguous. */
+struct tensor {
+    const void *data;
+    const void *scale;       /* F8_E4M3 only: [ceil(out/block[0]), ceil(in/block[1])] multipliers, else NULL */
+    enum dtype dtype;
+    enum dtype scale_dtype;  /* F32, BF16 or F8_E8M0 */
+    uint8_t rank;
+    uint16_t block[2];       /* extent of one scale, 128 x 128 in published FP8 checkpoints */
+    int64_t shape[TENSOR_MAX_RANK];
+};
+
+int64_t tensor_elements(const struct tensor *tensor); /* of a validated tensor: cannot overflow */
+int64_t tensor_bytes(const struct tensor *tensor);    /* data without scales */
+
+/* Matrix `index` of a rank-3 tensor [n, out, in] as a rank-2 view; index 0 of a rank-2 tensor is itself. */
+struct tensor tensor_matrix(const struct tensor *tensor, int64_t index);
+
+/* Rows [begin, begin+rows) of a rank-2 tensor. For F8 the scale follows only when begin is a multiple of
+ * block[0]; use tensor_decode_row for arbitrary rows. */
+struct tensor tensor_rows(const struct tensor *tensor, int64_t begin, int64_t rows);
+
+/* Row `row` of a rank-2 tensor (or the whole of a rank-1 one, row 0) as floats [in], scales applied. */
+void tensor_decode_row(const struct tensor *tensor, int64_t row, float *values);
+
+#endif
