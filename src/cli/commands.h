@@ -7,15 +7,17 @@
 /* Runs a command. On failure the sentence is in status_message(); main prints it and maps the exit status. */
 typedef enum status command_run(const struct option_values *values);
 
-command_run command_chat, command_generate, command_logits, command_tokenize, command_detokenize, command_render,
-    command_inspect, command_synth, command_check, command_bench;
+command_run command_chat, command_generate, command_logits, command_tokenize, command_detokenize,
+    command_render, command_inspect, command_synth, command_check, command_bench;
 
 struct command_row {
     const char *name;
     command_run *run;
-    const char *arguments;   /* "[MODEL] [options]" */
+    const char *arguments;   /* "[options] MESSAGES" */
+    int positionals;         /* how many arguments without a dash it takes at most */
     const char *summary;     /* one line */
-    const char *description; /* paragraphs for --help and the man page, with examples */
+    const char *description; /* paragraphs, separated by an empty line, for --help and the man page */
+    const char *examples;    /* pairs of lines: what it does, the command line */
 };
 const struct command_row *command_rows(void); /* [COMMAND_COUNT], commands.c */
 
