@@ -1,0 +1,167 @@
+/* thread_pool.c - the workers of thread_pool.h.
+ *
+ * Owns its threads. A run is published by advancing `ticket` and is over when `pending` reaches zero;
+ * both words are waited for in the same way: look at it for a moment, then sleep in the kernel.
+ * The subtlety: whoever wants to sleep says so and then looks again, whoever changes a word looks for
+ * sleepers afterwards; as all four are sequentially consistent, a wake-up cannot be missed. */
+#include "base/thread_pool.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+    MAX_THREADS = 1024,
+    CACHE_LINE = 64,
+    SPINS = 2000 /* pauses of 20 to 50 ns: longer than the gap between two operations of a step */
+};
+
+struct worker {
+    struct thread_pool *pool;
+    pthread_t thread;
+    int index;
+};
+
+struct thread_pool {
+    /* Written by the owner, read by all workers. */
+    _Alignas(CACHE_LINE) _Atomic uint32_t ticket;
+    thread_work *work; /* published by ticket; NULL: end */
+    void *context;
+    int threads, spins;
+    bool running;
+    struct worker *worker; /* [threads], entry 0 unused */
+    /* Written by the workers. */
+    _Alignas(CACHE_LINE) _Atomic uint32_t pending;
+    _Alignas(CACHE_LINE) atomic_int sleepers;
+    atomic_bool owner_sleeps;
+};
+
+static void pause_briefly(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+static void word_sleep(_Atomic uint32_t *word, uint32_t while_value) {
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, while_value, NULL, NULL, 0);
+}
+
+static void word_wake(_Atomic uint32_t *word, int sleepers) {
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, sleepers, NULL, NULL, 0);
+}
+
+static void await_ticket(struct thread_pool *pool, uint32_t seen) {
+    for (int spin = 0; spin < pool->spins; spin++) {
+        if (atomic_load_explicit(&pool->ticket, memory_order_acquire) != seen) return;
+        pause_briefly();
+    }
+    if (atomic_load(&pool->ticket) != seen) return;
+    atomic_fetch_add(&pool->sleepers, 1);
+    while (atomic_load(&pool->ticket) == seen) word_sleep(&pool->ticket, seen);
+    atomic_fetch_sub(&pool->sleepers, 1);
+}
+
+static void await_workers(struct thread_pool *pool) {
+    for (int spin = 0; spin < pool->spins; spin++) {
+        if (!atomic_load_explicit(&pool->pending, memory_order_acquire)) return;
+        pause_briefly();
+    }
+    atomic_store(&pool->owner_sleeps, true);
+    for (uint32_t left; (left = atomic_load(&pool->pending)) > 0;) word_sleep(&pool->pending, left);
+    atomic_store(&pool->owner_sleeps, false);
+}
+
+static void *worker_main(void *argument) {
+    struct worker *worker = argument;
+    struct thread_pool *pool = worker->pool;
+    for (uint32_t seen = 0;; seen++) {
+        await_ticket(pool, seen);
+        thread_work *work = pool->work;
+        if (!work) return NULL;
+        work(pool->context, worker->index, pool->threads);
+        if (atomic_fetch_sub(&pool->pending, 1) == 1 && atomic_load(&pool->owner_sleeps))
+            word_wake(&pool->pending, 1);
+    }
+}
+
+static void publish(struct thread_pool *pool, thread_work *work, void *context) {
+    pool->work = work;
+    pool->context = context;
+    atomic_store_explicit(&pool->pending, (uint32_t)pool->threads - 1, memory_order_relaxed);
+    atomic_fetch_add(&pool->ticket, 1);
+    if (atomic_load(&pool->sleepers)) word_wake(&pool->ticket, MAX_THREADS);
+}
+
+void thread_pool_run(struct thread_pool *pool, thread_work *work, void *context) {
+    MUST(!pool->running);
+    pool->running = true;
+    if (pool->threads > 1) publish(pool, work, context);
+    work(context, 0, pool->threads);
+    if (pool->threads > 1) await_workers(pool);
+    pool->running = false;
+}
+
+int thread_pool_threads(const struct thread_pool *pool) {
+    return pool->threads;
+}
+
+/* Signals of the terminal belong to the program's own threads; faults are always the worker's. */
+static void block_signals(sigset_t *before) {
+    static const int fault[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+    sigset_t all;
+    sigfillset(&all);
+    for (size_t i = 0; i < COUNT_OF(fault); i++) sigdelset(&all, fault[i]);
+    pthread_sigmask(SIG_SETMASK, &all, before);
+}
+
+static enum status start_workers(struct thread_pool *pool, int threads) {
+    sigset_t before;
+    int error = 0;
+    block_signals(&before);
+    for (pool->threads = 1; pool->threads < threads && !error; pool->threads += !error) {
+        struct worker *worker = &pool->worker[pool->threads];
+        *worker = (struct worker){.pool = pool, .index = pool->threads};
+        error = pthread_create(&worker->thread, NULL, worker_main, worker);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error)
+        return fail(STATUS_LIMIT, "cannot start thread %d of %d: %s", pool->threads, threads,
+                    strerror(error));
+    return STATUS_OK;
+}
+
+enum status thread_pool_open(struct thread_pool **result, int threads) {
+    *result = NULL;
+    if (threads < 1 || threads > MAX_THREADS)
+        return fail(STATUS_USAGE, "%d threads: allowed are 1 to %d", threads, MAX_THREADS);
+    struct thread_pool *pool = aligned_alloc(CACHE_LINE, sizeof *pool);
+    struct worker *worker = calloc((size_t)threads, sizeof *worker);
+    if (!pool || !worker) {
+        free(pool);
+        free(worker);
+        return fail(STATUS_MEMORY, "out of memory for %d threads", threads);
+    }
+    *pool = (struct thread_pool){.worker = worker};
+    pool->spins = threads > processors_available() ? 0 : SPINS; /* who spins there keeps others from work */
+    enum status status = start_workers(pool, threads);
+    if (status != STATUS_OK)
+        thread_pool_close(pool);
+    else
+        *result = pool;
+    return status;
+}
+
+void thread_pool_close(struct thread_pool *pool) {
+    if (!pool) return;
+    if (pool->threads > 1) publish(pool, NULL, NULL);
+    for (int i = 1; i < pool->threads; i++) pthread_join(pool->worker[i].thread, NULL);
+    free(pool->worker);
+    free(pool);
+}
