@@ -7,7 +7,9 @@
 enum { TENSOR_MAX_RANK = 4 };
 
 /* A dense row-major tensor, outermost dimension first: shape [experts, out, in]. Rows (the innermost
- * dimension) are whole numbers of blocks; higher dimensions are contiguous. */
+ * dimension) are whole numbers of blocks; higher dimensions are contiguous. Data and scales of a
+ * safetensors file may lie at any address: read them through decode, kernels or read_*(), never
+ * through a float pointer. */
 struct tensor {
     const void *data;
     const void *scale;       /* F8_E4M3 only: [ceil(out/block[0]), ceil(in/block[1])] multipliers, else NULL */
