@@ -1,4 +1,4 @@
-/* commands.h - the subcommands: one row each, one cmd_*.c each. */
+/* commands.h - the subcommands: one row each, one cmd_*.c each. Names are in settings.c. */
 #ifndef HADAL_CLI_COMMANDS_H
 #define HADAL_CLI_COMMANDS_H
 
@@ -11,7 +11,6 @@ command_run command_chat, command_generate, command_logits, command_tokenize, co
     command_render, command_inspect, command_synth, command_check, command_bench;
 
 struct command_row {
-    const char *name;
     command_run *run;
     const char *arguments;   /* "[options] MESSAGES" */
     int positionals;         /* how many arguments without a dash it takes at most */

@@ -31,6 +31,7 @@ enum command {
     COMMAND_BENCH,
     COMMAND_COUNT
 };
+const char *command_name(enum command command); /* "chat" */
 
 /* Headings of --help, in this order. */
 enum option_group { GROUP_OWN, GROUP_SAMPLING, GROUP_MODEL, GROUP_COMMON, GROUP_COUNT };
@@ -56,7 +57,7 @@ struct option_table {
 };
 struct option_table settings_table(void); /* settings.c: every option of every command */
 
-/* The row that `command` knows under `name`; a name of one character may also be the letter. NULL: none. */
+/* The row that `command` (COMMAND_COUNT: any) knows under `name`, the long name or the letter. NULL: none. */
 const struct option_row *option_row_find(enum command command, const char *name);
 
 struct option_values; /* opaque; one per run of a command */

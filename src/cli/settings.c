@@ -1,4 +1,4 @@
-/* settings.c - the table of every option of every command. Constant data; nothing else belongs here.
+/* settings.c - the table of every option of every command, and the commands' names. Constant data; nothing else belongs here.
  *
  * Adding an option is adding a row: the flag, the config key, the environment name, --help and the
  * manual page follow from it. */
@@ -420,4 +420,15 @@ static const struct option_row rows[] = {
 
 struct option_table settings_table(void) {
     return (struct option_table){rows, COUNT_OF(rows)};
+}
+
+static const char *const names[COMMAND_COUNT] = {
+    [COMMAND_CHAT] = "chat",         [COMMAND_GENERATE] = "generate",     [COMMAND_LOGITS] = "logits",
+    [COMMAND_TOKENIZE] = "tokenize", [COMMAND_DETOKENIZE] = "detokenize", [COMMAND_RENDER] = "render",
+    [COMMAND_INSPECT] = "inspect",   [COMMAND_SYNTH] = "synth",           [COMMAND_CHECK] = "check",
+    [COMMAND_BENCH] = "bench",
+};
+
+const char *command_name(enum command command) {
+    return names[command];
 }

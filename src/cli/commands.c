@@ -1,0 +1,163 @@
+/* commands.c - the table of subcommands: what each runs and what --help says about it. */
+#include "cli/commands.h"
+
+static const struct command_row rows[COMMAND_COUNT] = {
+    [COMMAND_CHAT] =
+        {
+            .run = command_chat,
+            .arguments = "-m MODEL [options]",
+            .summary = "talk to a model in the terminal",
+            .description = "Answers appear word by word. Where the model reasons first, its reasoning is "
+                           "shown dim, and /think "
+                           "folds or unfolds it. Ctrl-C stops the answer and keeps the conversation; Ctrl-D "
+                           "at the prompt ends "
+                           "the program. /help lists the commands that a line can begin with: /think, "
+                           "/system, /save, /load, "
+                           "/stats and so on. Lines are edited with the usual keys and kept between runs.\n\n"
+                           "When standard input is not a terminal, every line of it is one message and only "
+                           "the answers are "
+                           "printed.\n\n"
+                           "What is typed is text: control tokens in it have no effect.",
+            .examples = "Talk to a model in a directory:\n"
+                        "hadal chat -m ~/models/DeepSeek-R1-Distill-Qwen-1.5B\n"
+                        "Answer one question from a script:\n"
+                        "echo 'What is the capital of Peru?' | hadal chat -m model.gguf --thinking off\n"
+                        "A system message, and answers that are the same every time:\n"
+                        "hadal chat -m model.gguf --system 'Answer in French.' --temperature 0",
+        },
+    [COMMAND_GENERATE] =
+        {
+            .run = command_generate,
+            .arguments = "-m MODEL (-p TEXT | --prompt-file FILE | --ids IDS) [options]",
+            .summary = "continue a prompt",
+            .description = "Prints the continuation of a prompt as it comes. Without --chat the text goes to "
+                           "the model as it is, "
+                           "behind the token that begins every text where the model has one; with --chat it "
+                           "becomes one user "
+                           "message of the model's chat template.\n\n"
+                           "With --json, one object with prompt_ids, ids, text, finish_reason and timings is "
+                           "printed at the end.",
+            .examples = "Continue a text by 100 tokens:\n"
+                        "hadal generate -m MODEL -p 'ROMEO:' -n 100\n"
+                        "Ask a question, the same answer every time:\n"
+                        "hadal generate -m MODEL --chat -p 'Why is the sky blue?' --temperature 0\n"
+                        "Ids in, JSON out:\n"
+                        "hadal generate -m MODEL --ids 5,6,7 -n 16 --json\n"
+                        "A prompt from another program, up to the first empty line:\n"
+                        "fortune | hadal generate -m MODEL --prompt-file - --stop $'\\n\\n'",
+        },
+    [COMMAND_LOGITS] =
+        {
+            .run = command_logits,
+            .arguments = "-m MODEL --ids IDS -o FILE [options]",
+            .summary = "write the logits of a list of tokens",
+            .description =
+                "Runs the model over the ids and writes what it predicts behind each of them, as a NumPy "
+                "array: float32 [tokens, vocabulary], .npy version 1, C order. For comparing with other "
+                "software, number by number.",
+            .examples = "Every row:\n"
+                        "hadal logits -m MODEL --ids 5,6,7 -o logits.npy\n"
+                        "The prediction behind the last token only, by scalar code:\n"
+                        "hadal logits -m MODEL --ids 5,6,7 -o last.npy --last --cpu scalar",
+        },
+    [COMMAND_TOKENIZE] =
+        {
+            .run = command_tokenize,
+            .arguments = "-m MODEL [options] < TEXT",
+            .summary = "turn text into token ids",
+            .description =
+                "Reads text from standard input and prints its ids as a JSON array on one line. Added "
+                "tokens in the text (such as <think>) are recognised as the reference tokenizers do, "
+                "unless --plain is given. Nothing is put in front of the text. Only the tokenizer files "
+                "of MODEL are read.",
+            .examples = "Count the tokens of a file:\n"
+                        "hadal tokenize -m MODEL < book.txt | tr , '\\n' | wc -l",
+        },
+    [COMMAND_DETOKENIZE] =
+        {
+            .run = command_detokenize,
+            .arguments = "-m MODEL [options] < IDS",
+            .summary = "turn token ids into text",
+            .description =
+                "Reads a JSON array of ids from standard input and writes the bytes that they stand for. "
+                "Only the tokenizer files of MODEL are read.",
+            .examples = "There and back:\n"
+                        "hadal tokenize -m MODEL < book.txt | hadal detokenize -m MODEL | cmp - book.txt",
+        },
+    [COMMAND_RENDER] =
+        {
+            .run = command_render,
+            .arguments = "(-m MODEL | --template NAME) [options] MESSAGES",
+            .positionals = 1,
+            .summary = "print the prompt that a conversation becomes",
+            .description =
+                "Reads messages as the chat API takes them, a JSON array of objects with role and content, "
+                "or an object with messages and tools, from the file MESSAGES (- is standard input), and "
+                "prints the prompt string of the chat template. With --template no model is needed.",
+            .examples = "The prompt of R1 for a conversation:\n"
+                        "hadal render --template deepseek-r1 messages.json\n"
+                        "A checkpoint's own template, with functions to call, without reasoning:\n"
+                        "hadal render -m MODEL --tools tools.json --thinking off messages.json",
+        },
+    [COMMAND_INSPECT] =
+        {
+            .run = command_inspect,
+            .arguments = "MODEL [options]",
+            .positionals = 1,
+            .summary = "say what a checkpoint is",
+            .description =
+                "Prints architecture, sizes, parameters in total and active for one token, bytes, bytes of "
+                "cache for one token, and the tensors. A config.json alone is enough for all but the "
+                "bytes on disk.",
+            .examples = "Look at a model:\n"
+                        "hadal inspect ~/models/DeepSeek-V2-Lite\n"
+                        "Its parameters, for a script:\n"
+                        "hadal inspect config.json --json | jq .parameters",
+        },
+    [COMMAND_SYNTH] =
+        {
+            .run = command_synth,
+            .arguments = "(--like NAME | --config FILE) -o PATH [options]",
+            .summary = "write a checkpoint of random weights",
+            .description =
+                "Makes a checkpoint with the shape of a published model, or of any config.json, and random "
+                "weights: for measuring speed and memory without a download. It runs like the real one; "
+                "what it says is noise.",
+            .examples = "V2-Lite in 8 bits as one GGUF file:\n"
+                        "hadal synth --like deepseek-v2-lite --type q8_0 -o v2-lite.gguf\n"
+                        "The first four layers of V3 as it is published, in FP8:\n"
+                        "hadal synth --like deepseek-v3 --layers 4 --type fp8 -o v3-short",
+        },
+    [COMMAND_CHECK] =
+        {
+            .run = command_check,
+            .arguments = "[options]",
+            .summary = "check every kernel on this processor",
+            .description =
+                "Compares every kernel at every level of instructions that this processor has with the "
+                "scalar reference on random inputs, and says what the machine offers. The exit status is "
+                "1 when a kernel is outside its bound.",
+            .examples = "Is this machine all right?\n"
+                        "hadal check\n"
+                        "One family of kernels, with its speed:\n"
+                        "hadal check --function dot_tile --bench",
+        },
+    [COMMAND_BENCH] =
+        {
+            .run = command_bench,
+            .arguments = "-m MODEL [options]",
+            .summary = "measure the speed of a model",
+            .description =
+                "Measures how fast prompts are read (prefill), tokens are generated (decode) and text is "
+                "tokenized. Every test runs once to warm up, then --repeat times; the median is reported "
+                "beside the samples. With --json each test is one object on a line of its own.",
+            .examples = "A prompt of 512 tokens, then 64 generated ones:\n"
+                        "hadal bench -m MODEL\n"
+                        "Decoding alone, at two depths of context and two batch sizes, as JSON:\n"
+                        "hadal bench -m MODEL -p 0 -d 0,4096 -b 1,8 --json",
+        },
+};
+
+const struct command_row *command_rows(void) {
+    return rows;
+}
