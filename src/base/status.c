@@ -36,7 +36,9 @@ enum status fail_within(enum status code, const char *format, ...) {
     va_end(arguments);
     replace_control_characters(context);
     int used = snprintf(text, sizeof text, "%s: ", context);
-    snprintf(text + used, sizeof text - (size_t)used, "%s", message);
+    size_t room = sizeof text - (size_t)used, bytes = strnlen(message, room - 1);
+    memcpy(text + used, message, bytes); /* cut where it does not fit */
+    text[(size_t)used + bytes] = 0;
     memcpy(message, text, sizeof text);
     return code;
 }
