@@ -30,6 +30,12 @@ struct tensor tensor_matrix(const struct tensor *tensor, int64_t index);
  * block[0]; use tensor_decode_row for arbitrary rows. */
 struct tensor tensor_rows(const struct tensor *tensor, int64_t begin, int64_t rows);
 
+/* Bytes of row `row`, as tensor_decode_row takes it. */
+const void *tensor_row_data(const struct tensor *tensor, int64_t row);
+
+/* Multiplier of the element at `row`, `column`; 1 without scales. */
+float tensor_scale(const struct tensor *tensor, int64_t row, int64_t column);
+
 /* Row `row` of a rank-2 tensor (or the whole of a rank-1 one, row 0) as floats [in], scales applied. */
 void tensor_decode_row(const struct tensor *tensor, int64_t row, float *values);
 
