@@ -37,7 +37,18 @@ struct layer_desc {
     enum router router; /* FFN_EXPERTS only */
 };
 
-enum { MODEL_MAX_LAYERS = 512, MODEL_MAX_EOS = 8 };
+/* Limits of a description. They also keep every product of weight_shape() and every sum of
+ * model_parameters() inside int64_t. MODEL_MAX_LAYERS includes MODEL_MAX_MTP. */
+enum {
+    MODEL_MAX_LAYERS = 512,
+    MODEL_MAX_MTP = 8,
+    MODEL_MAX_EOS = 8,
+    MODEL_MAX_WIDTH = 1 << 18,
+    MODEL_MAX_VOCAB = 1 << 22,
+    MODEL_MAX_EXPERTS = 4096,
+    MODEL_MAX_HEADS = 4096,
+    MODEL_MAX_CONTEXT = 1 << 30
+};
 
 struct model_desc {
     char architecture[32];         /* config.json's model_type: "deepseek_v3" */
@@ -67,7 +78,7 @@ must_use enum status model_desc_from_config(struct model_desc *desc, const json_
                                             const char *origin);
 must_use enum status model_desc_from_gguf(struct model_desc *desc, const struct gguf *gguf);
 
-/* Fills what follows from the rest (layer table, attention scale) and checks that the numbers fit together. */
+/* Fills what follows from the rest (attention scale) and checks that the numbers fit together. */
 must_use enum status model_desc_finish(struct model_desc *desc, const char *origin);
 
 /* Rotation frequencies [dim/2] in radians per position and the multiplier of cos and sin (YaRN's attention factor).

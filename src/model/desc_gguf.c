@@ -6,13 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    MAX_WIDTH = 1 << 18,
-    MAX_VOCAB = 1 << 22,
-    MAX_EXPERTS = 4096,
-    MAX_HEADS = 4096,
-    MAX_CONTEXT = 1 << 30
-};
 enum gating { GATING_SOFTMAX = 1, GATING_SIGMOID = 2 };
 
 struct keys {
@@ -73,12 +66,15 @@ static enum status read_experts(struct model_desc *desc, struct keys keys) {
     int gating, leading;
     bool v3;
     char key[96];
-    TRY(get_int_or(keys, "expert_count", 0, MAX_EXPERTS, 0, &desc->experts));
+    TRY(get_int_or(keys, "expert_count", 0, MODEL_MAX_EXPERTS, 0, &desc->experts));
     TRY(get_int_or(keys, "leading_dense_block_count", 0, MODEL_MAX_LAYERS, 0, &leading));
     if (!desc->experts) return STATUS_OK;
+    if (desc->layer[0].attention != ATTEND_LATENT)
+        return fail(STATUS_UNSUPPORTED, "%s: %s.expert_count %d: experts are supported in deepseek2 only",
+                    keys.gguf->path, keys.prefix, desc->experts);
     TRY(get_int(keys, "expert_used_count", 1, desc->experts, &desc->experts_used));
-    TRY(get_wide(keys, "expert_feed_forward_length", 1, MAX_WIDTH, &desc->expert_ffn));
-    TRY(get_int_or(keys, "expert_shared_count", 0, MAX_EXPERTS, 0, &desc->shared_experts));
+    TRY(get_wide(keys, "expert_feed_forward_length", 1, MODEL_MAX_WIDTH, &desc->expert_ffn));
+    TRY(get_int_or(keys, "expert_shared_count", 0, MODEL_MAX_EXPERTS, 0, &desc->shared_experts));
     TRY(get_int_or(keys, "expert_gating_func", 0, 4, 0, &gating));
     if (gating > GATING_SIGMOID)
         return fail(STATUS_UNSUPPORTED, "%s: expert_gating_func %d is not known (1 softmax, 2 sigmoid)",
@@ -88,8 +84,9 @@ static enum status read_experts(struct model_desc *desc, struct keys keys) {
     for (size_t i = 0; i < COUNT_OF(known_groups); i++)
         if (known_groups[i].experts == desc->experts && known_groups[i].layers == desc->layers)
             groups = known_groups[i];
-    TRY(get_int_or(keys, "expert_group_count", 1, MAX_EXPERTS, groups.groups, &desc->expert_groups));
-    TRY(get_int_or(keys, "expert_group_used_count", 1, MAX_EXPERTS, groups.groups_used, &desc->groups_used));
+    TRY(get_int_or(keys, "expert_group_count", 1, MODEL_MAX_EXPERTS, groups.groups, &desc->expert_groups));
+    TRY(get_int_or(keys, "expert_group_used_count", 1, MODEL_MAX_EXPERTS, groups.groups_used,
+                   &desc->groups_used));
     TRY(get_real_or(keys, "expert_weights_scale", 0, 1e6, 1, &desc->routed_scale));
     if (!desc->routed_scale) desc->routed_scale = 1; /* some writers store 0 for "none" */
     TRY(gguf_get_bool_or(keys.gguf, key_of(keys, "expert_weights_norm", key), v3, &desc->normalise_weights));
@@ -103,14 +100,14 @@ static enum status read_experts(struct model_desc *desc, struct keys keys) {
 
 static enum status read_latent(struct model_desc *desc, struct keys keys) {
     int key_length, value_length;
-    TRY(get_int_or(keys, "attention.q_lora_rank", 0, MAX_WIDTH, 0, &desc->q_rank));
-    TRY(get_int(keys, "attention.kv_lora_rank", 1, MAX_WIDTH, &desc->kv_rank));
-    TRY(get_int(keys, "rope.dimension_count", 2, MAX_WIDTH, &desc->rope_dim));
+    TRY(get_int_or(keys, "attention.q_lora_rank", 0, MODEL_MAX_WIDTH, 0, &desc->q_rank));
+    TRY(get_int(keys, "attention.kv_lora_rank", 1, MODEL_MAX_WIDTH, &desc->kv_rank));
+    TRY(get_int(keys, "rope.dimension_count", 2, MODEL_MAX_WIDTH, &desc->rope_dim));
     /* Files with the absorbed layout keep the head's own widths under *_mla. */
     bool absorbed = has_key(keys, "attention.key_length_mla");
-    TRY(get_int(keys, absorbed ? "attention.key_length_mla" : "attention.key_length", 2, MAX_WIDTH,
+    TRY(get_int(keys, absorbed ? "attention.key_length_mla" : "attention.key_length", 2, MODEL_MAX_WIDTH,
                 &key_length));
-    TRY(get_int(keys, absorbed ? "attention.value_length_mla" : "attention.value_length", 1, MAX_WIDTH,
+    TRY(get_int(keys, absorbed ? "attention.value_length_mla" : "attention.value_length", 1, MODEL_MAX_WIDTH,
                 &value_length));
     if (key_length <= desc->rope_dim)
         return fail(STATUS_FORMAT, "%s: key length %d is not more than rope.dimension_count %d",
@@ -121,9 +118,18 @@ static enum status read_latent(struct model_desc *desc, struct keys keys) {
 }
 
 static enum status read_grouped(struct model_desc *desc, struct keys keys) {
-    TRY(get_int_or(keys, "attention.head_count_kv", 1, MAX_HEADS, desc->heads, &desc->kv_heads));
+    TRY(get_int_or(keys, "attention.head_count_kv", 1, MODEL_MAX_HEADS, desc->heads, &desc->kv_heads));
     int64_t fallback = desc->width / desc->heads;
-    TRY(get_int_or(keys, "attention.key_length", 2, MAX_WIDTH, fallback > 2 ? fallback : 2, &desc->head_dim));
+    TRY(get_int_or(keys, "attention.key_length", 2, MODEL_MAX_WIDTH, fallback > 2 ? fallback : 2,
+                   &desc->head_dim));
+    static const char *const equal_keys[] = {"attention.value_length", "rope.dimension_count"};
+    for (size_t i = 0; i < COUNT_OF(equal_keys); i++) {
+        int width;
+        TRY(get_int_or(keys, equal_keys[i], 0, MODEL_MAX_WIDTH, desc->head_dim, &width));
+        if (width != desc->head_dim)
+            return fail(STATUS_UNSUPPORTED, "%s: %s.%s is %d; only the width of a head, %d, is supported",
+                        keys.gguf->path, keys.prefix, equal_keys[i], width, desc->head_dim);
+    }
     return STATUS_OK;
 }
 
@@ -139,7 +145,8 @@ static enum status read_rope(struct model_desc *desc, struct keys keys) {
     if (!strcmp(kind, "none")) return STATUS_OK;
     TRY(get_real_or(keys, "rope.scaling.factor", 1e-3, 1e6, 1, &rope->factor));
     int original;
-    TRY(get_int_or(keys, "rope.scaling.original_context_length", 1, MAX_CONTEXT, desc->context, &original));
+    TRY(get_int_or(keys, "rope.scaling.original_context_length", 1, MODEL_MAX_CONTEXT, desc->context,
+                   &original));
     rope->original_context = original;
     if (!strcmp(kind, "linear")) {
         rope->scaling = ROPE_LINEAR;
@@ -172,9 +179,9 @@ static enum status read_ids(struct model_desc *desc, const struct gguf *gguf) {
 }
 
 static enum status read_vocab(struct model_desc *desc, struct keys keys) {
-    if (has_key(keys, "vocab_size")) return get_wide(keys, "vocab_size", 1, MAX_VOCAB, &desc->vocab);
+    if (has_key(keys, "vocab_size")) return get_wide(keys, "vocab_size", 1, MODEL_MAX_VOCAB, &desc->vocab);
     const struct gguf_value *tokens = gguf_find(keys.gguf, "tokenizer.ggml.tokens");
-    if (!tokens || tokens->type != GGUF_ARRAY || tokens->count < 1 || tokens->count > MAX_VOCAB)
+    if (!tokens || tokens->type != GGUF_ARRAY || tokens->count < 1 || tokens->count > MODEL_MAX_VOCAB)
         return fail(STATUS_FORMAT,
                     "%s: neither %s.vocab_size nor tokenizer.ggml.tokens gives the vocabulary size",
                     keys.gguf->path, keys.prefix);
@@ -185,13 +192,14 @@ static enum status read_vocab(struct model_desc *desc, struct keys keys) {
 static enum status read_common(struct model_desc *desc, struct keys keys) {
     double epsilon;
     int blocks;
-    TRY(get_wide(keys, "embedding_length", 1, MAX_WIDTH, &desc->width));
-    TRY(get_int(keys, "block_count", 1, MODEL_MAX_LAYERS - 8, &blocks));
-    TRY(get_int_or(keys, "nextn_predict_layers", 0, blocks > 8 ? 8 : blocks - 1, 0, &desc->mtp_layers));
+    TRY(get_wide(keys, "embedding_length", 1, MODEL_MAX_WIDTH, &desc->width));
+    TRY(get_int(keys, "block_count", 1, MODEL_MAX_LAYERS - MODEL_MAX_MTP, &blocks));
+    TRY(get_int_or(keys, "nextn_predict_layers", 0, blocks > MODEL_MAX_MTP ? MODEL_MAX_MTP : blocks - 1, 0,
+                   &desc->mtp_layers));
     desc->layers = blocks - desc->mtp_layers;
-    TRY(get_int(keys, "attention.head_count", 1, MAX_HEADS, &desc->heads));
-    TRY(get_wide(keys, "feed_forward_length", 1, MAX_WIDTH, &desc->dense_ffn));
-    TRY(get_wide(keys, "context_length", 1, MAX_CONTEXT, &desc->context));
+    TRY(get_int(keys, "attention.head_count", 1, MODEL_MAX_HEADS, &desc->heads));
+    TRY(get_wide(keys, "feed_forward_length", 1, MODEL_MAX_WIDTH, &desc->dense_ffn));
+    TRY(get_wide(keys, "context_length", 1, MODEL_MAX_CONTEXT, &desc->context));
     TRY(get_real_or(keys, "attention.layer_norm_rms_epsilon", 0, 1, 1e-6, &epsilon));
     desc->norm_epsilon = (float)epsilon;
     return read_vocab(desc, keys);
