@@ -1,0 +1,95 @@
+/* cpu.c - the CPU backend: kernels chosen once, a pool of workers, one scratch block per worker. */
+#include "backend/cpu/cpu.h"
+
+#include "base/bytes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64 };
+
+static void cpu_close(struct backend *backend) {
+    struct cpu_backend *cpu = cpu_of(backend);
+    thread_pool_close(cpu->pool);
+    free(cpu->scratch);
+    free(cpu);
+}
+
+static void *cpu_allocate(struct backend *backend, int64_t bytes) {
+    (void)backend;
+    int64_t whole;
+    if (bytes < 0 || !add_fits(bytes, ALIGNMENT, &whole)) return NULL;
+    void *memory = aligned_alloc(ALIGNMENT, (size_t)(whole / ALIGNMENT * ALIGNMENT));
+    return memory ? memset(memory, 0, (size_t)bytes) : NULL;
+}
+
+static void cpu_release(struct backend *backend, void *memory) {
+    (void)backend;
+    free(memory);
+}
+
+static int64_t scratch_floats(const struct backend_shape *shape) {
+    int64_t need = GEMM_SCRATCH_ROWS * shape->widest;
+    need = max_i64(need, cpu_latent_scratch_floats(shape));
+    need = max_i64(need, cpu_grouped_scratch_floats(shape));
+    return round_up(need + ALIGNMENT, ALIGNMENT);
+}
+
+int64_t backend_cpu_scratch_bytes(const struct backend_shape *shape, int threads) {
+    return scratch_floats(shape) * (threads ? threads : processors_available()) * (int64_t)sizeof(float);
+}
+
+static enum status cpu_reserve(struct backend *backend, const struct backend_shape *shape) {
+    struct cpu_backend *cpu = cpu_of(backend);
+    int64_t floats = scratch_floats(shape), bytes;
+    if (!multiply_fits(floats, (int64_t)sizeof(float) * cpu->threads, &bytes))
+        return fail(STATUS_LIMIT, "the model's shapes are too large for this backend");
+    float *scratch = aligned_alloc(ALIGNMENT, (size_t)bytes);
+    if (!scratch) return fail(STATUS_MEMORY, "no memory for %lld bytes of scratch", (long long)bytes);
+    free(cpu->scratch);
+    cpu->scratch = scratch;
+    cpu->scratch_floats = floats;
+    cpu->shape = *shape;
+    return STATUS_OK;
+}
+
+static const struct backend_ops operations = {
+    .name = "cpu",
+    .close = cpu_close,
+    .reserve = cpu_reserve,
+    .allocate = cpu_allocate,
+    .release = cpu_release,
+    .embed = cpu_embed,
+    .norm = cpu_norm,
+    .project = cpu_project,
+    .rope = cpu_rope,
+    .kv_store = cpu_kv_store,
+    .attend_latent = cpu_attend_latent,
+    .attend_grouped = cpu_attend_grouped,
+    .route = cpu_route,
+    .ffn = cpu_ffn,
+    .experts = cpu_experts,
+    .add = cpu_add,
+};
+
+enum status backend_open_cpu(struct backend **backend, const struct backend_options *options) {
+    struct cpu_backend *cpu = calloc(1, sizeof *cpu);
+    if (!cpu) return fail(STATUS_MEMORY, "no memory for the CPU backend");
+    cpu->base.ops = &operations;
+    cpu->kernels = kernels_for((enum cpu_level)options->cpu_level_cap);
+    cpu->threads = options->threads ? options->threads : processors_available();
+    enum status status = thread_pool_open(&cpu->pool, cpu->threads);
+    if (status != STATUS_OK) {
+        free(cpu);
+        return status;
+    }
+    snprintf(cpu->description, sizeof cpu->description, "cpu %s, %d thread%s",
+             cpu_level_name(cpu->kernels.level), cpu->threads, cpu->threads == 1 ? "" : "s");
+    *backend = &cpu->base;
+    return STATUS_OK;
+}
+
+const char *backend_description(const struct backend *backend) {
+    return ((const struct cpu_backend *)backend)->description;
+}

@@ -1,0 +1,68 @@
+/* cpu.h - the CPU backend's state, shared by its files alone. */
+#ifndef HADAL_BACKEND_CPU_CPU_H
+#define HADAL_BACKEND_CPU_CPU_H
+
+#include "backend/backend.h"
+#include "base/thread_pool.h"
+#include "kernel/kernel.h"
+
+struct cpu_backend {
+    struct backend base; /* first: a struct backend * is one of these */
+    struct kernels kernels;
+    struct thread_pool *pool;
+    int threads;
+    float *scratch;         /* [threads][scratch_floats] */
+    int64_t scratch_floats; /* of one worker */
+    struct backend_shape shape;
+    char description[64];
+};
+
+/* Columns are shared out in multiples of this, so that a decoded weight tile has one owner. */
+enum { COLUMN_GRAIN = GEMM_SCRATCH_ROWS };
+
+static inline struct cpu_backend *cpu_of(struct backend *backend) {
+    return (struct cpu_backend *)backend;
+}
+static inline float *cpu_scratch(const struct cpu_backend *cpu, int worker) {
+    return cpu->scratch + worker * cpu->scratch_floats;
+}
+
+/* What one worker needs for a shape, in floats. */
+int64_t cpu_latent_scratch_floats(const struct backend_shape *shape);
+int64_t cpu_grouped_scratch_floats(const struct backend_shape *shape);
+
+void cpu_embed(struct backend *backend, const struct embed_op *op);
+void cpu_norm(struct backend *backend, const struct norm_op *op);
+void cpu_project(struct backend *backend, const struct project_op *op);
+void cpu_rope(struct backend *backend, const struct rope_op *op);
+void cpu_add(struct backend *backend, const float *x, float *y, int64_t n);
+void cpu_kv_store(struct backend *backend, const struct kv_store_op *op);
+void cpu_attend_latent(struct backend *backend, const struct latent_attention_op *op);
+void cpu_attend_grouped(struct backend *backend, const struct grouped_attention_op *op);
+void cpu_route(struct backend *backend, const struct route_op *op);
+void cpu_ffn(struct backend *backend, const struct ffn_op *op);
+void cpu_experts(struct backend *backend, const struct experts_op *op);
+
+/* ---- shared by both attentions ---- */
+
+struct softmax_state {
+    float maximum, sum;
+};
+
+/* Entry width in floats after decoding: `width` padded to whole blocks. */
+int64_t kv_padded_width(const struct kv_plane_view *plane);
+
+/* Decodes the first `tokens` entries of (page, head) to values [64, kv_padded_width] and zeroes the rest, so that a
+ * masked key contributes an exact 0 whatever the memory held. */
+void kv_decode_page(const struct kernels *kernels, const struct kv_plane_view *plane, int32_t page, int head,
+                    int tokens, float *values);
+
+/* Rows x columns transposed; strides in floats. */
+void transpose(const float *x, int64_t x_stride, int64_t rows, int64_t columns, float *y, int64_t y_stride);
+
+/* Turns the raw scores of one page [64] into probabilities relative to the running maximum, zero from `keys` on.
+ * Returns the factor by which what was accumulated before must shrink. */
+float softmax_fold(const struct kernels *kernels, struct softmax_state *state, float *scores, int keys,
+                   float scale);
+
+#endif

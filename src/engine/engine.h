@@ -1,0 +1,90 @@
+/* engine.h - a model with its cache, tokenizer and template, stepping batches of sequences.
+ *
+ * One thread owns an engine and everything in it. A sequence is a list of tokens of which a prefix is
+ * cached; each token has a role, prompt or generated, which alone decides the arithmetic form that
+ * computes it. engine_step() runs the next uncached tokens of several sequences in one forward. */
+#ifndef HADAL_ENGINE_ENGINE_H
+#define HADAL_ENGINE_ENGINE_H
+
+#include "engine/kv_pages.h"
+#include "model/model.h"
+#include "text/chat.h"
+#include "text/tokenizer.h"
+
+enum token_role { TOKEN_PROMPT, TOKEN_GENERATED };
+
+struct engine_options {
+    struct model_options model; /* kv_tokens is set by the engine */
+    int64_t context; /* tokens per sequence; 0: the model's, at most 4096 (a longer one must be asked for) */
+    int sequences;   /* at once; 0: 1 */
+    bool no_tokenizer; /* ids only: no tokenizer files needed */
+};
+
+/* Defaults of the checkpoint's generation_config.json; fields are NAN or 0 where it is silent. */
+struct generation_defaults {
+    double temperature, top_p, min_p, repetition_penalty;
+    int64_t top_k;
+    bool greedy; /* do_sample false */
+};
+
+struct engine {
+    struct model model;
+    struct kv_pages kv;
+    struct tokenizer *tokenizer; /* NULL with no_tokenizer */
+    bool has_template;           /* the checkpoint's template is one of ours */
+    enum chat_template chat_template;
+    struct generation_defaults defaults;
+    int32_t end_token[16]; /* any of them ends an answer */
+    int end_tokens;
+    int64_t context;
+    int sequences, open_sequences;
+    struct step_buffers *buffers;
+};
+
+struct sequence {
+    struct engine *engine;
+    int32_t *token;
+    uint8_t *role;      /* enum token_role of each token */
+    int tokens, cached; /* cached <= tokens are in the pages */
+    int32_t *page;
+    int pages;
+};
+
+must_use enum status engine_open(struct engine **engine, const struct engine_options *options);
+void engine_close(struct engine *engine); /* NULL allowed; all sequences must be closed */
+
+must_use enum status sequence_open(struct sequence **sequence, struct engine *engine);
+void sequence_close(struct sequence *sequence); /* NULL allowed */
+/* STATUS_LIMIT beyond the context, STATUS_INPUT for an id outside the vocabulary. */
+must_use enum status sequence_append(struct sequence *sequence, const int32_t *token, int count,
+                                     enum token_role role);
+void sequence_truncate(struct sequence *sequence, int tokens); /* forgets what follows, pages too */
+/* Makes the sequence hold exactly these prompt tokens, keeping the longest cached prefix that matches. The last token is
+ * always left to be computed, so that its logits can be had. */
+must_use enum status sequence_assign(struct sequence *sequence, const int32_t *token, int count);
+
+struct step_item {
+    struct sequence *sequence;
+    int rows; /* how many uncached tokens to run now, from sequence->cached on; 1 .. tokens - cached */
+};
+
+/* Runs all items (distinct sequences, together at most model.max_rows rows) in one forward; item i's rows are
+ * [first_row, first_row + rows) in order of the items. The hidden states stay for engine_logits. */
+must_use enum status engine_step(struct engine *engine, const struct step_item *item, int items);
+
+/* Logits [count, vocab] of rows of the last step. */
+void engine_logits(struct engine *engine, const int32_t *row, int count, float *logits);
+
+/* After a step over one sequence: MTP logits [count, vocab] of the step's rows 0 .. count-1, which need the token after
+ * each (count is rows, or rows - 1 when the last token has no successor yet). Runs the first MTP module. */
+must_use enum status engine_mtp_logits(struct engine *engine, const struct step_item *item, int count,
+                                       float *logits);
+
+/* Runs all uncached tokens of a sequence in chunks of at most model.max_rows. `progress` (may be NULL) is told the cached
+ * count after each chunk; returning false stops with STATUS_CANCELLED, whole chunks staying cached. Afterwards row
+ * *last_row of the last step is the sequence's last token. */
+must_use enum status engine_prefill(struct engine *engine, struct sequence *sequence,
+                                    bool (*progress)(void *context, int cached), void *context,
+                                    int32_t *last_row);
+
+#endif

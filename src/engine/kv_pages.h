@@ -1,0 +1,23 @@
+/* kv_pages.h - the cache of all sequences: a pool of pages of 64 tokens, counted by reference so that sequences can share
+ * a prefix. Owned by the engine's thread. */
+#ifndef HADAL_ENGINE_KV_PAGES_H
+#define HADAL_ENGINE_KV_PAGES_H
+
+#include "model/model.h"
+
+struct kv_pages {
+    struct model *model;
+    struct kv_plane_view *view; /* [layers + mtp_layers][KV_PLANES] */
+    void *memory;
+    int32_t *references; /* [pages] */
+    int32_t *free_page;  /* stack */
+    int32_t free_pages, pages;
+};
+
+must_use enum status kv_pages_open(struct kv_pages *kv, struct model *model, int32_t pages);
+void kv_pages_close(struct kv_pages *kv);
+must_use enum status kv_page_take(struct kv_pages *kv, int32_t *page); /* STATUS_LIMIT when none is free */
+void kv_page_share(struct kv_pages *kv, int32_t page);
+void kv_page_release(struct kv_pages *kv, int32_t page);
+
+#endif

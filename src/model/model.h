@@ -1,0 +1,70 @@
+/* model.h - a checkpoint made runnable: description, weights, backend, and the activations of one step.
+ *
+ * Owned and used by one thread, the engine's. Everything is allocated at open; a step allocates nothing. */
+#ifndef HADAL_MODEL_MODEL_H
+#define HADAL_MODEL_MODEL_H
+
+#include "backend/backend.h"
+#include "format/checkpoint.h"
+#include "model/kv_planes.h"
+#include "model/weights.h"
+
+struct activations; /* forward.c */
+
+struct model {
+    struct checkpoint checkpoint;
+    struct model_desc desc;
+    struct weights weights;
+    struct backend *backend;
+    struct activations *activations;
+    int max_rows; /* of one step */
+    bool strict;  /* every row in the absorbed form */
+    struct kv_plane plane[KV_PLANES];
+};
+
+struct model_options {
+    const char *path;
+    int threads;       /* 0: all */
+    int cpu_level_cap; /* enum cpu_level */
+    int max_rows;      /* rows of one step: prefill chunk and largest batch */
+    bool strict;
+    bool kv_automatic;    /* f32 for f32 checkpoints, otherwise bf16 */
+    enum dtype kv_type;   /* unless automatic */
+    int64_t kv_tokens;    /* that the caller will cache, for the memory plan; 0: the model's context */
+    int64_t memory_limit; /* bytes; 0: what the machine has available */
+};
+
+/* Bytes that a model needs, by purpose. */
+struct memory_plan {
+    int64_t weights, kv, activations, scratch, total, available;
+};
+
+/* Opens, checks every tensor, and refuses with the numbers when the plan does not fit. `options->kv_tokens` is
+ * replaced by the model's context where it was 0. */
+must_use enum status model_open(struct model *model, struct model_options *options);
+void model_close(struct model *model); /* also of a zeroed model */
+struct memory_plan model_memory_plan(const struct model *model, const struct model_options *options);
+
+/* One step: the next rows of some sequences, each written to the cache and attending to it. */
+struct model_step {
+    int rows;
+    const int32_t *token;        /* [rows], each below desc.vocab */
+    const struct batch_run *run; /* in row order, covering all rows */
+    int runs;
+    const struct kv_plane_view *kv; /* [layers + mtp_layers][KV_PLANES] */
+};
+
+/* Leaves the final-normed hidden state of every row inside the model, for model_head and the MTP module. */
+must_use enum status model_forward(struct model *model, const struct model_step *step);
+
+/* Logits [count, vocab] of the given rows of the last step. */
+void model_head(struct model *model, const int32_t *row, int count, float *logits);
+
+/* The MTP module `module` over the rows of the last step: step->token holds the token that follows each row
+ * (arXiv 2412.19437 section 2.2). Rows whose next token is unknown must be cut from the end of their runs by the caller,
+ * with `hidden_row` [rows] telling which row of the trunk's step feeds each. */
+must_use enum status model_mtp_forward(struct model *model, const struct model_step *step, int module,
+                                       const int32_t *hidden_row);
+void model_mtp_head(struct model *model, const int32_t *row, int count, float *logits);
+
+#endif
