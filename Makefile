@@ -1,28 +1,66 @@
 # hadal: one build directory per configuration.
-#   make                        build/hadal, build/libhadal.a
-#   make SAN=address,undefined  build-address-undefined/hadal
-#   make DEBUG=1                build-debug/hadal
-CC ?= gcc
-B := build$(if $(DEBUG),-debug)$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+#
+#   make                        build/hadal, build/libhadal.a, build/libhadal.so.*
+#   make run [MODEL=path]       install what is missing, build, chat
+#   make test                   install what is missing, build, run every test
+#   make test-long              the same under sanitizers and valgrind, fuzzing, clang
+#   make install PREFIX= DESTDIR=   and make uninstall
+#   make lint, make format      structure and format checks; clang-format in place
+#
+#   make DEBUG=1                build-debug/
+#   make SAN=address,undefined  build-address-undefined/
+#   make CC=clang               build-clang/
+#   make FUZZ=1                 build-fuzz/tests/fuzz/fuzz_* (clang's libFuzzer); make fuzz runs them
+#   make WERROR=1               warnings are errors; always so where the environment says CI
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
+endif
+ifeq ($(origin CC),default)
+CC := $(if $(FUZZ),clang,gcc)
+endif
 comma := ,
+override SAN := $(if $(FUZZ),fuzzer-no-link$(comma)address$(comma)undefined,$(SAN))
+WERROR ?= $(CI)
 
+COMPILER := $(filter-out gcc cc,$(notdir $(CC)))
+B := build$(if $(DEBUG),-debug)$(if $(FUZZ),-fuzz,$(COMPILER:%=-%)$(if $(SAN),-$(subst $(comma),-,$(SAN))))
+VERSION := $(shell sed -n 's/^.define HADAL_VERSION "\(.*\)"/\1/p' src/base/version.h)
+SONAME := libhadal.so.$(firstword $(subst ., ,$(VERSION)))
+
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+
+# Asked once, and only by a goal that compiles: make test may have to install these first.
 PACKAGES := jansson libpcre2-8 libutf8proc libsodium libxxhash libedit
+packages_ask = $(if $(shell pkg-config --exists $(PACKAGES) || echo missing),$(error libraries are missing: run tools/setup.sh),$(shell \
+	pkg-config $1 $(PACKAGES)))
+PACKAGES_CFLAGS = $(eval PACKAGES_CFLAGS := $(call packages_ask,--cflags))$(PACKAGES_CFLAGS)
+PACKAGES_LIBS = $(eval PACKAGES_LIBS := $(call packages_ask,--libs))$(PACKAGES_LIBS)
+
 CFLAGS_STRICT := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla \
 	-Wno-missing-field-initializers $(if $(WERROR),-Werror)
 # Contraction would let the compiler decide where a multiply-add rounds once: kernels say it themselves.
 CFLAGS_MODE := $(if $(DEBUG)$(SAN),-O1 -g,-O2 -g) -ffp-contract=off -fno-math-errno -fno-trapping-math
 CFLAGS_ALL = -std=c17 -D_GNU_SOURCE -Isrc -Iinclude -fPIC -fvisibility=hidden -pthread $(CFLAGS_STRICT) $(CFLAGS_MODE) \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer) \
-	$(shell pkg-config --cflags $(PACKAGES)) $(CFLAGS)
-LIBS = $(shell pkg-config --libs $(PACKAGES)) -lm -pthread
+	$(PACKAGES_CFLAGS) $(CFLAGS)
+LIBS = $(PACKAGES_LIBS) -lm -pthread
 
 SOURCES := $(shell find src -name '*.c')
 CLI_SOURCES := $(filter src/cli/%,$(SOURCES))
 LIB_SOURCES := $(filter-out src/cli/%,$(SOURCES))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$B/%.o)
 CLI_OBJECTS := $(CLI_SOURCES:%.c=$B/%.o)
+SHARED_LIB := $B/libhadal.so.$(VERSION)
 
-all: $B/hadal $B/libhadal.a
+ifdef FUZZ
+all: fuzzers
+else
+all: $B/hadal $B/libhadal.a $(if $(SAN),,$(SHARED_LIB))
+endif
 
 $B/src/kernel/x86/avx2/%.o: LEVEL_FLAGS := -mavx2 -mfma -mf16c
 $B/src/kernel/x86/avx512/%.o: LEVEL_FLAGS := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c
@@ -36,21 +74,101 @@ $B/libhadal.a: $(LIB_OBJECTS)
 	ar rcs $@ $^
 
 $B/hadal: $(CLI_OBJECTS) $B/libhadal.a
-	$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS) $^ -o $@ $(LIBS)
 
-# Every tests/**/test_*.c is one program that ends with a cmocka summary.
+$(SHARED_LIB): $(LIB_OBJECTS) tools/hadal.map
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=tools/hadal.map -Wl,-z,defs \
+		$(LIB_OBJECTS) -o $@ $(LIBS)
+
+# ---- tests ----
+# tests/**/test_*.c are programs that end with a cmocka summary; those under unit/cli may use the command line's parts.
 TEST_SOURCES := $(shell find tests -name 'test_*.c')
 TESTS := $(TEST_SOURCES:%.c=$B/%)
 TEST_SUPPORT := $(patsubst %.c,$B/%.o,$(wildcard tests/support/*.c))
+FUZZ_TARGETS := $(patsubst %.c,$B/%,$(wildcard tests/fuzz/fuzz_*.c))
+TEST_SCRIPTS := $(wildcard tests/cli/test_*.sh)
+CHECKS := $(wildcard tools/check_*.sh)
+
 $B/tests/%: $B/tests/%.o $(TEST_SUPPORT) $B/libhadal.a
-	$(CC) $(CFLAGS_ALL) $^ -o $@ $(LIBS) -lcmocka
-$(TESTS:%=%.o) $(TEST_SUPPORT): CFLAGS_STRICT += -Itests
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS) $^ -o $@ $(LIBS) -lcmocka
+$B/tests/unit/cli/%: $B/tests/unit/cli/%.o $(TEST_SUPPORT) $B/libcli.a $B/libhadal.a
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS) $^ -o $@ $(LIBS) -lcmocka
+$B/libcli.a: $(filter-out $B/src/cli/main.o,$(CLI_OBJECTS))
+	@rm -f $@
+	ar rcs $@ $^
+# Without libFuzzer a fuzz target replays the inputs that it is given.
+$B/tests/fuzz/fuzz_%: $B/tests/fuzz/fuzz_%.o $(if $(FUZZ),,$B/tests/fuzz/replay.o) $(TEST_SUPPORT) $B/libhadal.a
+	$(CC) $(CFLAGS_ALL) $(if $(FUZZ),-fsanitize=fuzzer) $(LDFLAGS) $^ -o $@ $(LIBS) -lcmocka
+$(TESTS:%=%.o) $(TEST_SUPPORT) $(FUZZ_TARGETS:%=%.o) $B/tests/fuzz/replay.o: CFLAGS_STRICT += -Itests
 
 tests: $(TESTS)
+fuzzers: $(FUZZ_TARGETS)
+
+# What make test runs once the packages are there.
+run-tests: all tests fuzzers
+	tools/run_tests.sh $B $(CHECKS) $(TESTS) $(FUZZ_TARGETS) $(TEST_SCRIPTS)
+
+test:
+	tools/setup.sh build test
+	+$(MAKE) --no-print-directory run-tests
+
+test-long:
+	tools/setup.sh build test long
+	+tools/test_long.sh
+
+FUZZ_SECONDS ?= 60
+fuzz:
+	tools/setup.sh build test long
+	+$(MAKE) --no-print-directory FUZZ=1 fuzzers
+	tools/fuzz.sh build-fuzz $(FUZZ_SECONDS)
+
+run:
+	tools/setup.sh build
+	+$(MAKE) --no-print-directory all
+	tools/run.sh $B $(MODEL)
+
+lint:
+	+$(MAKE) --no-print-directory all
+	tools/run_tests.sh $B $(CHECKS)
+
+format:
+	find src include tests examples -name '*.[ch]' -print0 | xargs -0 clang-format -i
+
+# ---- installing ----
+$B/hadal.1: $B/hadal
+	$B/hadal --man > $@
+
+# One relocatable object in which everything but the interface is local: a program that links the archive may have a
+# fail() of its own.
+$B/install/libhadal.a: $(LIB_OBJECTS)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(CC) -r -nostdlib $(LIB_OBJECTS) -o $B/install/hadal.o
+	objcopy --localize-hidden $B/install/hadal.o
+	ar rcs $@ $B/install/hadal.o
+
+install: all $B/hadal.1 $B/install/libhadal.a
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(MANDIR)/man1
+	install $B/hadal $(DESTDIR)$(BINDIR)/hadal
+	install -m 644 $B/install/libhadal.a $(DESTDIR)$(LIBDIR)/libhadal.a
+	install $(SHARED_LIB) $(DESTDIR)$(LIBDIR)/$(notdir $(SHARED_LIB))
+	ln -sf $(notdir $(SHARED_LIB)) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libhadal.so
+	install -m 644 include/hadal.h $(DESTDIR)$(INCLUDEDIR)/hadal.h
+	sed -e 's|@prefix@|$(PREFIX)|' -e 's|@libdir@|$(LIBDIR)|' -e 's|@includedir@|$(INCLUDEDIR)|' \
+		-e 's|@version@|$(VERSION)|' -e 's|@packages@|$(PACKAGES)|' tools/hadal.pc.in \
+		> $(DESTDIR)$(LIBDIR)/pkgconfig/hadal.pc
+	install -m 644 $B/hadal.1 $(DESTDIR)$(MANDIR)/man1/hadal.1
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
+
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/hadal $(DESTDIR)$(LIBDIR)/libhadal.a $(DESTDIR)$(LIBDIR)/libhadal.so \
+		$(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/$(notdir $(SHARED_LIB)) \
+		$(DESTDIR)$(LIBDIR)/pkgconfig/hadal.pc $(DESTDIR)$(INCLUDEDIR)/hadal.h $(DESTDIR)$(MANDIR)/man1/hadal.1
 
 clean:
 	rm -rf build build-*
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
-.PHONY: all tests clean
+.PHONY: all tests fuzzers run-tests test test-long fuzz run lint format install uninstall clean
 .SECONDARY:

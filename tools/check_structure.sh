@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# check_structure.sh - rules about the source that a compiler does not check: which layer may include which, sizes of
+# files and functions, where the environment is read, where conditional compilation is. tools/exceptions.txt holds what
+# is accepted.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+. tools/report.sh
+
+mapfile -t sources < <(find src -name '*.[ch]' | sort)
+
+excepted() { # kind: the names
+    awk -v kind="$1" '$1 == kind { print $2 }' tools/exceptions.txt
+}
+without() { # kind: lines of stdin whose first word is not excepted
+    awk '!input { known[$1]; next } !($1 in known)' <(excepted "$1") input=1 -
+}
+
+# Which folders of src a folder may include, itself apart.
+layers='
+base:
+tensor:  base
+format:  tensor base
+kernel:  tensor base
+comm:    tensor base
+backend: kernel comm format tensor base
+model:   backend kernel comm format tensor base
+text:    format tensor base
+engine:  model backend kernel comm format tensor base text
+train:   engine model backend kernel comm format tensor base text
+server:  engine model backend kernel comm format tensor base text
+plan:    engine model backend kernel comm format tensor base text
+api:     engine model backend kernel comm format tensor base text
+cli:     api plan server train engine model backend kernel comm format tensor base text'
+
+includes=$(awk -v layers="$layers" '
+    BEGIN {
+        count = split(layers, line, "\n")
+        for (i = 1; i <= count; i++) {
+            words = split(line[i], word, /[: ]+/)
+            if (word[1] == "") continue
+            known[word[1]]
+            for (j = 1; j <= words; j++) if (word[j] != "") allowed[word[1], word[j]]
+        }
+    }
+    FNR == 1 { split(FILENAME, part, "/"); layer = part[2] }
+    FNR == 1 && !(layer in known) { print FILENAME ": the layer " layer " is unknown" }
+    /^#include "/ {
+        split($2, quoted, "\"")
+        if (quoted[2] == "hadal.h") next
+        if (split(quoted[2], target, "/") < 2) print FILENAME ":" FNR ": include by the path from src: " quoted[2]
+        else if (!((layer, target[1]) in allowed)) print FILENAME ":" FNR ": " layer " may not include " quoted[2]
+    }
+    /^#include.*\.c[">]/ { print FILENAME ":" FNR ": includes a .c file" }
+' "${sources[@]}")
+clean "includes go one way through the layers" "$includes"
+
+vector=$(grep -nE '^#include "' /dev/null $(find src/kernel/x86/*/ -name '*.c' 2> /dev/null) | grep -vE '"kernel/[a-z0-9_/]+\.h"' || true)
+clean "vector code includes only the kernel contract and intrinsics" "$vector"
+
+own_tests=$(grep -nE '^#include.*\.c[">]' /dev/null $(find tests examples -name '*.[ch]') || true)
+clean "tests go through headers" "$own_tests"
+
+clean "files have at most 800 lines" "$(wc -l "${sources[@]}" $(find tests -name '*.[ch]') | awk '$2 != "total" && $1 > 800 { print $2, $1, "lines" }' | without lines)"
+
+# The layout that clang-format gives: a function opens with an unindented line that ends in "{" and closes with "}" in
+# the first column; its first line follows a line that ends a thing.
+functions=$(awk '
+    FNR == 1 { start = 0; open = 0 }
+    !open && /^[a-z_]/ && !start { start = FNR; name = $0 }
+    !open && start && /;[ \t]*(\/\*.*)?$/ { start = 0 }
+    !open && start && /\)[^=;]*\{$/ { open = 1 }
+    !open && start && /\{$/ && !/\)[^=;]*\{$/ { start = 0; skipping = 1 }
+    /^\}/ {
+        if (open && FNR - start + 1 > 60) {
+            sub(/\(.*/, "", name); sub(/.*[ *]/, "", name)
+            print FILENAME ":" name, FNR - start + 1, "lines"
+        }
+        open = 0; start = 0
+    }' "${sources[@]}" | without function)
+clean "functions have at most 60 lines" "$functions"
+
+environment=$(grep -nE '\b(secure_)?getenv *\(|\benviron\b' "${sources[@]}" | grep -v '^src/cli/environment\.c:' || true)
+clean "only src/cli/environment.c reads the environment" "$environment"
+
+library=$(grep -nE '\b(printf|puts|putchar|perror|exit|_exit|abort) *\(' "${sources[@]}" |
+    grep -vE '^src/(cli/|base/status\.c:)|^[^:]+:[0-9]+: *(/?\*|//)|_exit *\(|at_?exit' || true)
+clean "the library neither prints nor exits" "$library"
+
+# Header guards apart, and but for files where a table is chosen.
+conditional=$(awk '/^#[ \t]*(if|ifdef|ifndef|elif)/ && !/^#ifndef HADAL_[A-Z0-9_]+_H$/ { print FILENAME, FNR ": " $0 }' \
+    "${sources[@]}" | without conditional)
+clean "no conditional compilation in logic" "$conditional"
+
+globals=$(grep -nE '#pragma +GCC +optimize|-ffast-math' Makefile "${sources[@]}" || true)
+clean "no fast-math" "$globals"
+
+marks=$(grep -nE '\b(TODO|FIXME|XXX|HACK)\b' "${sources[@]}" || true)
+clean "nothing is promised in comments" "$marks"
+
+report_end
