@@ -42,14 +42,17 @@ must_use enum status gguf_get_real_or(const struct gguf *gguf, const char *key, 
 must_use enum status gguf_get_bool_or(const struct gguf *gguf, const char *key, bool fallback, bool *value);
 /* A NUL-terminated copy in the arena; *value = NULL when missing. */
 must_use enum status gguf_get_text_or(const struct gguf *gguf, struct arena *arena, const char *key, const char **value);
-/* Item `index` of an integer array (range checked by the caller against count). */
+/* Item `index` of an array of numbers (the caller checks the index against count); also of a single value, index 0.
+ * Items that are no integers, or too large for int64_t, read as INT64_MIN; items that are no numbers as NaN. */
 int64_t gguf_array_int(const struct gguf_value *value, uint64_t index);
 double gguf_array_real(const struct gguf_value *value, uint64_t index);
 
-/* "x-00001-of-00003.gguf" -> number of files 3 and their paths; 1 and the path itself otherwise. */
+/* "x-00001-of-00003.gguf" -> number of files 3 and their paths; 1 and the path itself otherwise. A part other than
+ * the first is refused with the name of the first. */
 must_use enum status gguf_split_paths(const char *path, struct arena *arena, char ***paths, int *count);
 
-/* Writer: keys, then tensor declarations, then data in the declared order. Published by finish. */
+/* Writer: keys, then tensor declarations, then data in the declared order, in pieces of any size. Published by
+ * finish; close removes an unfinished file. What goes wrong with a key is reported by the next append or finish. */
 struct gguf_writer;
 must_use enum status gguf_writer_open(struct gguf_writer **writer, const char *path);
 void gguf_writer_text(struct gguf_writer *writer, const char *key, const char *value);
@@ -58,6 +61,7 @@ void gguf_writer_f32(struct gguf_writer *writer, const char *key, float value);
 void gguf_writer_bool(struct gguf_writer *writer, const char *key, bool value);
 void gguf_writer_texts(struct gguf_writer *writer, const char *key, const struct gguf_text *text, size_t count);
 void gguf_writer_i32s(struct gguf_writer *writer, const char *key, const int32_t *value, size_t count);
+void gguf_writer_f32s(struct gguf_writer *writer, const char *key, const float *value, size_t count);
 /* shape outermost first. */
 must_use enum status gguf_writer_declare(struct gguf_writer *writer, const char *name, enum dtype dtype, int rank,
                                          const int64_t *shape);
