@@ -362,12 +362,13 @@ static const struct option_row rows[] = {
      .help = "Highest level of instructions to use; never more than the processor has."},
     {.name = "kv-type",
      .kind = OPTION_CHOICE,
-     .choices = "f32|bf16|q8_0",
-     .fallback = "f32",
+     .choices = "auto|f32|f16|bf16|q8_0",
+     .fallback = "auto",
      .argument = "TYPE",
      .commands = RUNNERS | INSPECT,
      .group = GROUP_MODEL,
-     .help = "Number format of the key-value cache: the smaller, the longer the context that fits."},
+     .help = "Number format of the key-value cache: the smaller, the longer the context that fits. auto is f32 for "
+             "f32 checkpoints and bf16 for all others."},
     {.name = "ctx",
      .kind = OPTION_INT,
      .low = 1,
@@ -376,7 +377,8 @@ static const struct option_row rows[] = {
      .commands = RUNNERS,
      .group = GROUP_MODEL,
      .help =
-         "Longest context in tokens to plan memory for. Unset: the model's own limit, or what fits memory."},
+         "Longest context in tokens to plan memory for. Unset: the model's own, at most 32768, or what fits half of "
+         "the free memory."},
     {.name = "batch-size",
      .kind = OPTION_INT,
      .low = 1,

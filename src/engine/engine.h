@@ -14,10 +14,8 @@
 enum token_role { TOKEN_PROMPT, TOKEN_GENERATED };
 
 struct engine_options {
-    struct model_options model; /* kv_tokens is set by the engine */
-    int64_t context; /* tokens per sequence; 0: the model's, at most 4096 (a longer one must be asked for) */
-    int sequences;   /* at once; 0: 1 */
-    bool no_tokenizer; /* ids only: no tokenizer files needed */
+    struct model_options model; /* context and sequences too; sequences 0: 1 */
+    bool no_tokenizer;          /* ids only: no tokenizer files needed */
 };
 
 /* Defaults of the checkpoint's generation_config.json; fields are NAN or 0 where it is silent. */

@@ -17,10 +17,13 @@ struct model {
     struct weights weights;
     struct backend *backend;
     struct activations *activations;
-    int max_rows; /* of one step */
-    bool strict;  /* every row in the absorbed form */
+    int max_rows;    /* of one step */
+    bool strict;     /* every row in the absorbed form */
+    int64_t context; /* tokens of one sequence that the plan has room for */
     struct kv_plane plane[KV_PLANES];
 };
+
+enum { AUTOMATIC_CONTEXT = 32768 };
 
 struct model_options {
     const char *path;
@@ -28,9 +31,11 @@ struct model_options {
     int cpu_level_cap; /* enum cpu_level */
     int max_rows;      /* rows of one step: prefill chunk and largest batch */
     bool strict;
-    bool kv_automatic;    /* f32 for f32 checkpoints, otherwise bf16 */
-    enum dtype kv_type;   /* unless automatic */
-    int64_t kv_tokens;    /* that the caller will cache, for the memory plan; 0: the model's context */
+    bool kv_automatic;  /* f32 for f32 checkpoints, otherwise bf16 */
+    enum dtype kv_type; /* unless automatic */
+    int64_t
+        context; /* tokens of one sequence; 0: the model's own, as far as AUTOMATIC_CONTEXT and memory allow */
+    int sequences;        /* that are cached at once, >= 1 */
     int64_t memory_limit; /* bytes; 0: what the machine has available */
 };
 
@@ -39,9 +44,8 @@ struct memory_plan {
     int64_t weights, kv, activations, scratch, total, available;
 };
 
-/* Opens, checks every tensor, and refuses with the numbers when the plan does not fit. `options->kv_tokens` is
- * replaced by the model's context where it was 0. */
-must_use enum status model_open(struct model *model, struct model_options *options);
+/* Opens, checks every tensor, settles the context, and refuses with the numbers when the plan does not fit. */
+must_use enum status model_open(struct model *model, const struct model_options *options);
 void model_close(struct model *model); /* also of a zeroed model */
 struct memory_plan model_memory_plan(const struct model *model, const struct model_options *options);
 

@@ -1,0 +1,65 @@
+/* kv_pages.c - the page pool: memory laid out by the model's declared planes, a stack of free pages, counts. */
+#include "engine/kv_pages.h"
+
+#include "base/bytes.h"
+
+#include <stdlib.h>
+
+static int64_t plane_bytes(const struct kv_plane *plane, int64_t pages) {
+    return round_up(pages * KV_PAGE_TOKENS * plane->heads * plane->entry_bytes, 64);
+}
+
+static void lay_out(struct kv_pages *kv, int layers) {
+    uint8_t *at = kv->memory;
+    for (int layer = 0; layer < layers; layer++) {
+        for (int i = 0; i < KV_PLANES; i++) {
+            const struct kv_plane *plane = &kv->model->plane[i];
+            kv->view[layer * KV_PLANES + i] =
+                (struct kv_plane_view){at, plane->dtype, plane->heads, plane->width, plane->entry_bytes};
+            at += plane_bytes(plane, kv->pages);
+        }
+    }
+}
+
+enum status kv_pages_open(struct kv_pages *kv, struct model *model, int32_t pages) {
+    int layers = model->desc.layers + model->desc.mtp_layers;
+    int64_t bytes = 0;
+    *kv = (struct kv_pages){.model = model, .pages = pages, .free_pages = pages};
+    for (int i = 0; i < KV_PLANES; i++) bytes += plane_bytes(&model->plane[i], pages) * layers;
+    kv->memory = model->backend->ops->allocate(model->backend, bytes);
+    kv->view = calloc((size_t)layers * KV_PLANES, sizeof *kv->view);
+    kv->references = calloc((size_t)pages, sizeof *kv->references);
+    kv->free_page = calloc((size_t)pages, sizeof *kv->free_page);
+    if (!kv->memory || !kv->view || !kv->references || !kv->free_page) {
+        kv_pages_close(kv);
+        return fail(STATUS_MEMORY, "no memory for a cache of %d pages (%lld bytes)", pages, (long long)bytes);
+    }
+    lay_out(kv, layers);
+    for (int32_t i = 0; i < pages; i++) kv->free_page[i] = pages - 1 - i; /* page 0 is taken first */
+    return STATUS_OK;
+}
+
+void kv_pages_close(struct kv_pages *kv) {
+    if (kv->memory) kv->model->backend->ops->release(kv->model->backend, kv->memory);
+    free(kv->view);
+    free(kv->references);
+    free(kv->free_page);
+    *kv = (struct kv_pages){0};
+}
+
+enum status kv_page_take(struct kv_pages *kv, int32_t *page) {
+    if (!kv->free_pages) return fail(STATUS_LIMIT, "all %d pages of the cache are in use", kv->pages);
+    *page = kv->free_page[--kv->free_pages];
+    kv->references[*page] = 1;
+    return STATUS_OK;
+}
+
+void kv_page_share(struct kv_pages *kv, int32_t page) {
+    MUST(kv->references[page] > 0);
+    kv->references[page]++;
+}
+
+void kv_page_release(struct kv_pages *kv, int32_t page) {
+    MUST(kv->references[page] > 0);
+    if (--kv->references[page] == 0) kv->free_page[kv->free_pages++] = page;
+}

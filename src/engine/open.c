@@ -1,0 +1,130 @@
+/* open.c - opening an engine: model, tokenizer, template, generation defaults, cache. */
+#include "engine/open.h"
+
+#include "base/buffer.h"
+#include "base/bytes.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TEMPLATE_LIMIT_BYTES = 1 << 20 };
+
+/* ---- end tokens ---- */
+
+static void add_end_token(struct engine *engine, int64_t id) {
+    if (id < 0 || id >= engine->model.desc.vocab || (size_t)engine->end_tokens == COUNT_OF(engine->end_token))
+        return;
+    for (int i = 0; i < engine->end_tokens; i++)
+        if (engine->end_token[i] == id) return;
+    engine->end_token[engine->end_tokens++] = (int32_t)id;
+}
+
+static void read_end_tokens(struct engine *engine) {
+    const struct model_desc *desc = &engine->model.desc;
+    const json_t *eos = json_object_get(engine->model.checkpoint.generation_config, "eos_token_id");
+    size_t i;
+    const json_t *item;
+    for (int e = 0; e < desc->eos_count; e++) add_end_token(engine, desc->eos[e]);
+    if (json_is_integer(eos)) add_end_token(engine, json_integer_value(eos));
+    json_array_foreach(eos, i, item) if (json_is_integer(item))
+        add_end_token(engine, json_integer_value(item));
+    if (engine->tokenizer) add_end_token(engine, tokenizer_eos(engine->tokenizer));
+}
+
+/* ---- generation_config.json ---- */
+
+static enum status read_defaults(struct engine *engine) {
+    struct generation_defaults *defaults = &engine->defaults;
+    *defaults = (struct generation_defaults){NAN, NAN, NAN, NAN, 0, false};
+    const struct checkpoint *checkpoint = &engine->model.checkpoint;
+    if (checkpoint->kind == CHECKPOINT_GGUF) {
+        TRY(gguf_get_real_or(&checkpoint->gguf, "general.sampling.temp", NAN, &defaults->temperature));
+        return gguf_get_real_or(&checkpoint->gguf, "general.sampling.top_p", NAN, &defaults->top_p);
+    }
+    if (!checkpoint->generation_config) return STATUS_OK;
+    struct json_reader reader = {checkpoint->generation_config, "generation_config.json"};
+    bool sample;
+    TRY(json_get_real_or(reader, "temperature", 0, 100, NAN, &defaults->temperature));
+    TRY(json_get_real_or(reader, "top_p", 0, 1, NAN, &defaults->top_p));
+    TRY(json_get_real_or(reader, "min_p", 0, 1, NAN, &defaults->min_p));
+    TRY(json_get_real_or(reader, "repetition_penalty", 0, 100, NAN, &defaults->repetition_penalty));
+    TRY(json_get_int_or(reader, "top_k", 0, INT32_MAX, 0, &defaults->top_k));
+    TRY(json_get_bool_or(reader, "do_sample", true, &sample));
+    defaults->greedy = !sample;
+    return STATUS_OK;
+}
+
+/* ---- chat template ---- */
+
+/* chat_template is a string, or a list of named ones of which "default" counts. */
+static const char *template_of_config(const json_t *config) {
+    const json_t *found = json_object_get(config, "chat_template"), *item;
+    size_t i;
+    if (json_is_string(found)) return json_string_value(found);
+    json_array_foreach(found, i, item) {
+        const char *name = json_string_value(json_object_get(item, "name"));
+        if (name && !strcmp(name, "default")) return json_string_value(json_object_get(item, "template"));
+    }
+    return NULL;
+}
+
+static enum status read_template(struct engine *engine) {
+    struct checkpoint *checkpoint = &engine->model.checkpoint;
+    const char *jinja = NULL;
+    struct buffer file = {0};
+    char path[4096];
+    if (checkpoint->kind == CHECKPOINT_GGUF) {
+        TRY(gguf_get_text_or(&checkpoint->gguf, &checkpoint->arena, "tokenizer.chat_template", &jinja));
+    } else {
+        jinja = template_of_config(checkpoint->tokenizer_config);
+        snprintf(path, sizeof path, "%s/chat_template.jinja", checkpoint->path);
+        if (!jinja && buffer_read_file(&file, path, TEMPLATE_LIMIT_BYTES) == STATUS_OK) jinja = file.data;
+    }
+    engine->has_template = jinja && chat_template_recognise(jinja, &engine->chat_template);
+    buffer_free(&file);
+    return STATUS_OK;
+}
+
+/* ---- whole ---- */
+
+static enum status open_parts(struct engine *engine, const struct engine_options *options) {
+    struct model_options model = options->model;
+    if (!model.sequences) model.sequences = 1;
+    engine->sequences = model.sequences;
+    TRY(model_open(&engine->model, &model));
+    engine->context = engine->model.context;
+    int64_t pages = divide_up(engine->context, KV_PAGE_TOKENS) * engine->sequences;
+    if (pages > INT32_MAX)
+        return fail(STATUS_LIMIT, "%s: a cache of %lld pages is out of range", model.path, (long long)pages);
+    TRY(kv_pages_open(&engine->kv, &engine->model, (int32_t)pages));
+    TRY(step_buffers_open(engine));
+    if (!options->no_tokenizer) TRY(tokenizer_open(&engine->tokenizer, options->model.path));
+    read_end_tokens(engine);
+    TRY(read_defaults(engine));
+    return read_template(engine);
+}
+
+enum status engine_open(struct engine **engine, const struct engine_options *options) {
+    struct engine *made = calloc(1, sizeof *made);
+    *engine = NULL;
+    if (!made) return fail(STATUS_MEMORY, "no memory for an engine");
+    enum status status = open_parts(made, options);
+    if (status != STATUS_OK) {
+        engine_close(made);
+        return status;
+    }
+    *engine = made;
+    return STATUS_OK;
+}
+
+void engine_close(struct engine *engine) {
+    if (!engine) return;
+    MUST(engine->open_sequences == 0);
+    step_buffers_close(engine);
+    kv_pages_close(&engine->kv);
+    tokenizer_close(engine->tokenizer);
+    model_close(&engine->model);
+    free(engine);
+}

@@ -1,0 +1,50 @@
+/* activations.h - the working memory of one step, planned from the description and taken once at open. */
+#ifndef HADAL_MODEL_ACTIVATIONS_H
+#define HADAL_MODEL_ACTIVATIONS_H
+
+#include "model/model.h"
+
+struct activations {
+    int64_t rows;
+    double *frequency;                   /* [rope_dim / 2] radians per position */
+    double multiplier;                   /* of cos and sin */
+    float *cosine, *sine;                /* [rows, rope_dim / 2] of the current step */
+    float *residual;                     /* [rows, width] */
+    float *normed;                       /* [rows, width] */
+    float *query_latent;                 /* [rows, q_rank] */
+    float *query;                        /* [rows, heads * (nope + rope)] or [rows, heads * head_dim] */
+    float *key_value;                    /* [rows, kv_rank + rope] or [rows, kv_heads * head_dim]: keys */
+    float *latent;                       /* [rows, kv_rank] or values */
+    float *attended;                     /* [rows, heads * value_dim] */
+    float *projected;                    /* [rows, width] what a sublayer adds to the residual */
+    float *inner;                        /* [rows, 2 * ffn] of dense and shared feed-forward */
+    float *score;                        /* [rows, experts] */
+    float *route_weight;                 /* [rows, used] */
+    float *gathered;                     /* [rows * used, width] */
+    float *expert_inner;                 /* [rows * used, 2 * expert_ffn] */
+    float *hidden;                       /* [rows, width] after the final norm */
+    float *mtp_hidden;                   /* [rows, width] of the MTP module, after its final norm */
+    float *mtp_pair;                     /* [rows, 2 * width] */
+    float *head_rows;                    /* [rows, width] rows picked for the head */
+    int32_t *expert;                     /* [rows, used] */
+    int32_t *order;                      /* [rows * used + experts + 1] */
+    const struct tensor **expert_matrix; /* [3][experts] of the current layer */
+};
+
+/* Bytes that activations_open takes. */
+int64_t activations_bytes(const struct model_desc *desc, int64_t rows);
+must_use enum status activations_open(struct model *model);
+void activations_close(struct model *model);
+
+struct backend_shape model_backend_shape(const struct model_desc *desc, int64_t rows);
+
+/* One block of the trunk or of an MTP module: residual += attention, residual += feed-forward. */
+void model_layer(struct model *model, const struct model_step *step, int layer);
+
+/* ---- the sublayers, each one function in its own file ---- */
+void attend_latent(struct model *model, const struct model_step *step, int layer);
+void attend_grouped(struct model *model, const struct model_step *step, int layer);
+void feed_forward_dense(struct model *model, const struct model_step *step, int layer);
+void feed_forward_experts(struct model *model, const struct model_step *step, int layer);
+
+#endif

@@ -1,0 +1,115 @@
+/* model.c - opening and closing a model: files, description, weights, memory plan, backend, activations. */
+#include "model/model.h"
+
+#include "base/bytes.h"
+#include "base/memory.h"
+#include "model/activations.h"
+
+#include <stdio.h>
+
+enum { MAX_HEAD_DIM = 4096 }; /* of one head; the CPU backend keeps one such column on the stack */
+
+static enum status check_dimensions(const struct model_desc *desc, const char *path) {
+    int widest = desc->nope_dim;
+    if (desc->rope_dim > widest) widest = desc->rope_dim;
+    if (desc->value_dim > widest) widest = desc->value_dim;
+    if (desc->head_dim > widest) widest = desc->head_dim;
+    if (widest <= MAX_HEAD_DIM) return STATUS_OK;
+    return fail(STATUS_LIMIT, "%s: a head dimension of %d is beyond the limit of %d", path, widest,
+                MAX_HEAD_DIM);
+}
+
+static enum status read_description(struct model *model) {
+    char origin[4096];
+    const struct checkpoint *checkpoint = &model->checkpoint;
+    if (checkpoint->kind == CHECKPOINT_GGUF) return model_desc_from_gguf(&model->desc, &checkpoint->gguf);
+    snprintf(origin, sizeof origin, "%s/config.json", checkpoint->path);
+    return model_desc_from_config(&model->desc, checkpoint->config, origin);
+}
+
+/* The format in which the checkpoint holds its key projection decides how precise the cache should be. */
+static enum dtype automatic_kv_type(const struct model *model) {
+    bool latent = model->desc.layer[0].attention == ATTEND_LATENT;
+    const struct tensor *w = weights_matrix(&model->weights, latent ? WEIGHT_KV_A : WEIGHT_K, 0, 0);
+    return w->dtype == DTYPE_F32 ? DTYPE_F32 : DTYPE_BF16;
+}
+
+static int64_t kv_tokens(int64_t context, int sequences) {
+    return round_up(context, KV_PAGE_TOKENS) * sequences;
+}
+
+struct memory_plan model_memory_plan(const struct model *model, const struct model_options *options) {
+    struct backend_shape shape = model_backend_shape(&model->desc, model->max_rows);
+    struct memory_plan plan = {
+        .weights = checkpoint_bytes(&model->checkpoint),
+        .kv = kv_bytes_per_token(&model->desc, model->plane, true) *
+              kv_tokens(model->context, options->sequences),
+        .activations = activations_bytes(&model->desc, model->max_rows),
+        .scratch = backend_cpu_scratch_bytes(&shape, options->threads),
+        .available = options->memory_limit ? options->memory_limit : memory_available(),
+    };
+    plan.total = plan.weights + plan.kv + plan.activations + plan.scratch;
+    return plan;
+}
+
+static enum status check_memory(const struct model *model, const struct model_options *options) {
+    struct memory_plan plan = model_memory_plan(model, options);
+    if (plan.total <= plan.available) return STATUS_OK;
+    char total[32], weights[32], kv[32], work[32], available[32];
+    return fail(STATUS_MEMORY,
+                "%s: needs %s (weights %s, cache of %lld tokens %s, working memory %s) but %s are available; "
+                "a smaller --ctx "
+                "or --batch-size, a more compact type, or --memory-limit may help",
+                model->checkpoint.path, bytes_text(plan.total, total), bytes_text(plan.weights, weights),
+                (long long)kv_tokens(model->context, options->sequences), bytes_text(plan.kv, kv),
+                bytes_text(plan.activations + plan.scratch, work), bytes_text(plan.available, available));
+}
+
+/* An asked-for context is taken or refused; an automatic one leaves half of the free memory to others. */
+static enum status settle_context(struct model *model, const struct model_options *options) {
+    if (options->context > model->desc.context)
+        return fail(STATUS_LIMIT, "%s: a context of %lld tokens is beyond the model's %lld", options->path,
+                    (long long)options->context, (long long)model->desc.context);
+    model->context = options->context;
+    if (options->context) return STATUS_OK;
+    struct memory_plan without = model_memory_plan(model, options);
+    int64_t each = kv_bytes_per_token(&model->desc, model->plane, true) * options->sequences;
+    int64_t fits =
+        (without.available - without.total) / 2 / max_i64(each, 1) / KV_PAGE_TOKENS * KV_PAGE_TOKENS;
+    model->context = min_i64(min_i64(model->desc.context, AUTOMATIC_CONTEXT), max_i64(fits, KV_PAGE_TOKENS));
+    return STATUS_OK;
+}
+
+static enum status open_parts(struct model *model, const struct model_options *options) {
+    TRY(checkpoint_open(&model->checkpoint, options->path, CHECKPOINT_TENSORS));
+    TRY(read_description(model));
+    TRY(check_dimensions(&model->desc, options->path));
+    TRY(weights_load(&model->weights, &model->desc, &model->checkpoint));
+    model->max_rows = options->max_rows;
+    model->strict = options->strict;
+    TRY(kv_planes_of(&model->desc, options->kv_automatic ? automatic_kv_type(model) : options->kv_type,
+                     model->plane));
+    TRY(settle_context(model, options));
+    TRY(check_memory(model, options));
+    struct backend_options backend = {options->threads, options->cpu_level_cap};
+    struct backend_shape shape = model_backend_shape(&model->desc, model->max_rows);
+    TRY(backend_open_cpu(&model->backend, &backend));
+    TRY(model->backend->ops->reserve(model->backend, &shape));
+    return activations_open(model);
+}
+
+enum status model_open(struct model *model, const struct model_options *options) {
+    *model = (struct model){0};
+    MUST(options->max_rows >= 1 && options->sequences >= 1);
+    enum status status = open_parts(model, options);
+    if (status != STATUS_OK) model_close(model);
+    return status;
+}
+
+void model_close(struct model *model) {
+    activations_close(model);
+    if (model->backend) model->backend->ops->close(model->backend);
+    weights_free(&model->weights);
+    checkpoint_close(&model->checkpoint);
+    *model = (struct model){0};
+}
