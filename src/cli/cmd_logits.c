@@ -38,13 +38,13 @@ static enum status write_trunk(struct job *job, int begin, int rows) {
 
 /* The module's row i predicts token i + 2 from the hidden state of i and token i + 1; the last token has no row. */
 static enum status write_module(struct job *job, const struct step_item *item) {
-    int count = item->rows - (job->sequence->cached == job->sequence->tokens);
+    int begin = job->sequence->cached - item->rows, module_rows = job->sequence->tokens - 1;
+    int count = (int)min_i64(item->rows, module_rows - begin);
     if (!count) return STATUS_OK;
     TRY(engine_mtp_logits(job->engine, item, count, job->logits));
-    bool end = job->sequence->cached == job->sequence->tokens;
     if (!job->last) return write_rows(job, count);
-    return end ? npy_writer_append(job->writer, job->logits + (count - 1) * job->engine->model.desc.vocab)
-               : STATUS_OK;
+    if (begin + count < module_rows) return STATUS_OK;
+    return npy_writer_append(job->writer, job->logits + (count - 1) * job->engine->model.desc.vocab);
 }
 
 static enum status run_steps(struct job *job) {
@@ -52,8 +52,6 @@ static enum status run_steps(struct job *job) {
     progress_start(&job->progress, "computing", job->sequence->tokens, "tokens");
     while (job->sequence->cached < job->sequence->tokens) {
         int rows = (int)min_i64(job->sequence->tokens - job->sequence->cached, chunk);
-        /* the module needs a token behind its last row: do not leave a single one for the next step */
-        if (job->mtp && job->sequence->tokens - job->sequence->cached - rows == 1 && rows > 1) rows--;
         struct step_item item = {job->sequence, rows};
         TRY(engine_step(job->engine, &item, 1));
         bool end = job->sequence->cached == job->sequence->tokens;

@@ -26,7 +26,7 @@ static void list_parts(struct activations *a, const struct model_desc *d, int64_
     int64_t ffn = max_i64(d->dense_ffn, d->shared_experts * d->expert_ffn);
     int64_t places = rows * d->experts_used, mtp = d->mtp_layers ? rows : 0;
 #define PART(field, size)                                                                                    \
-    { at ? (void **)&at->field : NULL, (size) }
+    { a ? (void **)&a->field : NULL, (size) }
     const struct part list[PARTS] = {
         PART(frequency, half * (int64_t)sizeof(double)),
         PART(cosine, rows * half * f),
