@@ -1,19 +1,14 @@
 /* progress.c - the progress line. Owns nothing but the terminal's current line while it is visible. */
 #include "cli/progress.h"
 
+#include "base/clock.h"
+
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { BAR_CELLS = 24, LINE_BYTES = 256 };
 static const double first_after = 0.4, redraw_after = 0.1; /* seconds */
-
-static double clock_seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 void progress_start(struct progress *progress, const char *what, int64_t total, const char *unit) {
     *progress = (struct progress){.stream = stderr, .what = what, .unit = unit, .total = total};

@@ -367,8 +367,9 @@ static const struct option_row rows[] = {
      .argument = "TYPE",
      .commands = RUNNERS | INSPECT,
      .group = GROUP_MODEL,
-     .help = "Number format of the key-value cache: the smaller, the longer the context that fits. auto is f32 for "
-             "f32 checkpoints and bf16 for all others."},
+     .help =
+         "Number format of the key-value cache: the smaller, the longer the context that fits. auto is f32 "
+         "for f32 checkpoints and bf16 for all others."},
     {.name = "ctx",
      .kind = OPTION_INT,
      .low = 1,
@@ -376,9 +377,9 @@ static const struct option_row rows[] = {
      .argument = "N",
      .commands = RUNNERS,
      .group = GROUP_MODEL,
-     .help =
-         "Longest context in tokens to plan memory for. Unset: the model's own, at most 32768, or what fits half of "
-         "the free memory."},
+     .help = "Longest context in tokens to plan memory for. Unset: the model's own, at most 32768, or what "
+             "fits half of "
+             "the free memory."},
     {.name = "batch-size",
      .kind = OPTION_INT,
      .low = 1,
