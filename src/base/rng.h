@@ -3,7 +3,9 @@
 #ifndef HADAL_BASE_RNG_H
 #define HADAL_BASE_RNG_H
 
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct rng {
     uint64_t s[4];
@@ -33,9 +35,22 @@ static inline uint64_t rng_next(struct rng *rng) {
     return result;
 }
 
+/* Stream `stream` of a seed: pieces of work that threads take in any order draw from one each. */
+static inline void rng_seed_stream(struct rng *rng, uint64_t seed, uint64_t stream) {
+    rng_seed(rng, seed); /* scatters the seed, so that seed 1, stream 2 is not seed 2, stream 1 */
+    rng_seed(rng, rng_next(rng) ^ stream);
+}
+
 /* In [0, 1), all 53 bits random. */
 static inline double rng_uniform(struct rng *rng) {
     return (double)(rng_next(rng) >> 11) * 0x1p-53;
+}
+
+static inline void rng_fill(struct rng *rng, void *data, size_t bytes) {
+    for (size_t at = 0; at < bytes; at += sizeof(uint64_t)) {
+        uint64_t draw = rng_next(rng);
+        memcpy((char *)data + at, &draw, bytes - at < sizeof draw ? bytes - at : sizeof draw);
+    }
 }
 
 #endif
