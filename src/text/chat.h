@@ -11,80 +11,145 @@
 #include "base/json.h"
 #include "text/tokenizer.h"
 
+struct checkpoint;
+
 enum chat_role { ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT, ROLE_TOOL };
 
 struct tool_call {
     const char *id, *name;
-    const char *arguments; /* JSON text, as the model or client wrote it */
+    const char *arguments;   /* JSON text, as the model or client wrote it */
+    bool arguments_are_text; /* came as a JSON string: templates that write data as JSON quote them */
 };
 
 struct message {
     enum chat_role role;
-    const char *content;   /* NULL: null in the JSON, which some templates treat apart from "" */
-    const char *reasoning; /* reasoning_content; NULL: none */
+    const char *content;   /* NULL: null or missing in the JSON, which some templates treat apart from "" */
+    const char *reasoning; /* reasoning_content; NULL: none. Past reasoning is dropped by all templates */
     const char *name, *tool_call_id;
     const struct tool_call *tool_call;
     int tool_calls;
+    bool prefix; /* the answer is to continue this assistant message (deepseek-v3.1 opens it with <think>) */
 };
 
 struct chat {
     const struct message *message;
     int messages;
-    const json_t *tools;  /* array of {"type":"function","function":{...}} or NULL */
-    struct arena arena;   /* owns everything above but tools' root */
-    json_t *root;         /* owned; keeps tools alive */
+    const json_t *tools; /* array of {"type":"function","function":{...}} or NULL */
+    struct arena arena;  /* owns everything above but tools' root */
+    json_t *root;        /* owned; keeps tools alive */
+};
+
+enum {
+    CHAT_MESSAGES_LIMIT = 4096,
+    CHAT_TOOLS_LIMIT = 128,       /* functions, and calls in one message */
+    CHAT_NESTING_LIMIT = 128,     /* of the JSON */
+    CHAT_CONTENT_LIMIT = 1 << 24, /* bytes of content, reasoning and arguments together */
+    CHAT_JSON_LIMIT = 1 << 25     /* bytes of JSON text */
 };
 
 /* Messages as the chat API takes them: an array, or an object with "messages" and optional "tools". Content may be a
- * string, null, or an array of {"type":"text","text":...}. Sentences name messages[i].field. */
+ * string, null, or an array of {"type":"text","text":...}, whose texts are joined by newlines. "developer" is a system
+ * message; tool_calls that are null or empty are none; unknown fields are ignored. Sentences name messages[i].field,
+ * codes are STATUS_INPUT and STATUS_LIMIT. On failure *chat is empty. */
 must_use enum status chat_from_json(struct chat *chat, const char *text, size_t bytes, const char *origin);
-void chat_free(struct chat *chat);
+/* Replaces the tools by those of a JSON array. On failure the old ones stay. */
+must_use enum status chat_set_tools(struct chat *chat, const char *text, size_t bytes, const char *origin);
+/* The object form that chat_from_json() reads, one message a line; what is not UTF-8 becomes U+FFFD. */
+void chat_to_json(const struct chat *chat, struct buffer *out);
+void chat_free(struct chat *chat); /* also for a zeroed one */
 
+/* The names are those of --template. deepseek-v3 is the template of DeepSeek's tokenizer package of January 2025; the
+ * first release of V3 and V2.5 count as it. deepseek-r1 is R1's own (not llama.cpp's, which ends the user's turn with
+ * an end of sentence). deepseek-v3.1 writes <think></think> where the checkpoint's first template, -release, writes
+ * </think> alone. The -llama.cpp ones are what that project puts into GGUF files. */
 enum chat_template {
-    TEMPLATE_DEEPSEEK_V2, TEMPLATE_DEEPSEEK_V3, TEMPLATE_DEEPSEEK_R1, TEMPLATE_DEEPSEEK_V31,
-    TEMPLATE_DEEPSEEK_R1_DISTILL, TEMPLATE_QWEN25, TEMPLATE_LLAMA3, TEMPLATE_COUNT
+    TEMPLATE_DEEPSEEK_V2,
+    TEMPLATE_DEEPSEEK_V3,
+    TEMPLATE_DEEPSEEK_R1,
+    TEMPLATE_DEEPSEEK_V31,
+    TEMPLATE_DEEPSEEK_R1_DISTILL,
+    TEMPLATE_QWEN25,
+    TEMPLATE_LLAMA3, /* 3.1, with its default date */
+    TEMPLATE_DEEPSEEK_V3_0324,
+    TEMPLATE_DEEPSEEK_R1_0528,
+    TEMPLATE_DEEPSEEK_V31_RELEASE,
+    TEMPLATE_DEEPSEEK_R1_LLAMA_CPP,
+    TEMPLATE_DEEPSEEK_R1_DISTILL_LLAMA_CPP,
+    TEMPLATE_COUNT
 };
 
-enum thinking { THINKING_DEFAULT, THINKING_ON, THINKING_OFF }; /* default: on where the model always thinks */
+/* What each does to the generation prompt, behind `<｜Assistant｜>`:
+ *
+ *     template                      default           on             off
+ *     deepseek-r1, -r1-llama.cpp    <think>\n         <think>\n      <think>\n\n</think>\n\n
+ *     deepseek-r1-0528              nothing           <think>\n      <think>\n\n</think>\n\n
+ *     both deepseek-r1-distill      <think>\n         <think>\n      <think>\n</think>
+ *     deepseek-v3.1                 <think></think>   <think>        <think></think>
+ *     deepseek-v3.1-release         </think>          <think>        </think>
+ *
+ * The other models do not think; the setting is ignored. R1-0528 opens its reasoning itself. "Off" is not in the
+ * templates of R1: the empty reasoning is the one that these models write themselves when they skip it. */
+enum thinking { THINKING_DEFAULT, THINKING_ON, THINKING_OFF };
 
 const char *chat_template_name(enum chat_template template); /* "deepseek-v3" */
 bool chat_template_from_name(const char *name, enum chat_template *template);
-/* Recognises a published Jinja template by its marks; false when it is none of ours. */
+/* Recognises a published Jinja template by its marks, however it is laid out; false when it is none of ours. */
 bool chat_template_recognise(const char *jinja, enum chat_template *template);
-bool chat_template_thinks(enum chat_template template, enum thinking thinking); /* does the answer start with reasoning? */
+/* Does the generation prompt end inside <think>? struct prompt says it exactly: behind tool results some do not. */
+bool chat_template_thinks(enum chat_template template, enum thinking thinking);
+/* The checkpoint's own template; without one, that of its family. STATUS_UNSUPPORTED when it has one that is unknown,
+ * since any other prompt would be wrong. */
+must_use enum status chat_template_choose(const struct checkpoint *checkpoint, enum chat_template *template);
+/* Text of the checkpoint's bos token, in `arena`; NULL when it names none. */
+must_use enum status chat_bos(const struct checkpoint *checkpoint, struct arena *arena, const char **bos);
 
 struct render_options {
     enum chat_template template;
     enum thinking thinking;
     bool no_generation_prompt;
-    const char *bos; /* text of the bos token; NULL: the template family's own */
+    const char *bos; /* text of the bos token; NULL: the template family's own. Qwen's has none */
 };
 
-/* parts[].control: the text is the content of an added token */
-struct prompt_part { const char *text; size_t bytes; bool control; };
+/* part[].control: the text is the content of an added token. Neighbouring text is one part; the parts lie one behind
+ * the other in one string. */
+struct prompt_part {
+    const char *text;
+    size_t bytes;
+    bool control;
+};
 struct prompt {
     struct prompt_part *part;
     int parts;
+    bool thinking; /* it ends inside <think>: start value of the reasoning splitter */
     struct arena arena;
 };
-must_use enum status chat_render(const struct chat *chat, const struct render_options *options, struct prompt *prompt);
-void prompt_free(struct prompt *prompt);
+/* STATUS_INPUT, naming messages[i].field, where the template has no form for what the chat holds. Tools are left out
+ * by templates that have no place for them (deepseek-*, but r1-llama.cpp). */
+must_use enum status chat_render(const struct chat *chat, const struct render_options *options,
+                                 struct prompt *prompt);
+void prompt_free(struct prompt *prompt); /* also for a zeroed one */
 
 /* The prompt string, parts joined. */
 void prompt_text(const struct prompt *prompt, struct buffer *out);
 /* Ids: control parts by tokenizer_find (as plain text when the vocabulary lacks them), the text between in PLAIN mode. */
-must_use enum status prompt_encode(const struct prompt *prompt, const struct tokenizer *tokenizer, struct token_list *list);
+must_use enum status prompt_encode(const struct prompt *prompt, const struct tokenizer *tokenizer,
+                                   struct token_list *list);
 
-/* Splits generated text into reasoning and answer while it streams; tags may arrive in pieces. */
+/* Splits generated text into reasoning and answer while it streams; tags may arrive in pieces, and how the text is
+ * cut does not change the result. <think> counts where nothing but white space (8 bytes at most) came before it; the
+ * next </think> ends the reasoning, and <think> may follow again; elsewhere the tags are text. The tags are dropped
+ * with the newlines behind them and up to 8 before </think>. Reasoning that never ends stays reasoning. */
 struct reasoning_splitter {
-    bool thinking; /* start value: the prompt ended inside <think> */
-    bool seen_any; /* internal */
-    char held[16]; /* a possible beginning of <think> or </think> */
+    bool thinking;  /* start value: the prompt ended inside <think> */
+    bool seen_any;  /* internal: the current kind has had text */
+    bool after_tag; /* internal: a tag came before this kind */
+    char held[16];  /* white space, then a possible beginning of <think> or </think> */
     int held_bytes;
 };
 enum text_kind { TEXT_REASONING, TEXT_ANSWER };
-typedef void text_sink(void *context, enum text_kind kind, const char *text, size_t bytes);
-void reasoning_split(struct reasoning_splitter *splitter, const char *text, size_t bytes, text_sink *sink, void *context);
+typedef void text_sink(void *context, enum text_kind kind, const char *text, size_t bytes); /* bytes > 0 */
+void reasoning_split(struct reasoning_splitter *splitter, const char *text, size_t bytes, text_sink *sink,
+                     void *context);
 void reasoning_split_finish(struct reasoning_splitter *splitter, text_sink *sink, void *context);
 
 #endif
