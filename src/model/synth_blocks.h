@@ -1,0 +1,33 @@
+/* synth_blocks.h - random numbers written in a number format directly: blocks get random quants and
+ * sane scales, nothing is quantised. Patterns are immutable once made; any thread may fill from one. */
+#ifndef HADAL_MODEL_SYNTH_BLOCKS_H
+#define HADAL_MODEL_SYNTH_BLOCKS_H
+
+#include "base/rng.h"
+#include "tensor/dtype.h"
+
+enum { SYNTH_SCALES = 64 }; /* different block scales of one tensor */
+
+/* What is the same for all tensors of a format. */
+struct synth_format {
+    enum dtype dtype;
+    double deviation;  /* of the values when block scales lie around 1 */
+    uint8_t code[256]; /* quants of a normal distribution for the formats of one byte a value */
+};
+
+/* One tensor: values around `mean` with standard deviation `deviation`. Block formats are centred at 0. */
+struct synth_pattern {
+    const struct synth_format *format;
+    float mean, deviation;
+    uint16_t scale[SYNTH_SCALES], minimum[SYNTH_SCALES]; /* f16 bits; MXFP4: exponents */
+};
+
+bool synth_format_known(enum dtype dtype);
+struct synth_format synth_format_of(enum dtype dtype); /* a known one */
+/* `format` must outlive the pattern. */
+struct synth_pattern synth_pattern_of(const struct synth_format *format, double mean, double deviation);
+
+/* `elements` is a multiple of the format's block. */
+void synth_fill(const struct synth_pattern *pattern, struct rng *rng, void *data, int64_t elements);
+
+#endif
