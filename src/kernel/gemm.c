@@ -1,0 +1,156 @@
+/* gemm.c - activations times a weight matrix of any format, from the table's decoders and dot products.
+ *
+ * Every result is a sum over chunks of CHUNK inputs: dot_tile gives the sum of each chunk, the chunks
+ * are added in order, then the bias. That order is the same whichever loop nest below runs, so a row's
+ * bits do not depend on how many rows or columns there are.
+ *
+ * Two loop nests: for a few rows the weights pass by once, in the order in which they lie in memory;
+ * for many, a panel of decoded weights serves a tile of rows that stays in the second cache level. */
+#include "base/bytes.h"
+#include "base/status.h"
+#include "kernel/kernel.h"
+
+enum {
+    CHUNK = 512,       /* a multiple of every block length, and of the extent of FP8 scales */
+    FEW_ROWS = 4,      /* up to here: weights in memory order */
+    ROW_TILE = 192,    /* rows whose chunk of x stays cached, 384 KiB */
+    PANEL_OUTS = 32,   /* at most, weight rows decoded together */
+    PARTIAL_ROWS = 32, /* rows of sums that wait to be added to y */
+    PREFETCH_BYTES = 64
+};
+
+/* Multiplies a decoded part of a row, columns [begin, begin + n), by the scales of its blocks. */
+static void apply_scales(const struct kernels *kernels, const struct tensor *w, int64_t row, int64_t begin,
+                         int64_t n, float *values) {
+    int64_t step = w->block[1] ? w->block[1] : w->shape[w->rank - 1];
+    for (int64_t at = begin; at < begin + n;) {
+        int64_t next = min_i64(round_up(at + 1, step), begin + n);
+        kernels->scale(tensor_scale(w, row, at), values + (at - begin), next - at);
+        at = next;
+    }
+}
+
+/* Bytes of the elements before column `column`, a whole number of blocks. */
+static int64_t column_offset(const struct tensor *w, int64_t column) {
+    int64_t bytes;
+    MUST(dtype_row_bytes(w->dtype, column, &bytes));
+    return bytes;
+}
+
+static void decode_part(const struct kernels *kernels, const struct tensor *w, int64_t row, int64_t begin,
+                        int64_t n, float *values) {
+    const uint8_t *data = (const uint8_t *)tensor_row_data(w, row) + column_offset(w, begin);
+    kernels->decode[w->dtype](data, values, n);
+    if (w->scale) apply_scales(kernels, w, row, begin, n, values);
+}
+
+void kernels_decode_row(const struct kernels *kernels, const struct tensor *w, int64_t row, float *values) {
+    decode_part(kernels, w, row, 0, w->shape[w->rank - 1], values);
+}
+
+/* A part of the product: rows [row, row + rows), outputs [out, out + outs), inputs [begin, begin + n). */
+struct part {
+    int64_t row, rows, out, outs, begin, n;
+};
+
+/* Decoded weights of a part. F32 ones are used where they lie, if floats may lie there. */
+struct panel {
+    const float *values;
+    int64_t stride;
+};
+
+static struct panel decode_panel(const struct kernels *kernels, const struct tensor *w,
+                                 const struct part *part, float *scratch) {
+    const uint8_t *data = tensor_row_data(w, part->out);
+    if (w->dtype == DTYPE_F32 && (uintptr_t)data % _Alignof(float) == 0)
+        return (struct panel){(const float *)(const void *)data + part->begin, w->shape[1]};
+    for (int64_t o = 0; o < part->outs; o++)
+        decode_part(kernels, w, part->out + o, part->begin, part->n, scratch + o * part->n);
+    return (struct panel){scratch, part->n};
+}
+
+/* y[rows, outs] += partial */
+static void add_partial(const float *partial, int64_t rows, int64_t outs, float *y, int64_t y_stride) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t o = 0; o < outs; o++) y[r * y_stride + o] += partial[r * outs + o];
+}
+
+/* The first chunk is stored, the others are added. */
+static void multiply_part(const struct kernels *kernels, const struct gemm *gemm, const struct part *part,
+                          struct panel panel) {
+    float partial[PARTIAL_ROWS * PANEL_OUTS];
+    for (int64_t done = 0; done < part->rows; done += PARTIAL_ROWS) {
+        int64_t row = part->row + done, rows = min_i64(PARTIAL_ROWS, part->rows - done);
+        const float *x = gemm->x + row * gemm->x_stride + part->begin;
+        float *y = gemm->y + row * gemm->y_stride + part->out;
+        if (part->begin == 0) {
+            kernels->dot_tile(x, gemm->x_stride, rows, panel.values, panel.stride, part->outs, part->n, y,
+                              gemm->y_stride);
+        } else {
+            kernels->dot_tile(x, gemm->x_stride, rows, panel.values, panel.stride, part->outs, part->n,
+                              partial, part->outs);
+            add_partial(partial, rows, part->outs, y, gemm->y_stride);
+        }
+    }
+}
+
+/* Asks for what decode_panel() reads of the next chunk. */
+static void prefetch_part(const struct tensor *w, const struct part *part) {
+    int64_t bytes = column_offset(w, part->n);
+    for (int64_t o = 0; o < part->outs; o++) {
+        const uint8_t *data =
+            (const uint8_t *)tensor_row_data(w, part->out + o) + column_offset(w, part->begin);
+        for (int64_t at = 0; at < bytes; at += PREFETCH_BYTES) __builtin_prefetch(data + at, 0, 2);
+    }
+}
+
+static void few_rows(const struct kernels *kernels, const struct gemm *gemm, int64_t out_begin,
+                     int64_t out_end, float *scratch) {
+    int64_t in = gemm->w->shape[1];
+    for (int64_t out = out_begin; out < out_end; out += GEMM_SCRATCH_ROWS) {
+        struct part part = {0, gemm->rows, out, min_i64(GEMM_SCRATCH_ROWS, out_end - out), 0, 0};
+        for (part.begin = 0; part.begin < in; part.begin += CHUNK) {
+            part.n = min_i64(CHUNK, in - part.begin);
+            struct part next = part;
+            next.begin += part.n;
+            next.n = min_i64(CHUNK, in - next.begin);
+            if (next.n > 0) prefetch_part(gemm->w, &next);
+            multiply_part(kernels, gemm, &part, decode_panel(kernels, gemm->w, &part, scratch));
+        }
+    }
+}
+
+static void many_rows(const struct kernels *kernels, const struct gemm *gemm, int64_t out_begin,
+                      int64_t out_end, float *scratch) {
+    int64_t in = gemm->w->shape[1];
+    for (int64_t row = 0; row < gemm->rows; row += ROW_TILE) {
+        struct part part = {row, min_i64(ROW_TILE, gemm->rows - row), 0, 0, 0, 0};
+        for (part.begin = 0; part.begin < in; part.begin += CHUNK) {
+            part.n = min_i64(CHUNK, in - part.begin);
+            int64_t fitting = min_i64(PANEL_OUTS, GEMM_SCRATCH_ROWS * in / part.n);
+            for (part.out = out_begin; part.out < out_end; part.out += part.outs) {
+                part.outs = min_i64(fitting, out_end - part.out);
+                multiply_part(kernels, gemm, &part, decode_panel(kernels, gemm->w, &part, scratch));
+            }
+        }
+    }
+}
+
+static void finish(const struct gemm *gemm, int64_t out_begin, int64_t out_end) {
+    for (int64_t r = 0; r < gemm->rows; r++) {
+        float *y = gemm->y + r * gemm->y_stride;
+        for (int64_t o = out_begin; o < out_end; o++) {
+            if (gemm->w->shape[1] == 0) y[o] = 0;
+            if (gemm->bias) y[o] += gemm->bias[o];
+        }
+    }
+}
+
+void gemm_columns(const struct kernels *kernels, const struct gemm *gemm, int64_t out_begin, int64_t out_end,
+                  float *scratch) {
+    if (gemm->rows <= FEW_ROWS)
+        few_rows(kernels, gemm, out_begin, out_end, scratch);
+    else
+        many_rows(kernels, gemm, out_begin, out_end, scratch);
+    finish(gemm, out_begin, out_end);
+}

@@ -1,0 +1,72 @@
+/* select.c - which level this processor has, and the table of a level: the only file that asks about
+ * the architecture. Pure functions, any thread. */
+#include "kernel/level.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+/* The parts of the register state that the operating system saves, bit by bit as XCR0 gives them. */
+enum { STATE_AVX = 0x6, STATE_AVX512 = 0xe6, STATE_AMX = 0x60000 };
+
+static uint64_t saved_state(void) {
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+
+static bool has_all(uint64_t value, uint64_t wanted) {
+    return (value & wanted) == wanted;
+}
+
+enum cpu_level cpu_level_available(void) {
+    uint32_t a, b, c1, d, b7, c7, d7;
+    if (!__get_cpuid(1, &a, &b, &c1, &d) || !has_all(c1, bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C))
+        return CPU_SCALAR;
+    if (!__get_cpuid_count(7, 0, &a, &b7, &c7, &d7) || !has_all(b7, bit_AVX2)) return CPU_SCALAR;
+    uint64_t state = saved_state();
+    if (!has_all(state, STATE_AVX)) return CPU_SCALAR;
+    const uint32_t avx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ;
+    if (!has_all(b7, avx512) || !has_all(state, STATE_AVX512)) return CPU_AVX2;
+    const uint32_t amx = 1u << 24 | 1u << 25 | 1u << 22; /* tiles, int8, bf16 */
+    if (!has_all(d7, amx) || !has_all(state, STATE_AMX)) return CPU_AVX512;
+    return CPU_AMX;
+}
+
+static void add_vector_levels(struct kernels *kernels, enum cpu_level level) {
+    if (level >= CPU_AVX2) {
+        avx2_add_decoders(kernels);
+        avx2_add_grid_decoders(kernels);
+        avx2_add_dot(kernels);
+        avx2_add_elements(kernels);
+    }
+    if (level >= CPU_AVX512) {
+        avx512_add_decoders(kernels);
+        avx512_add_dot(kernels);
+        avx512_add_elements(kernels);
+    }
+}
+#else
+enum cpu_level cpu_level_available(void) {
+    return CPU_SCALAR;
+}
+
+static void add_vector_levels(struct kernels *kernels, enum cpu_level level) {
+    (void)kernels;
+    (void)level;
+}
+#endif
+
+const char *cpu_level_name(enum cpu_level level) {
+    static const char *const names[CPU_LEVEL_COUNT] = {"scalar", "avx2", "avx512", "amx"};
+    return (unsigned)level < CPU_LEVEL_COUNT ? names[level] : "unknown";
+}
+
+struct kernels kernels_for(enum cpu_level cap) {
+    enum cpu_level available = cpu_level_available();
+    struct kernels kernels = {.level = cap < available ? cap : available};
+    reference_add_decoders(&kernels);
+    reference_add_dot(&kernels);
+    reference_add_elements(&kernels);
+    add_vector_levels(&kernels, kernels.level);
+    return kernels;
+}

@@ -1,0 +1,117 @@
+/* elements.c - element by element operations with 512-bit registers: the same rounded operations in
+ * the same order as at the scalar level, hence the same bits; only the two sums have 16 lanes, added
+ * in the order of sum_lanes(). */
+#include "kernel/level.h"
+
+#include <immintrin.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum { LANES = 16 };
+
+INLINE float sum_lanes(__m512 v) {
+    __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+
+/* All lanes, or those of the last step. */
+INLINE __mmask16 lanes_left(int64_t elements) {
+    return elements >= LANES ? 0xffff : (__mmask16)((1u << elements) - 1);
+}
+
+INLINE __m512 power_of_two(__m512i exponent) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(exponent, _mm512_set1_epi32(127)), 23));
+}
+
+/* Operand order of the two limits: a NaN in x comes out. */
+INLINE __m512 exponential(__m512 x) {
+    const __m512 shift = _mm512_set1_ps(exp_round);
+    x = _mm512_max_ps(_mm512_set1_ps(exp_lowest), x);
+    x = _mm512_min_ps(_mm512_set1_ps(exp_highest), x);
+    __m512 shifted = _mm512_add_ps(_mm512_mul_ps(x, _mm512_set1_ps(exp_log2_e)), shift);
+    __m512 n = _mm512_sub_ps(shifted, shift);
+    __m512i power = _mm512_sub_epi32(_mm512_castps_si512(shifted), _mm512_castps_si512(shift));
+    __m512i half = _mm512_srai_epi32(power, 1);
+    __m512 r = _mm512_sub_ps(x, _mm512_mul_ps(n, _mm512_set1_ps(exp_ln2_high)));
+    r = _mm512_sub_ps(r, _mm512_mul_ps(n, _mm512_set1_ps(exp_ln2_low)));
+    __m512 p = _mm512_set1_ps(exp_terms[4]);
+    for (int i = 3; i >= 0; i--) p = _mm512_add_ps(_mm512_mul_ps(p, r), _mm512_set1_ps(exp_terms[i]));
+    p = _mm512_add_ps(r, _mm512_mul_ps(_mm512_mul_ps(r, r), p));
+    p = _mm512_add_ps(_mm512_set1_ps(1.0f), p);
+    p = _mm512_mul_ps(p, power_of_two(half));
+    return _mm512_mul_ps(p, power_of_two(_mm512_sub_epi32(power, half)));
+}
+
+static void rms_norm(const float *x, const float *weight, float *y, int64_t n, float epsilon) {
+    __m512 sum = _mm512_setzero_ps();
+    for (int64_t i = 0; i < n; i += LANES) {
+        __m512 value = _mm512_maskz_loadu_ps(lanes_left(n - i), x + i);
+        sum = _mm512_fmadd_ps(value, value, sum);
+    }
+    __m128 mean = _mm_set_ss(sum_lanes(sum) / (float)(n > 0 ? n : 1) + epsilon);
+    __m512 factor = _mm512_set1_ps(1.0f / _mm_cvtss_f32(_mm_sqrt_ss(mean)));
+    for (int64_t i = 0; i < n; i += LANES) {
+        __mmask16 mask = lanes_left(n - i);
+        __m512 value = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, x + i), factor);
+        _mm512_mask_storeu_ps(y + i, mask, _mm512_mul_ps(value, _mm512_maskz_loadu_ps(mask, weight + i)));
+    }
+}
+
+static void silu_multiply(const float *gate, const float *up, float *y, int64_t n) {
+    const __m512 lowest = _mm512_set1_ps(-0x1.fffffep+127f), sign = _mm512_set1_ps(-0.0f),
+                 one = _mm512_set1_ps(1.0f);
+    for (int64_t i = 0; i < n; i += LANES) {
+        __mmask16 mask = lanes_left(n - i);
+        __m512 g = _mm512_maskz_loadu_ps(mask, gate + i);
+        __m512 below = _mm512_add_ps(one, exponential(_mm512_xor_ps(g, sign)));
+        __m512 value = _mm512_div_ps(_mm512_max_ps(lowest, g), below);
+        _mm512_mask_storeu_ps(y + i, mask, _mm512_mul_ps(value, _mm512_maskz_loadu_ps(mask, up + i)));
+    }
+}
+
+static float exp_sum(float *x, int64_t n, float maximum) {
+    __m512 sum = _mm512_setzero_ps(), highest = _mm512_set1_ps(maximum);
+    for (int64_t i = 0; i < n; i += LANES) {
+        __mmask16 mask = lanes_left(n - i);
+        __m512 value = exponential(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x + i), highest));
+        _mm512_mask_storeu_ps(x + i, mask, value);
+        sum = _mm512_mask_add_ps(sum, mask, sum, value);
+    }
+    return sum_lanes(sum);
+}
+
+static void add(const float *x, float *y, int64_t n) {
+    for (int64_t i = 0; i < n; i += LANES) {
+        __mmask16 mask = lanes_left(n - i);
+        __m512 sum = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, y + i), _mm512_maskz_loadu_ps(mask, x + i));
+        _mm512_mask_storeu_ps(y + i, mask, sum);
+    }
+}
+
+static void scale(float a, float *y, int64_t n) {
+    __m512 factor = _mm512_set1_ps(a);
+    for (int64_t i = 0; i < n; i += LANES) {
+        __mmask16 mask = lanes_left(n - i);
+        _mm512_mask_storeu_ps(y + i, mask, _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, y + i), factor));
+    }
+}
+
+/* max returns its second operand when the first is NaN. */
+static float maximum(const float *x, int64_t n) {
+    const __m512 lowest = _mm512_set1_ps(-__builtin_inff());
+    __m512 best = lowest;
+    for (int64_t i = 0; i < n; i += LANES)
+        best = _mm512_max_ps(_mm512_mask_loadu_ps(lowest, lanes_left(n - i), x + i), best);
+    return _mm512_reduce_max_ps(best);
+}
+
+void avx512_add_elements(struct kernels *kernels) {
+    kernels->rms_norm = rms_norm;
+    kernels->silu_multiply = silu_multiply;
+    kernels->exp_sum = exp_sum;
+    kernels->add = add;
+    kernels->scale = scale;
+    kernels->maximum = maximum;
+}
