@@ -159,6 +159,13 @@ void synth_fill(const struct synth_pattern *pattern, struct rng *rng, void *data
 
 /* ---- patterns and formats ---- */
 
+/* Powers of two: as many of the next higher one as it takes for the mean square to be right. */
+static void make_exponents(struct synth_pattern *pattern, double around) {
+    double exponent = floor(log2(around)), higher = (pow(around / exp2(exponent), 2) - 1) / 3 * SYNTH_SCALES;
+    for (int i = 0; i < SYNTH_SCALES; i++)
+        pattern->scale[i] = (uint16_t)fmin(fmax(127 + exponent + (i < higher), 1), 254);
+}
+
 struct synth_pattern synth_pattern_of(const struct synth_format *format, double mean, double deviation) {
     struct synth_pattern pattern = {format, (float)mean, (float)deviation, {0}, {0}};
     const struct block_row *row = row_find(format->dtype);
@@ -167,9 +174,8 @@ struct synth_pattern synth_pattern_of(const struct synth_format *format, double 
         double scale = around * (0.5 + (i + 0.5) / SYNTH_SCALES) * (row->signs && i % 2 ? -1 : 1);
         pattern.scale[i] = f32_to_f16((float)scale);
         pattern.minimum[i] = f32_to_f16((float)(scale * row->minimum_ratio));
-        if (row->dtype == DTYPE_MXFP4)
-            pattern.scale[i] = (uint16_t)fmin(fmax(127 + round(log2(scale)), 1), 254);
     }
+    if (format->dtype == DTYPE_MXFP4) make_exponents(&pattern, around);
     return pattern;
 }
 
