@@ -20,7 +20,10 @@ enum {
     ALL = (1 << COMMAND_COUNT) - 1
 };
 
-#define TEMPLATES   "deepseek-v2|deepseek-v3|deepseek-r1|deepseek-v3.1|deepseek-r1-distill|qwen2.5|llama-3"
+#define TEMPLATES                                                                                            \
+    "deepseek-v2|deepseek-v3|deepseek-v3-0324|deepseek-r1|deepseek-r1-0528|deepseek-v3.1|"                   \
+    "deepseek-v3.1-release|deepseek-r1-distill|deepseek-r1-llama.cpp|"                                       \
+    "deepseek-r1-distill-llama.cpp|qwen2.5|llama-3"
 #define MOST_INT    9223372036854775807.0
 #define MOST_TOKENS 16777216
 
@@ -233,8 +236,8 @@ static const struct option_row rows[] = {
      .argument = "NAME",
      .commands = SYNTH,
      .help =
-         "The shape of a published model: deepseek-v2-lite, deepseek-v2, deepseek-v3, r1-distill-qwen-1.5b, "
-         "-7b, -14b, -32b, r1-distill-llama-8b, -70b."},
+         "The shape of a published model: deepseek-v2-lite, deepseek-v2, deepseek-v2.5, deepseek-v3, "
+         "deepseek-r1, deepseek-v3.1, r1-distill-qwen-1.5b, -7b, -14b or -32b, r1-distill-llama-8b or -70b."},
     {.name = "config",
      .kind = OPTION_TEXT,
      .argument = "FILE",

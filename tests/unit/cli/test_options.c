@@ -2,6 +2,7 @@
 #include "cli/options.h"
 #include "cli/suggest.h"
 #include "support/scratch.h"
+#include "text/chat.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,6 +43,20 @@ static void table_is_consistent(void **state) {
             if (row->letter) assert_int_not_equal(row->letter, other->letter);
         }
     }
+}
+
+/* The choices of --template are the names that the library knows, in any order. */
+static void templates_are_those_of_the_library(void **state) {
+    (void)state;
+    const struct option_row *row = option_row_find(COMMAND_RENDER, "template");
+    size_t bytes = 0;
+    for (int index = 0; index < TEMPLATE_COUNT; index++) {
+        const char *name = chat_template_name((enum chat_template)index), *at = strstr(row->choices, name);
+        while (at && at[strlen(name)] && at[strlen(name)] != '|') at = strstr(at + 1, name);
+        assert_non_null(at);
+        bytes += strlen(name) + 1;
+    }
+    assert_int_equal(bytes, strlen(row->choices) + 1);
 }
 
 static void every_command_has_valid_defaults(void **state) {
@@ -254,6 +269,7 @@ int main(void) {
     setenv("XDG_CONFIG_HOME", "/nonexistent", 1); /* not the user's own settings */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_is_consistent),
+        cmocka_unit_test(templates_are_those_of_the_library),
         cmocka_unit_test(every_command_has_valid_defaults),
         cmocka_unit_test(every_spelling_is_read),
         cmocka_unit_test(letters_belong_to_commands),
