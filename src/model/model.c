@@ -27,11 +27,12 @@ static enum status read_description(struct model *model) {
     return model_desc_from_config(&model->desc, checkpoint->config, origin);
 }
 
-/* The format in which the checkpoint holds its key projection decides how precise the cache should be. */
+/* A cache in bf16 costs more than rounding noise where the weights are exact (docs/NUMERICS.md), and disappears in the
+ * noise of block-quantised ones. */
 static enum dtype automatic_kv_type(const struct model *model) {
     bool latent = model->desc.layer[0].attention == ATTEND_LATENT;
     const struct tensor *w = weights_matrix(&model->weights, latent ? WEIGHT_KV_A : WEIGHT_K, 0, 0);
-    return w->dtype == DTYPE_F32 ? DTYPE_F32 : DTYPE_BF16;
+    return dtype_traits(w->dtype)->block_elements == 1 ? DTYPE_F32 : DTYPE_BF16;
 }
 
 static int64_t kv_tokens(int64_t context, int sequences) {

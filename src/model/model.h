@@ -31,7 +31,7 @@ struct model_options {
     int cpu_level_cap; /* enum cpu_level */
     int max_rows;      /* rows of one step: prefill chunk and largest batch */
     bool strict;
-    bool kv_automatic;  /* f32 for f32 checkpoints, otherwise bf16 */
+    bool kv_automatic;  /* bf16 for block-quantised checkpoints, otherwise f32 */
     enum dtype kv_type; /* unless automatic */
     int64_t
         context; /* tokens of one sequence; 0: the model's own, as far as AUTOMATIC_CONTEXT and memory allow */
