@@ -21,7 +21,10 @@ struct tokenizer;
 must_use enum status tokenizer_from_json(struct tokenizer **tokenizer, const json_t *root, const json_t *config,
                                          const char *origin);
 must_use enum status tokenizer_from_gguf(struct tokenizer **tokenizer, const struct gguf *gguf);
-void tokenizer_close(struct tokenizer *tokenizer);
+/* From a MODEL as users name it: a Hugging Face directory, the path of a tokenizer.json (or of a config.json beside
+ * one), or a .gguf file. Only the tokenizer's part is read. */
+must_use enum status tokenizer_open(struct tokenizer **tokenizer, const char *path);
+void tokenizer_close(struct tokenizer *tokenizer); /* NULL allowed */
 
 struct token_list {
     int32_t *id;

@@ -1,0 +1,200 @@
+/* tokenizer.c - encoding: added tokens, normalisation, pieces, merges. See tokenizer.h.
+ *
+ * All state of an encoding lives in one struct encoder on the caller's stack, so a tokenizer serves any number
+ * of threads. The subtlety is the cache of pieces: an entry points at the first place in the text where the piece stood
+ * and at the ids that were appended for it, so it costs no copy of either. */
+#define XXH_INLINE_ALL
+#include "text/tokenizer.h"
+
+#include "base/bytes.h"
+#include "text/token_push.h"
+#include "text/tokenizer_parts.h"
+#include "text/utf8.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+/* ------- token lists */
+
+enum status token_list_append(struct token_list *list, int32_t id) {
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity ? list->capacity * 2 : 256, bytes;
+        int32_t *grown = multiply_size_fits(capacity, sizeof *grown, &bytes) ? realloc(list->id, bytes) : NULL;
+        if (!grown) return fail(STATUS_MEMORY, "no memory for %zu tokens", capacity);
+        list->id = grown;
+        list->capacity = capacity;
+    }
+    list->id[list->count++] = id;
+    return STATUS_OK;
+}
+
+void token_list_free(struct token_list *list) {
+    free(list->id);
+    *list = (struct token_list){0};
+}
+
+/* ------- the cache of pieces */
+
+struct cached_piece {
+    uint64_t hash; /* 0: free */
+    const unsigned char *text;
+    uint32_t bytes, count; /* count: ids from list->id[first] */
+    size_t first;
+};
+
+struct encoder {
+    const struct tokenizer *tokenizer;
+    struct token_list *list;
+    struct arena arena; /* normalised text */
+    struct bpe_scratch scratch;
+    struct cached_piece *cache; /* [cache_mask + 1] */
+    size_t cache_mask;
+};
+
+enum { CACHE_LEAST = 64, CACHE_MOST = 1 << 14, CACHE_WAYS = 2 };
+
+/* Sized to the text: a chat message does not pay for clearing a big table. */
+static enum status open_cache(struct encoder *encoder, size_t text_bytes) {
+    size_t entries = CACHE_LEAST;
+    while (entries < CACHE_MOST && entries < text_bytes / 8) entries *= 2;
+    encoder->cache = calloc(entries, sizeof *encoder->cache);
+    if (!encoder->cache) return fail(STATUS_MEMORY, "no memory to encode text");
+    encoder->cache_mask = entries - 1;
+    return STATUS_OK;
+}
+
+static inline uint64_t hash_piece(const unsigned char *piece, size_t bytes) {
+    return XXH3_64bits(piece, bytes) | 1;
+}
+
+static inline bool same_piece(const struct cached_piece *entry, uint64_t hash, const unsigned char *piece, size_t bytes) {
+    return entry->hash == hash && entry->bytes == bytes && !memcmp(entry->text, piece, bytes);
+}
+
+static inline enum status repeat_ids(struct token_list *list, size_t first, size_t count) {
+    for (size_t i = 0; i < count; i++) TRY(token_push(list, list->id[first + i]));
+    return STATUS_OK;
+}
+
+static enum status encode_new_piece(struct encoder *encoder, struct cached_piece *entry, uint64_t hash,
+                                    const unsigned char *piece, size_t bytes) {
+    const struct tokenizer *tokenizer = encoder->tokenizer;
+    size_t first = encoder->list->count;
+    TRY(bpe_encode(&tokenizer->bpe, &tokenizer->vocabulary, &encoder->scratch, piece, bytes, encoder->list));
+    if (bytes <= UINT32_MAX)
+        *entry = (struct cached_piece){hash, piece, (uint32_t)bytes, (uint32_t)(encoder->list->count - first), first};
+    return STATUS_OK;
+}
+
+/* Two ways: a new piece goes to the second, a hit there moves to the first, so frequent pieces stay. */
+static enum status encode_piece(void *context, const unsigned char *piece, size_t bytes) {
+    struct encoder *encoder = context;
+    uint64_t hash = hash_piece(piece, bytes);
+    struct cached_piece *way = &encoder->cache[hash >> 20 & encoder->cache_mask & ~(size_t)(CACHE_WAYS - 1)];
+    if (same_piece(&way[0], hash, piece, bytes)) return repeat_ids(encoder->list, way[0].first, way[0].count);
+    if (same_piece(&way[1], hash, piece, bytes)) {
+        struct cached_piece hit = way[1];
+        way[1] = way[0];
+        way[0] = hit;
+        return repeat_ids(encoder->list, hit.first, hit.count);
+    }
+    return encode_new_piece(encoder, way[0].hash ? &way[1] : &way[0], hash, piece, bytes);
+}
+
+/* ------- text */
+
+static enum status encode_words(struct encoder *encoder, const char *text, size_t bytes) {
+    if (!bytes) return STATUS_OK;
+    return pretokenizer_run(encoder->tokenizer->pretokenizer, (const unsigned char *)text, bytes, &encoder->arena,
+                            encode_piece, encoder);
+}
+
+static struct added_search search_of(const struct encoder *encoder, const struct added_tokens *set, const char *text,
+                                     size_t bytes) {
+    return (struct added_search){.set = set,
+                                 .classes = pretokenizer_classes(encoder->tokenizer->pretokenizer),
+                                 .text = (const unsigned char *)text,
+                                 .bytes = bytes};
+}
+
+/* Text without added tokens that are looked for before normalisation. */
+static enum status encode_normalized(struct encoder *encoder, const char *text, size_t bytes, enum tokenize_mode mode) {
+    const struct tokenizer *tokenizer = encoder->tokenizer;
+    struct added_match match;
+    size_t done = 0;
+    TRY(normalize(tokenizer->form, pretokenizer_classes(tokenizer->pretokenizer), &encoder->arena, text, bytes, &text,
+                  &bytes));
+    struct added_search search = search_of(encoder, &tokenizer->normalized, text, bytes);
+    while (mode == TOKENIZE_SPECIAL && added_tokens_next(&search, &match)) {
+        TRY(encode_words(encoder, text + done, match.begin - done));
+        TRY(token_push(encoder->list, match.token->id));
+        done = match.end;
+    }
+    return encode_words(encoder, text + done, bytes - done);
+}
+
+static enum status encode_text(struct encoder *encoder, const char *text, size_t bytes, enum tokenize_mode mode) {
+    struct added_search search = search_of(encoder, &encoder->tokenizer->raw, text, bytes);
+    struct added_match match;
+    size_t done = 0;
+    while (mode == TOKENIZE_SPECIAL && added_tokens_next(&search, &match)) {
+        TRY(encode_normalized(encoder, text + done, match.begin - done, mode));
+        TRY(token_push(encoder->list, match.token->id));
+        done = match.end;
+    }
+    return encode_normalized(encoder, text + done, bytes - done, mode);
+}
+
+static enum status encode_any_bytes(struct encoder *encoder, const char *text, size_t bytes, enum tokenize_mode mode) {
+    if (utf8_valid_bytes(text, bytes) == bytes) return encode_text(encoder, text, bytes, mode);
+    struct buffer repaired = {.limit = SIZE_MAX / 2};
+    utf8_repair(&repaired, text, bytes);
+    enum status status = buffer_check(&repaired, "text");
+    if (status == STATUS_OK) status = encode_text(encoder, repaired.data, repaired.bytes, mode);
+    buffer_free(&repaired);
+    return status;
+}
+
+enum status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t bytes, enum tokenize_mode mode,
+                             struct token_list *list) {
+    struct encoder encoder = {.tokenizer = tokenizer, .list = list};
+    size_t before = list->count;
+    if (!bytes) return STATUS_OK;
+    enum status status = open_cache(&encoder, bytes);
+    if (status == STATUS_OK) status = encode_any_bytes(&encoder, text, bytes, mode);
+    if (status != STATUS_OK) list->count = before;
+    free(encoder.cache);
+    bpe_scratch_free(&encoder.scratch);
+    arena_free(&encoder.arena);
+    return status;
+}
+
+/* ------- questions */
+
+int32_t tokenizer_vocabulary(const struct tokenizer *tokenizer) { return tokenizer->vocabulary.tokens; }
+int32_t tokenizer_bos(const struct tokenizer *tokenizer) { return tokenizer->bos; }
+int32_t tokenizer_eos(const struct tokenizer *tokenizer) { return tokenizer->eos; }
+bool tokenizer_adds_bos(const struct tokenizer *tokenizer) { return tokenizer->adds_bos; }
+
+int32_t tokenizer_find(const struct tokenizer *tokenizer, const char *token) {
+    const struct added_token *found = added_tokens_find(&tokenizer->raw, token, strlen(token));
+    if (!found) found = added_tokens_find(&tokenizer->normalized, token, strlen(token));
+    return found ? found->id : -1;
+}
+
+static unsigned flags_of(const struct tokenizer *tokenizer, int32_t id) {
+    const struct token *token = vocabulary_token(&tokenizer->vocabulary, id);
+    return token ? token->flags : 0;
+}
+
+bool tokenizer_is_special(const struct tokenizer *tokenizer, int32_t id) {
+    return flags_of(tokenizer, id) & TOKEN_SPECIAL;
+}
+bool tokenizer_is_added(const struct tokenizer *tokenizer, int32_t id) { return flags_of(tokenizer, id) & TOKEN_ADDED; }
+
+const char *tokenizer_bytes(const struct tokenizer *tokenizer, int32_t id, size_t *bytes) {
+    const struct token *token = vocabulary_token(&tokenizer->vocabulary, id);
+    *bytes = token ? token->bytes : 0;
+    return token ? token_text(&tokenizer->vocabulary, token) : "";
+}
