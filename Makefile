@@ -159,7 +159,7 @@ install: all $B/hadal.1 $B/install/libhadal.a
 		-e 's|@version@|$(VERSION)|' -e 's|@packages@|$(PACKAGES)|' tools/hadal.pc.in \
 		> $(DESTDIR)$(LIBDIR)/pkgconfig/hadal.pc
 	install -m 644 $B/hadal.1 $(DESTDIR)$(MANDIR)/man1/hadal.1
-	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then PATH=$$PATH:/sbin ldconfig; fi
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/hadal $(DESTDIR)$(LIBDIR)/libhadal.a $(DESTDIR)$(LIBDIR)/libhadal.so \
