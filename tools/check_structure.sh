@@ -97,4 +97,9 @@ clean "no fast-math" "$globals"
 marks=$(grep -nE '\b(TODO|FIXME|XXX|HACK)\b' "${sources[@]}" || true)
 clean "nothing is promised in comments" "$marks"
 
+version=$(sed -n 's/^#define HADAL_VERSION "\(.*\)"$/\1/p' src/base/version.h)
+public=$(sed -n 's/^#define HADAL_VERSION_\(MAJOR\|MINOR\|PATCH\) \([0-9]*\)$/\2/p' include/hadal.h | paste -sd .)
+[ -n "$version" ] && [ "$version" = "$public" ] && pass "library and header have one version" ||
+    fail "library and header have one version" "src/base/version.h: $version, include/hadal.h: $public"
+
 report_end
