@@ -100,6 +100,16 @@ clean "no fast-math" "$globals"
 marks=$(grep -nE '\b(TODO|FIXME|XXX|HACK)\b' "${sources[@]}" || true)
 clean "nothing is promised in comments" "$marks"
 
+mapfile -t options < <(sed -n 's/.*\.name = "\([a-z-]*\)".*/\1/p' src/cli/settings.c | sort -u)
+mapfile -t readers < <(find src/cli -name '*.c' ! -name settings.c)
+unread=$(for option in "${options[@]}"; do grep -qF "\"$option\"" "${readers[@]}" || echo "--$option is read nowhere"; done)
+unknown=$(grep -noE '\boption_(given|flag|int|real|text|ints|texts)\([a-z>.-]*values, "[a-z-]{2,}"' "${readers[@]}" |
+    while IFS= read -r use; do
+        name=${use%\"} name=${name##*\"}
+        [[ " ${options[*]} " == *" $name "* ]] || echo "$use: no such option"
+    done)
+clean "options are read, and what is read is an option" "$unread$unknown"
+
 version=$(sed -n 's/^#define HADAL_VERSION "\(.*\)"$/\1/p' src/base/version.h)
 public=$(sed -n 's/^#define HADAL_VERSION_\(MAJOR\|MINOR\|PATCH\) \([0-9]*\)$/\2/p' include/hadal.h | paste -sd .)
 [ -n "$version" ] && [ "$version" = "$public" ] && pass "library and header have one version" ||
