@@ -1,0 +1,210 @@
+/* generate.c - the loop behind generate.h. */
+#include "engine/generate.h"
+
+#include "base/bytes.h"
+#include "base/clock.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static const char *const finish_names[] = {
+    [FINISH_NONE] = "none",
+    [FINISH_STOP] = "stop",
+    [FINISH_LENGTH] = "length",
+    [FINISH_CANCELLED] = "cancelled",
+};
+
+const char *finish_name(enum finish finish) {
+    return finish_names[finish];
+}
+
+static double speed(int tokens, double seconds) {
+    return tokens > 0 && seconds > 0 ? tokens / seconds : 0;
+}
+
+double prefill_speed(const struct generation_timings *timings) {
+    return speed(timings->prompt_tokens - timings->cached_tokens, timings->prefill_seconds);
+}
+
+double decode_speed(const struct generation_timings *timings) {
+    return speed(timings->generated_tokens - 1, timings->decode_seconds);
+}
+
+struct sampling sampling_of_checkpoint(const struct generation_defaults *defaults) {
+    struct sampling sampling = sampling_default();
+    if (!defaults->greedy && !isnan(defaults->temperature)) sampling.temperature = defaults->temperature;
+    if (!isnan(defaults->top_p)) sampling.top_p = defaults->top_p;
+    if (!isnan(defaults->min_p)) sampling.min_p = defaults->min_p;
+    if (!isnan(defaults->repetition_penalty) && defaults->repetition_penalty > 0)
+        sampling.repetition_penalty = defaults->repetition_penalty;
+    sampling.top_k = defaults->top_k;
+    return sampling;
+}
+
+/* ---- opening ---- */
+
+static enum status open_parts(struct generation *generation, const struct generation_options *options) {
+    const struct engine *engine = generation->sequence->engine;
+    int64_t vocab = engine->model.desc.vocab, room = engine->context - generation->sequence->tokens;
+    if (options->max_tokens >= 0 && options->max_tokens < room) room = options->max_tokens;
+    MUST(vocab > 0 && vocab < INT32_MAX && room >= 0);
+    TRY(sampler_open(&generation->sampler, &options->sampling, (int32_t)vocab));
+    TRY(sample_space_open(&generation->space, (int32_t)vocab));
+    TRY(stop_matcher_open(&generation->stop, options->stop, options->stops));
+    generation->logits = calloc((size_t)vocab, sizeof *generation->logits);
+    generation->id = calloc((size_t)room + 1, sizeof *generation->id);
+    if (!generation->logits || !generation->id) return fail(STATUS_MEMORY, "no memory for an answer");
+    generation->detokenizer = (struct detokenizer){engine->tokenizer, .show_special = options->show_special};
+    return STATUS_OK;
+}
+
+enum status generation_open(struct generation *generation, struct sequence *sequence,
+                            const struct generation_options *options) {
+    *generation = (struct generation){.options = *options, .sequence = sequence};
+    enum status status = open_parts(generation, options);
+    if (status != STATUS_OK) generation_close(generation);
+    return status;
+}
+
+void generation_close(struct generation *generation) {
+    sampler_close(&generation->sampler);
+    sample_space_close(&generation->space);
+    stop_matcher_close(&generation->stop);
+    buffer_free(&generation->raw);
+    buffer_free(&generation->shown);
+    free(generation->logits);
+    free(generation->id);
+    *generation = (struct generation){0};
+}
+
+/* ---- prompt ---- */
+
+struct prefill_listener {
+    const struct generation *generation;
+    const struct generation_events *events;
+};
+
+static bool is_cancelled(const struct generation *generation) {
+    return generation->options.cancel && atomic_load(generation->options.cancel);
+}
+
+static bool hear_prefill(void *context, int cached) {
+    const struct prefill_listener *listener = context;
+    const struct generation_events *events = listener->events;
+    int total = listener->generation->sequence->tokens;
+    if (events->prefill && !events->prefill(events->context, cached, total)) return false;
+    return !is_cancelled(listener->generation);
+}
+
+static enum status run_prefill(struct generation *generation, const struct generation_events *events,
+                               int32_t *row) {
+    struct sequence *sequence = generation->sequence;
+    struct prefill_listener listener = {generation, events};
+    generation->timings.prompt_tokens = sequence->tokens;
+    generation->timings.cached_tokens = sequence->cached;
+    if (sequence->tokens == 0) return fail(STATUS_INPUT, "the prompt is empty");
+    MUST(sequence->cached < sequence->tokens);
+    sampler_see_prompt(&generation->sampler, sequence->token, sequence->tokens);
+    enum status status = engine_prefill(sequence->engine, sequence, hear_prefill, &listener, row);
+    if (status != STATUS_CANCELLED) return status;
+    generation->finish = FINISH_CANCELLED;
+    return STATUS_OK;
+}
+
+/* ---- answer ---- */
+
+static bool is_end_token(const struct engine *engine, int32_t id) {
+    for (int i = 0; i < engine->end_tokens; i++)
+        if (engine->end_token[i] == id) return true;
+    return false;
+}
+
+static bool is_full(const struct generation *generation) {
+    const struct sequence *sequence = generation->sequence;
+    int64_t most = generation->options.max_tokens;
+    return sequence->tokens >= sequence->engine->context ||
+           (most >= 0 && generation->timings.generated_tokens >= most);
+}
+
+/* The end of an answer does not hide a failure of memory. */
+static enum status send(struct generation *generation, const struct generation_events *events,
+                        const struct choice *choice) {
+    struct buffer *shown = &generation->shown;
+    TRY(buffer_check(&generation->raw, "a token's text"));
+    TRY(buffer_check(shown, "a token's text"));
+    struct piece piece = {shown->bytes ? shown->data : "", shown->bytes, choice};
+    if (events->piece && (choice || piece.bytes) && !events->piece(events->context, &piece) &&
+        generation->finish == FINISH_NONE)
+        generation->finish = FINISH_CANCELLED;
+    buffer_clear(&generation->raw);
+    buffer_clear(shown);
+    return STATUS_OK;
+}
+
+/* Turns a chosen token into what can be shown. */
+static enum status take_token(struct generation *generation, const struct generation_events *events,
+                              const struct choice *choice) {
+    const struct engine *engine = generation->sequence->engine;
+    bool end = is_end_token(engine, choice->id);
+    generation->id[generation->timings.generated_tokens++] = choice->id;
+    sampler_see_generated(&generation->sampler, choice->id);
+    TRY(sequence_append(generation->sequence, &choice->id, 1, TOKEN_GENERATED));
+    if (engine->tokenizer && (!end || generation->options.show_special))
+        detokenizer_push(&generation->detokenizer, choice->id, &generation->raw);
+    bool stopped =
+        stop_matcher_push(&generation->stop, generation->raw.data, generation->raw.bytes, &generation->shown);
+    if (stopped) generation->detokenizer.held_bytes = 0; /* what follows a stop string is dropped */
+    if (stopped || end) generation->finish = FINISH_STOP;
+    TRY(send(generation, events, choice));
+    if (!stopped) return STATUS_OK;
+    stop_matcher_close(&generation->stop);
+    return STATUS_OK;
+}
+
+/* What was held back. After a stop string nothing is. */
+static enum status flush(struct generation *generation, const struct generation_events *events) {
+    if (generation->detokenizer.tokenizer) detokenizer_finish(&generation->detokenizer, &generation->raw);
+    if (stop_matcher_push(&generation->stop, generation->raw.data, generation->raw.bytes, &generation->shown))
+        generation->finish = FINISH_STOP;
+    else
+        stop_matcher_finish(&generation->stop, &generation->shown);
+    return send(generation, events, NULL);
+}
+
+static enum status decode(struct generation *generation, const struct generation_events *events,
+                          int32_t row) {
+    struct sequence *sequence = generation->sequence;
+    while (generation->finish == FINISH_NONE) {
+        struct choice choice;
+        if (is_cancelled(generation)) {
+            generation->finish = FINISH_CANCELLED;
+        } else if (is_full(generation)) {
+            generation->finish = FINISH_LENGTH;
+        } else {
+            if (sequence->cached < sequence->tokens) {
+                TRY(engine_step(sequence->engine, &(struct step_item){sequence, 1}, 1));
+                row = 0;
+            }
+            engine_logits(sequence->engine, &row, 1, generation->logits);
+            TRY(sampler_choose(&generation->sampler, &generation->space, generation->logits, &choice));
+            TRY(take_token(generation, events, &choice));
+        }
+    }
+    return STATUS_OK;
+}
+
+enum status generation_run(struct generation *generation, const struct generation_events *events) {
+    static const struct generation_events deaf = {0};
+    struct generation_timings *timings = &generation->timings;
+    int32_t row = 0;
+    double start = clock_seconds();
+    if (!events) events = &deaf;
+    MUST(generation->finish == FINISH_NONE && timings->generated_tokens == 0);
+    enum status status = run_prefill(generation, events, &row);
+    timings->prefill_seconds = clock_seconds() - start;
+    start = clock_seconds();
+    if (status == STATUS_OK) status = decode(generation, events, row);
+    if (status == STATUS_OK) status = flush(generation, events);
+    timings->decode_seconds = clock_seconds() - start;
+    return status;
+}

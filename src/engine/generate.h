@@ -1,0 +1,78 @@
+/* generate.h - the answer of one sequence: prefill, then one token after the other until something ends it.
+ *
+ * The caller gives a sequence that holds the prompt; afterwards it holds prompt and answer, of which all
+ * but the last token are cached. Runs on the engine's thread. */
+#ifndef HADAL_ENGINE_GENERATE_H
+#define HADAL_ENGINE_GENERATE_H
+
+#include "engine/engine.h"
+#include "engine/sample.h"
+#include "engine/stop_text.h"
+
+#include <stdatomic.h>
+
+enum finish {
+    FINISH_NONE,     /* still running, or failed */
+    FINISH_STOP,     /* an end token or a stop string */
+    FINISH_LENGTH,   /* max_tokens, or the context is full */
+    FINISH_CANCELLED /* by the flag or by an event */
+};
+const char *finish_name(enum finish finish); /* "stop" */
+
+struct generation_options {
+    struct sampling sampling;
+    int64_t max_tokens; /* -1: until the context is full */
+    const char *const *stop;
+    int stops;
+    bool show_special;         /* special tokens are text, the end token too */
+    const atomic_bool *cancel; /* looked at between steps; NULL: none */
+};
+
+/* What one token brought. */
+struct piece {
+    const char *text; /* whole UTF-8 characters that can be shown now, maybe none; may contain NUL bytes */
+    size_t bytes;
+    const struct choice *choice; /* NULL: no token, only text that was held back until the end */
+};
+
+/* Both may be NULL. Returning false ends the generation as cancelled. */
+struct generation_events {
+    void *context;
+    bool (*prefill)(void *context, int done, int total); /* prompt tokens in the cache, after each chunk */
+    bool (*piece)(void *context, const struct piece *piece);
+};
+
+struct generation_timings {
+    int prompt_tokens, cached_tokens; /* the cached ones were not computed again */
+    int generated_tokens;
+    double prefill_seconds, decode_seconds;
+};
+/* Tokens per second; 0 when there is nothing to divide. The first token comes out of the prefill. */
+double prefill_speed(const struct generation_timings *timings);
+double decode_speed(const struct generation_timings *timings);
+
+struct generation {
+    struct generation_options options;
+    struct sequence *sequence;
+    struct sampler sampler;
+    struct sample_space space;
+    struct stop_matcher stop;
+    struct detokenizer detokenizer;
+    struct buffer raw, shown; /* of the current piece */
+    float *logits;            /* [vocab] */
+    int32_t *id;              /* [timings.generated_tokens] the answer, the end token included */
+    enum finish finish;
+    struct generation_timings timings;
+};
+
+/* `options->stop` and the sequence must outlive the generation. STATUS_INPUT for options out of range. */
+must_use enum status generation_open(struct generation *generation, struct sequence *sequence,
+                                     const struct generation_options *options);
+/* Once per generation. STATUS_INPUT for an empty prompt. A failure leaves what was generated in `id`. */
+must_use enum status generation_run(struct generation *generation, const struct generation_events *events);
+void generation_close(struct generation *generation); /* also of a zeroed one */
+
+/* generation_config.json's wishes where it has some: temperature 0 where it is silent. */
+struct sampling sampling_of_checkpoint(const struct generation_defaults *defaults);
+
+#endif
