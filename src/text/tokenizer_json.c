@@ -195,7 +195,9 @@ static enum status read_config(struct loader *loader, const json_t *config) {
     tokenizer->bos = token_named(loader, config, "bos_token");
     tokenizer->eos = token_named(loader, config, "eos_token");
     struct json_reader reader = {config, "tokenizer_config.json"};
-    TRY(json_get_bool_or(reader, "add_bos_token", fallback, &tokenizer->adds_bos));
+    tokenizer->adds_bos = fallback;
+    if (!class || strcmp(class, "PreTrainedTokenizerFast") != 0) /* which knows the post-processor only */
+        TRY(json_get_bool_or(reader, "add_bos_token", fallback, &tokenizer->adds_bos));
     if (tokenizer->bos < 0) tokenizer->adds_bos = false;
     return STATUS_OK;
 }
