@@ -78,6 +78,11 @@ must_use enum status model_desc_from_config(struct model_desc *desc, const json_
                                             const char *origin);
 must_use enum status model_desc_from_gguf(struct model_desc *desc, const struct gguf *gguf);
 
+/* Writes the keys from which model_desc_from_gguf() makes the same description, but for the ids of bos and eos, which
+ * belong to the tokenizer's keys. Descriptions that the format has no keys for are refused. */
+must_use enum status model_desc_to_gguf(const struct model_desc *desc, struct gguf_writer *writer,
+                                        const char *origin);
+
 /* Fills what follows from the rest (attention scale) and checks that the numbers fit together. */
 must_use enum status model_desc_finish(struct model_desc *desc, const char *origin);
 

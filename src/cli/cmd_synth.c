@@ -1,0 +1,97 @@
+/* cmd_synth.c - `hadal synth`: a checkpoint of random weights with a real shape. */
+#include "base/clock.h"
+#include "base/memory.h"
+#include "cli/commands.h"
+#include "cli/progress.h"
+#include "model/synth.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+enum { CONFIG_LIMIT = 1 << 20 };
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal) {
+    (void)signal;
+    interrupted = 1;
+}
+
+/* An unfinished file of many gigabytes must not stay behind: Ctrl-C and a hang-up end the job, not the process. */
+static void catch_signals(void) {
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < COUNT_OF(signals); i++) {
+        struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND};
+        sigaction(signals[i], &action, NULL);
+    }
+}
+
+static bool report_progress(void *context, int64_t done, int64_t total) {
+    (void)total;
+    progress_update(context, done);
+    return !interrupted;
+}
+
+/* "fp8" is how checkpoints and people call the one FP8 format that holds weights. */
+static enum status read_type(const char *name, enum dtype *type) {
+    if (!strcasecmp(name, "fp8")) {
+        *type = DTYPE_F8_E4M3;
+        return STATUS_OK;
+    }
+    if (dtype_from_name(name, type)) return STATUS_OK;
+    return fail(STATUS_USAGE,
+                "--type: '%.20s' is no number format; f32, f16, bf16, fp8, q8_0, q4_k and so on", name);
+}
+
+static enum status list_presets(const char *like) {
+    char names[512] = "";
+    for (int i = 0; model_preset_name(i); i++) {
+        size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", model_preset_name(i));
+    }
+    return fail(STATUS_USAGE, "--like: '%.40s' is not known; these are: %s", like, names);
+}
+
+static enum status read_shape(const struct option_values *values, json_t **config, const char **origin) {
+    const char *like = option_text(values, "like"), *file = option_text(values, "config");
+    if (!like == !file) return fail(STATUS_USAGE, "one of --like NAME and --config FILE says which shape");
+    *origin = like ? like : file;
+    if (file) return json_read_file(file, CONFIG_LIMIT, config);
+    const char *text = model_preset_config(like);
+    return text ? json_parse(text, strlen(text), like, config) : list_presets(like);
+}
+
+static enum status write_model(struct synth_options *options) {
+    struct progress progress;
+    struct synth_result result;
+    char bytes[32];
+    double started = clock_seconds();
+    options->progress = report_progress;
+    options->progress_context = &progress;
+    catch_signals();
+    progress_start(&progress, "writing", 0, "bytes");
+    enum status status = synth_write(options, &result);
+    progress_finish(&progress);
+    if (status == STATUS_OK)
+        printf("%s: %lld tensors, %s in %.1f s\n", options->path, (long long)result.tensors,
+               bytes_text(result.bytes, bytes), clock_seconds() - started);
+    return status;
+}
+
+enum status command_synth(const struct option_values *values) {
+    json_t *config = NULL;
+    struct synth_options options = {.name = option_text(values, "like"),
+                                    .path = option_text(values, "output"),
+                                    .seed = (uint64_t)option_int(values, "seed"),
+                                    .layers = (int)option_int(values, "layers"),
+                                    .threads = (int)option_int(values, "threads")};
+    if (!options.path) return fail(STATUS_USAGE, "-o PATH says what to write");
+    TRY(read_type(option_text(values, "type"), &options.type));
+    TRY(read_shape(values, &config, &options.origin));
+    options.config = config;
+    enum status status = write_model(&options);
+    json_decref(config);
+    return status;
+}
