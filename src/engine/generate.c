@@ -126,7 +126,6 @@ static bool is_full(const struct generation *generation) {
            (most >= 0 && generation->timings.generated_tokens >= most);
 }
 
-/* The end of an answer does not hide a failure of memory. */
 static enum status send(struct generation *generation, const struct generation_events *events,
                         const struct choice *choice) {
     struct buffer *shown = &generation->shown;
@@ -151,22 +150,18 @@ static enum status take_token(struct generation *generation, const struct genera
     TRY(sequence_append(generation->sequence, &choice->id, 1, TOKEN_GENERATED));
     if (engine->tokenizer && (!end || generation->options.show_special))
         detokenizer_push(&generation->detokenizer, choice->id, &generation->raw);
-    bool stopped =
+    generation->cut =
         stop_matcher_push(&generation->stop, generation->raw.data, generation->raw.bytes, &generation->shown);
-    if (stopped) generation->detokenizer.held_bytes = 0; /* what follows a stop string is dropped */
-    if (stopped || end) generation->finish = FINISH_STOP;
-    TRY(send(generation, events, choice));
-    if (!stopped) return STATUS_OK;
-    stop_matcher_close(&generation->stop);
-    return STATUS_OK;
+    if (generation->cut || end) generation->finish = FINISH_STOP;
+    return send(generation, events, choice);
 }
 
-/* What was held back. After a stop string nothing is. */
+/* What was held back. */
 static enum status flush(struct generation *generation, const struct generation_events *events) {
+    if (generation->cut) return STATUS_OK;
     if (generation->detokenizer.tokenizer) detokenizer_finish(&generation->detokenizer, &generation->raw);
-    if (stop_matcher_push(&generation->stop, generation->raw.data, generation->raw.bytes, &generation->shown))
-        generation->finish = FINISH_STOP;
-    else
+    if (!stop_matcher_push(&generation->stop, generation->raw.data, generation->raw.bytes,
+                           &generation->shown))
         stop_matcher_finish(&generation->stop, &generation->shown);
     return send(generation, events, NULL);
 }

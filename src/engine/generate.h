@@ -62,6 +62,7 @@ struct generation {
     float *logits;            /* [vocab] */
     int32_t *id;              /* [timings.generated_tokens] the answer, the end token included */
     enum finish finish;
+    bool cut; /* a stop string ended it: what follows is dropped */
     struct generation_timings timings;
 };
 

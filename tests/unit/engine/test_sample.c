@@ -209,6 +209,8 @@ static void limits_cut_the_distribution(void **state) {
     sampling.top_p = 1;
     for (sampling.min_p = 0.01; sampling.min_p <= 1; sampling.min_p *= 2.5)
         assert_distribution(&sampling, sixteen, 16, 5000);
+    sampling.min_p = 1;
+    assert_distribution(&sampling, sixteen, 16, 100);
     sampling = at_temperature(1.3);
     sampling.top_k = 9, sampling.top_p = 0.9, sampling.min_p = 0.1;
     assert_distribution(&sampling, sixteen, 16, 20000);
