@@ -19,10 +19,9 @@ struct render_job {
 static enum status choose_template(const struct option_values *values, struct render_job *job) {
     const char *model = option_text(values, "model"), *name = option_text(values, "template");
     struct checkpoint checkpoint = {0};
-    if (!model && !name)
-        return fail(STATUS_USAGE, "render: give a model (-m MODEL) or a template (--template NAME)");
+    if (!model && !name) return fail(STATUS_USAGE, "give a model (-m MODEL) or a template (--template NAME)");
     if (name && !chat_template_from_name(name, &job->options.template))
-        return fail(STATUS_USAGE, "render: \"%.64s\" is no template", name);
+        return fail(STATUS_USAGE, "\"%.64s\" is no template", name);
     if (!model) return STATUS_OK;
     TRY(checkpoint_open(&checkpoint, model, 0));
     enum status status = name ? STATUS_OK : chat_template_choose(&checkpoint, &job->options.template);
@@ -31,16 +30,20 @@ static enum status choose_template(const struct option_values *values, struct re
     return status;
 }
 
+/* What sentences call a file. */
+static const char *origin_of(const char *path) {
+    return strcmp(path, "-") != 0 ? path : "standard input";
+}
+
 static enum status read_messages(const struct option_values *values, struct render_job *job) {
     const char *const *list, *tools = option_text(values, "tools");
     if (option_positionals(values, &list) != 1)
-        return fail(STATUS_USAGE, "render: give one file of messages (- is standard input)");
+        return fail(STATUS_USAGE, "give one file of messages (- is standard input)");
     TRY(buffer_read_file(&job->messages, list[0], CHAT_JSON_LIMIT));
-    const char *origin = strcmp(list[0], "-") != 0 ? list[0] : "standard input";
-    TRY(chat_from_json(&job->chat, job->messages.data, job->messages.bytes, origin));
+    TRY(chat_from_json(&job->chat, job->messages.data, job->messages.bytes, origin_of(list[0])));
     if (!tools) return STATUS_OK;
     TRY(buffer_read_file(&job->tools, tools, CHAT_JSON_LIMIT));
-    return chat_set_tools(&job->chat, job->tools.data, job->tools.bytes, tools);
+    return chat_set_tools(&job->chat, job->tools.data, job->tools.bytes, origin_of(tools));
 }
 
 static enum status print_prompt(struct render_job *job) {

@@ -45,32 +45,41 @@ static enum status find_template(const struct checkpoint *checkpoint, struct are
     return *jinja ? STATUS_OK : template_in_file(checkpoint, arena, jinja);
 }
 
-/* GGUF calls V2 and V3 the same; their tokenizers differ. */
-static enum status find_family(const struct checkpoint *checkpoint, struct arena *arena,
-                               const char **family) {
-    const char *tokenizer = NULL;
+/* The name of a GGUF file's tokenizer says more than its architecture, which V2 and V3 share. */
+static enum status find_families(const struct checkpoint *checkpoint, struct arena *arena,
+                                 const char *family[2]) {
     if (checkpoint->kind == CHECKPOINT_HUGGING_FACE) {
-        *family = json_string_value(json_object_get(checkpoint->config, "model_type"));
+        family[0] = json_string_value(json_object_get(checkpoint->config, "model_type"));
         return STATUS_OK;
     }
-    TRY(gguf_get_text_or(&checkpoint->gguf, arena, "general.architecture", family));
-    TRY(gguf_get_text_or(&checkpoint->gguf, arena, "tokenizer.ggml.pre", &tokenizer));
-    if (tokenizer && *family && !strcmp(*family, "deepseek2") && !strcmp(tokenizer, "deepseek-v3"))
-        *family = "deepseek_v3";
-    return STATUS_OK;
+    TRY(gguf_get_text_or(&checkpoint->gguf, arena, "tokenizer.ggml.pre", &family[0]));
+    return gguf_get_text_or(&checkpoint->gguf, arena, "general.architecture", &family[1]);
 }
 
-static enum status choose(const struct checkpoint *checkpoint, struct arena *arena,
-                          enum chat_template *template) {
+static bool family_template(const char *name, enum chat_template *template) {
     static const struct {
         const char *family;
         enum chat_template template;
     } families[] = {{"deepseek_v2", TEMPLATE_DEEPSEEK_V2},
-                    {"deepseek2", TEMPLATE_DEEPSEEK_V2},
                     {"deepseek_v3", TEMPLATE_DEEPSEEK_V3},
                     {"qwen2", TEMPLATE_QWEN25},
-                    {"llama", TEMPLATE_LLAMA3}};
-    const char *jinja = NULL, *family = NULL;
+                    {"llama", TEMPLATE_LLAMA3},
+                    {"deepseek-llm", TEMPLATE_DEEPSEEK_V2},
+                    {"deepseek-v3", TEMPLATE_DEEPSEEK_V3},
+                    {"deepseek-r1-qwen", TEMPLATE_DEEPSEEK_R1_DISTILL},
+                    {"llama-bpe", TEMPLATE_LLAMA3},
+                    {"deepseek2", TEMPLATE_DEEPSEEK_V2}};
+    for (size_t index = 0; name && index < COUNT_OF(families); index++) {
+        if (strcmp(families[index].family, name) != 0) continue;
+        *template = families[index].template;
+        return true;
+    }
+    return false;
+}
+
+static enum status choose(const struct checkpoint *checkpoint, struct arena *arena,
+                          enum chat_template *template) {
+    const char *jinja = NULL, *family[2] = {NULL, NULL};
     TRY(find_template(checkpoint, arena, &jinja));
     if (jinja && *jinja) {
         if (chat_template_recognise(jinja, template)) return STATUS_OK;
@@ -78,15 +87,11 @@ static enum status choose(const struct checkpoint *checkpoint, struct arena *are
                     "%s: its chat template is none that hadal knows; name one (--template)",
                     checkpoint->path);
     }
-    TRY(find_family(checkpoint, arena, &family));
-    for (size_t index = 0; family && index < COUNT_OF(families); index++) {
-        if (strcmp(families[index].family, family) != 0) continue;
-        *template = families[index].template;
-        return STATUS_OK;
-    }
+    TRY(find_families(checkpoint, arena, family));
+    if (family_template(family[0], template) || family_template(family[1], template)) return STATUS_OK;
     return fail(STATUS_UNSUPPORTED,
                 "%s: no chat template is known for a model of type \"%.32s\"; name one (--template)",
-                checkpoint->path, family ? family : "");
+                checkpoint->path, family[0] ? family[0] : "");
 }
 
 enum status chat_template_choose(const struct checkpoint *checkpoint, enum chat_template *template) {

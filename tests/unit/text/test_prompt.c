@@ -310,6 +310,9 @@ static void gguf_keys_name_both(void **state) {
         const char *architecture, *pre, *jinja;
         enum chat_template template;
     } rows[] = {{"deepseek2", "deepseek-v3", NULL, TEMPLATE_DEEPSEEK_V3},
+                {"deepseek2", "new", NULL, TEMPLATE_DEEPSEEK_V2},
+                {"llama", "deepseek-llm", NULL, TEMPLATE_DEEPSEEK_V2},
+                {"qwen2", "deepseek-r1-qwen", NULL, TEMPLATE_DEEPSEEK_R1_DISTILL},
                 {"deepseek2", "deepseek-llm", NULL, TEMPLATE_DEEPSEEK_V2},
                 {"llama", "llama-bpe", NULL, TEMPLATE_LLAMA3},
                 {"qwen2", "deepseek-r1-qwen", "{{'<｜User｜>' + content + '<｜Assistant｜>'}}",
