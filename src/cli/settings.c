@@ -134,7 +134,8 @@ static const struct option_row rows[] = {
      .choices = "on|off",
      .argument = "on|off",
      .commands = SAMPLERS | RENDER,
-     .help = "Let the model reason before it answers. Unset: on for models that always do (R1), off for V3.1."},
+     .help =
+         "Let the model reason before it answers. Unset: on for models that always do (R1), off for V3.1."},
     {.name = "no-generation-prompt",
      .kind = OPTION_FLAG,
      .commands = RENDER,
