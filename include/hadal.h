@@ -49,7 +49,7 @@ enum hadal_status {
     HADAL_UNSUPPORTED = 6, /* well formed, but nothing that this library knows */
     HADAL_LIMIT = 7,       /* more than a context, a buffer or another limit allows */
     HADAL_MEMORY = 8,      /* needs more memory than there is; the sentence has the numbers */
-    HADAL_CANCELLED = 9,   /* a callback of the caller stopped it */
+    HADAL_CANCELLED = 9,   /* stopped before there was a result */
     HADAL_INTERNAL = 10    /* a fault of the library */
 };
 
@@ -76,7 +76,8 @@ struct hadal_model_options {
     int threads;          /* that compute; 0: one for each processor */
     int batch_size;       /* prompt tokens that are computed in one step */
     int strict;           /* 1: prompt and generated tokens are computed in one form and have the same bits */
-    int64_t reserved[8];  /* 0 */
+    int ids_only; /* 1: no tokenizer is needed, and functions that take or give text are HADAL_UNSUPPORTED */
+    int64_t reserved[8]; /* 0 */
 };
 
 /* Everything automatic, one session, 512 tokens a step. `path` is still to be set. */
@@ -197,7 +198,8 @@ struct hadal_logit_bias {
     float bias; /* -100 .. 100, added to the token's logit */
 };
 
-/* How to choose tokens, and when to stop. */
+/* How to choose tokens, and when to stop. Of the model's sessions the callbacks may call hadal_session_tokens(),
+ * hadal_session_ids() and hadal_session_close(); anything else is HADAL_USAGE. */
 struct hadal_generation {
     double temperature; /* 0 .. 100; 0 takes the likeliest token every time */
     double top_p;       /* 0 .. 1: of the likeliest tokens that together reach this probability; 1: all */
@@ -206,16 +208,15 @@ struct hadal_generation {
     double repetition_penalty;                  /* 0.01 .. 100, for tokens of prompt and answer; 1: none */
     double presence_penalty, frequency_penalty; /* -2 .. 2, for generated tokens; 0: none */
     int64_t seed;            /* the same seed and library give the same text; below 0: another each time */
-    int64_t max_tokens;      /* 0: until the context is full */
+    int64_t max_tokens;      /* below 0: until the context is full; 0 only reads the prompt */
     const char *const *stop; /* [stops] texts that end the answer; they are not part of it */
     int stops;
     enum hadal_thinking thinking;        /* hadal_session_answer() only */
     const struct hadal_logit_bias *bias; /* [biases] */
     int biases;
-    /* Called for each piece; returning other than 0 stops. It must not use the model's sessions: such calls are
-     * HADAL_USAGE. NULL: only the session knows what was generated. */
+    /* Called for each piece; returning other than 0 stops. NULL: only the session knows what was generated. */
     int (*on_piece)(void *context, const struct hadal_piece *piece);
-    /* Called while a prompt is read; returning other than 0 stops with HADAL_CANCELLED. NULL: not needed. */
+    /* Called while a prompt is read; returning other than 0 stops. NULL: not needed. */
     int (*on_prompt)(void *context, int64_t done, int64_t tokens);
     void *context; /* for both */
     int64_t reserved[8];
@@ -228,7 +229,7 @@ HADAL_API enum hadal_status hadal_generation_default(const struct hadal_model *m
 enum hadal_finish {
     HADAL_FINISH_END = 0,     /* the model ended its answer, or a stop text came */
     HADAL_FINISH_LENGTH = 1,  /* max_tokens, or the context is full */
-    HADAL_FINISH_STOPPED = 2, /* on_piece said so */
+    HADAL_FINISH_STOPPED = 2, /* a callback said so */
     HADAL_FINISH_FAILED = 3   /* the function returned a failure */
 };
 
