@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 enum { CONFIG_LIMIT = 1 << 20 };
 
@@ -29,17 +28,13 @@ static void catch_signals(void) {
 }
 
 static bool report_progress(void *context, int64_t done, int64_t total) {
-    (void)total;
-    progress_update(context, done);
+    struct progress *progress = context;
+    progress->total = total;
+    progress_update(progress, done);
     return !interrupted;
 }
 
-/* "fp8" is how checkpoints and people call the one FP8 format that holds weights. */
 static enum status read_type(const char *name, enum dtype *type) {
-    if (!strcasecmp(name, "fp8")) {
-        *type = DTYPE_F8_E4M3;
-        return STATUS_OK;
-    }
     if (dtype_from_name(name, type)) return STATUS_OK;
     return fail(STATUS_USAGE,
                 "--type: '%.20s' is no number format; f32, f16, bf16, fp8, q8_0, q4_k and so on", name);

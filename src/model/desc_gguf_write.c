@@ -51,7 +51,8 @@ static enum status check_expressible(const struct model_desc *desc, const char *
 /* The head is stored absorbed: one key head of latent and rotated part; the head's own widths are under *_mla. */
 static void put_latent(const struct model_desc *desc, struct keys keys) {
     put_int(keys, "attention.head_count_kv", 1);
-    if (desc->q_rank) put_int(keys, "attention.q_lora_rank", desc->q_rank);
+    put_int(keys, "attention.q_lora_rank",
+            desc->q_rank); /* 0, too: readers demand it but of published shapes */
     put_int(keys, "attention.kv_lora_rank", desc->kv_rank);
     put_int(keys, "attention.key_length", desc->kv_rank + desc->rope_dim);
     put_int(keys, "attention.value_length", desc->kv_rank);
@@ -70,7 +71,6 @@ static void put_grouped(const struct model_desc *desc, struct keys keys) {
 static void put_experts(const struct model_desc *desc, struct keys keys) {
     int layers = desc->layers + desc->mtp_layers, leading = 0;
     while (leading < layers && desc->layer[leading].ffn == FFN_DENSE) leading++;
-    if (!desc->experts) return;
     enum router router = desc->layer[layers - 1].router;
     put_int(keys, "leading_dense_block_count", leading);
     put_int(keys, "expert_count", desc->experts);
@@ -117,7 +117,7 @@ enum status model_desc_to_gguf(const struct model_desc *desc, struct gguf_writer
         put_latent(desc, keys);
     else
         put_grouped(desc, keys);
-    put_experts(desc, keys);
+    if (latent) put_experts(desc, keys); /* readers of deepseek2 demand them without experts, too */
     put_rope(&desc->rope, keys);
     return STATUS_OK;
 }
