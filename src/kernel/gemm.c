@@ -16,7 +16,7 @@ enum {
     ROW_TILE = 192,    /* rows whose chunk of x stays cached, 384 KiB */
     PANEL_OUTS = 32,   /* at most, weight rows decoded together */
     PARTIAL_ROWS = 32, /* rows of sums that wait to be added to y */
-    PREFETCH_BYTES = 64
+    CACHE_LINE = 64
 };
 
 /* Multiplies a decoded part of a row, columns [begin, begin + n), by the scales of its blocks. */
@@ -30,22 +30,37 @@ static void apply_scales(const struct kernels *kernels, const struct tensor *w, 
     }
 }
 
-/* Bytes of the elements before column `column`, a whole number of blocks. */
-static int64_t column_offset(const struct tensor *w, int64_t column) {
-    int64_t bytes;
-    MUST(dtype_row_bytes(w->dtype, column, &bytes));
-    return bytes;
+/* What the loops need to know of a weight matrix, divided out once. */
+struct weights {
+    const struct kernels *kernels;
+    const struct tensor *tensor;
+    int64_t row_bytes, chunk_bytes;
+    bool plain; /* F32 where floats may lie: used in place */
+};
+
+static struct weights weights_of(const struct kernels *kernels, const struct tensor *tensor) {
+    struct weights weights = {kernels, tensor, 0, 0, false};
+    MUST(dtype_row_bytes(tensor->dtype, tensor->shape[tensor->rank - 1], &weights.row_bytes));
+    MUST(dtype_row_bytes(tensor->dtype, CHUNK, &weights.chunk_bytes));
+    weights.plain = tensor->dtype == DTYPE_F32 && (uintptr_t)tensor->data % _Alignof(float) == 0;
+    return weights;
 }
 
-static void decode_part(const struct kernels *kernels, const struct tensor *w, int64_t row, int64_t begin,
-                        int64_t n, float *values) {
-    const uint8_t *data = (const uint8_t *)tensor_row_data(w, row) + column_offset(w, begin);
-    kernels->decode[w->dtype](data, values, n);
-    if (w->scale) apply_scales(kernels, w, row, begin, n, values);
+static const uint8_t *chunk_data(const struct weights *weights, int64_t row, int64_t begin) {
+    return (const uint8_t *)weights->tensor->data + row * weights->row_bytes +
+           begin / CHUNK * weights->chunk_bytes;
+}
+
+/* `begin` is a multiple of CHUNK. */
+static void decode_part(const struct weights *weights, int64_t row, int64_t begin, int64_t n, float *values) {
+    const struct tensor *tensor = weights->tensor;
+    weights->kernels->decode[tensor->dtype](chunk_data(weights, row, begin), values, n);
+    if (tensor->scale) apply_scales(weights->kernels, tensor, row, begin, n, values);
 }
 
 void kernels_decode_row(const struct kernels *kernels, const struct tensor *w, int64_t row, float *values) {
-    decode_part(kernels, w, row, 0, w->shape[w->rank - 1], values);
+    struct weights weights = weights_of(kernels, w);
+    decode_part(&weights, row, 0, w->shape[w->rank - 1], values);
 }
 
 /* A part of the product: rows [row, row + rows), outputs [out, out + outs), inputs [begin, begin + n). */
@@ -53,19 +68,32 @@ struct part {
     int64_t row, rows, out, outs, begin, n;
 };
 
-/* Decoded weights of a part. F32 ones are used where they lie, if floats may lie there. */
+/* Weights of a part as floats. */
 struct panel {
     const float *values;
     int64_t stride;
 };
 
-static struct panel decode_panel(const struct kernels *kernels, const struct tensor *w,
-                                 const struct part *part, float *scratch) {
-    const uint8_t *data = tensor_row_data(w, part->out);
-    if (w->dtype == DTYPE_F32 && (uintptr_t)data % _Alignof(float) == 0)
-        return (struct panel){(const float *)(const void *)data + part->begin, w->shape[1]};
-    for (int64_t o = 0; o < part->outs; o++)
-        decode_part(kernels, w, part->out + o, part->begin, part->n, scratch + o * part->n);
+/* Asks for the chunk of `row` that comes next, or for the first one of the row that takes its place. */
+static void prefetch_next(const struct weights *weights, int64_t row, const struct part *part) {
+    int64_t begin = part->begin + CHUNK;
+    if (begin >= weights->tensor->shape[1]) row += GEMM_SCRATCH_ROWS, begin = 0;
+    if (row >= weights->tensor->shape[0]) return;
+    const uint8_t *data = chunk_data(weights, row, begin);
+    int64_t bytes = min_i64(weights->chunk_bytes, weights->row_bytes - begin / CHUNK * weights->chunk_bytes);
+    for (int64_t at = 0; at < bytes; at += CACHE_LINE) __builtin_prefetch(data + at, 0, 2);
+}
+
+static struct panel panel_of(const struct weights *weights, const struct part *part, bool prefetch,
+                             float *scratch) {
+    if (weights->plain) {
+        const float *values = (const void *)chunk_data(weights, part->out, part->begin);
+        return (struct panel){values, weights->tensor->shape[1]};
+    }
+    for (int64_t row = part->out; row < part->out + part->outs; row++) {
+        if (prefetch) prefetch_next(weights, row, part);
+        decode_part(weights, row, part->begin, part->n, scratch + (row - part->out) * part->n);
+    }
     return (struct panel){scratch, part->n};
 }
 
@@ -77,50 +105,32 @@ static void add_partial(const float *partial, int64_t rows, int64_t outs, float 
 
 /* The first chunk is stored, the others are added. */
 static void multiply_part(const struct kernels *kernels, const struct gemm *gemm, const struct part *part,
-                          struct panel panel) {
+                          struct panel w) {
     float partial[PARTIAL_ROWS * PANEL_OUTS];
     for (int64_t done = 0; done < part->rows; done += PARTIAL_ROWS) {
         int64_t row = part->row + done, rows = min_i64(PARTIAL_ROWS, part->rows - done);
         const float *x = gemm->x + row * gemm->x_stride + part->begin;
         float *y = gemm->y + row * gemm->y_stride + part->out;
-        if (part->begin == 0) {
-            kernels->dot_tile(x, gemm->x_stride, rows, panel.values, panel.stride, part->outs, part->n, y,
-                              gemm->y_stride);
-        } else {
-            kernels->dot_tile(x, gemm->x_stride, rows, panel.values, panel.stride, part->outs, part->n,
-                              partial, part->outs);
-            add_partial(partial, rows, part->outs, y, gemm->y_stride);
-        }
+        bool first = part->begin == 0;
+        kernels->dot_tile(x, gemm->x_stride, rows, w.values, w.stride, part->outs, part->n,
+                          first ? y : partial, first ? gemm->y_stride : part->outs);
+        if (!first) add_partial(partial, rows, part->outs, y, gemm->y_stride);
     }
 }
 
-/* Asks for what decode_panel() reads of the next chunk. */
-static void prefetch_part(const struct tensor *w, const struct part *part) {
-    int64_t bytes = column_offset(w, part->n);
-    for (int64_t o = 0; o < part->outs; o++) {
-        const uint8_t *data =
-            (const uint8_t *)tensor_row_data(w, part->out + o) + column_offset(w, part->begin);
-        for (int64_t at = 0; at < bytes; at += PREFETCH_BYTES) __builtin_prefetch(data + at, 0, 2);
-    }
-}
-
-static void few_rows(const struct kernels *kernels, const struct gemm *gemm, int64_t out_begin,
+static void few_rows(const struct weights *weights, const struct gemm *gemm, int64_t out_begin,
                      int64_t out_end, float *scratch) {
     int64_t in = gemm->w->shape[1];
     for (int64_t out = out_begin; out < out_end; out += GEMM_SCRATCH_ROWS) {
         struct part part = {0, gemm->rows, out, min_i64(GEMM_SCRATCH_ROWS, out_end - out), 0, 0};
-        for (part.begin = 0; part.begin < in; part.begin += CHUNK) {
+        for (; part.begin < in; part.begin += CHUNK) {
             part.n = min_i64(CHUNK, in - part.begin);
-            struct part next = part;
-            next.begin += part.n;
-            next.n = min_i64(CHUNK, in - next.begin);
-            if (next.n > 0) prefetch_part(gemm->w, &next);
-            multiply_part(kernels, gemm, &part, decode_panel(kernels, gemm->w, &part, scratch));
+            multiply_part(weights->kernels, gemm, &part, panel_of(weights, &part, true, scratch));
         }
     }
 }
 
-static void many_rows(const struct kernels *kernels, const struct gemm *gemm, int64_t out_begin,
+static void many_rows(const struct weights *weights, const struct gemm *gemm, int64_t out_begin,
                       int64_t out_end, float *scratch) {
     int64_t in = gemm->w->shape[1];
     for (int64_t row = 0; row < gemm->rows; row += ROW_TILE) {
@@ -130,7 +140,7 @@ static void many_rows(const struct kernels *kernels, const struct gemm *gemm, in
             int64_t fitting = min_i64(PANEL_OUTS, GEMM_SCRATCH_ROWS * in / part.n);
             for (part.out = out_begin; part.out < out_end; part.out += part.outs) {
                 part.outs = min_i64(fitting, out_end - part.out);
-                multiply_part(kernels, gemm, &part, decode_panel(kernels, gemm->w, &part, scratch));
+                multiply_part(weights->kernels, gemm, &part, panel_of(weights, &part, false, scratch));
             }
         }
     }
@@ -148,9 +158,10 @@ static void finish(const struct gemm *gemm, int64_t out_begin, int64_t out_end) 
 
 void gemm_columns(const struct kernels *kernels, const struct gemm *gemm, int64_t out_begin, int64_t out_end,
                   float *scratch) {
+    struct weights weights = weights_of(kernels, gemm->w);
     if (gemm->rows <= FEW_ROWS)
-        few_rows(kernels, gemm, out_begin, out_end, scratch);
+        few_rows(&weights, gemm, out_begin, out_end, scratch);
     else
-        many_rows(kernels, gemm, out_begin, out_end, scratch);
+        many_rows(&weights, gemm, out_begin, out_end, scratch);
     finish(gemm, out_begin, out_end);
 }
