@@ -49,7 +49,9 @@ CFLAGS_ALL = -std=c17 -D_GNU_SOURCE -Isrc -Iinclude -fPIC -fvisibility=hidden -p
 	$(PACKAGES_CFLAGS) $(CFLAGS)
 LIBS = $(PACKAGES_LIBS) -lm -pthread
 
-SOURCES := $(shell find src -name '*.c')
+# The vector kernels are for x86-64; elsewhere the scalar ones are all there is.
+FAMILY := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+SOURCES := $(filter-out $(if $(filter x86_64,$(FAMILY)),,src/kernel/x86/%),$(shell find src -name '*.c'))
 CLI_SOURCES := $(filter src/cli/%,$(SOURCES))
 LIB_SOURCES := $(filter-out src/cli/%,$(SOURCES))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$B/%.o)

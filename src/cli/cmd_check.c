@@ -1,0 +1,154 @@
+/* cmd_check.c - `hadal check`: what the machine offers, then every kernel against the scalar truth. For
+ * people one line for each kernel and level; with --json one object a line for each result. */
+#include "base/memory.h"
+#include "cli/commands.h"
+#include "cli/machine.h"
+#include "kernel/check.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The kernel whose results are being added up for its line. */
+struct line {
+    char function[32];
+    enum cpu_level level;
+    int tests, failures;
+    double nearest; /* the largest error as a part of its bound; 0 where the bound is no error */
+    char speeds[160];
+};
+
+struct printer {
+    bool json;
+    struct line line;
+    int functions;
+};
+
+/* ---- for people ---- */
+
+static void print_machine(const struct machine *machine) {
+    char memory[32];
+    printf("processor    %s\n", *machine->processor ? machine->processor : "unknown");
+    printf("instructions %s\n", cpu_level_name(machine->level));
+    printf("threads      %d\n", machine->processors);
+    if (machine->memory_available != INT64_MAX)
+        printf("memory       %s available\n", bytes_text(machine->memory_available, memory));
+    printf("huge pages   %s\n\n", *machine->huge_pages ? machine->huge_pages : "unknown");
+    if (!strcmp(machine->huge_pages, "never"))
+        printf("Transparent huge pages are off: reading weights is slower than it could be.\n\n");
+}
+
+static void end_line(struct printer *printer) {
+    struct line *line = &printer->line;
+    if (line->tests > 0) {
+        char error[48] = "exact";
+        if (line->nearest > 0)
+            snprintf(error, sizeof error, "errors up to %.1f %% of the bound", 100 * line->nearest);
+        printf("%-7s %-16s %-6s %3d tests, %s%s\n", cpu_level_name(line->level), line->function,
+               line->failures ? "FAILED" : "ok", line->tests, error, line->speeds);
+        printer->functions++;
+    }
+    memset(line, 0, sizeof *line);
+}
+
+static void add_speed(struct line *line, const struct check_result *result) {
+    size_t used = strlen(line->speeds);
+    const char *rows = strchr(result->test, ',');
+    snprintf(line->speeds + used, sizeof line->speeds - used, "; %.1f %s%s", result->rate, result->unit,
+             rows ? rows : "");
+}
+
+static void print_result(struct printer *printer, const struct check_result *result) {
+    struct line *line = &printer->line;
+    if (result->skipped) {
+        end_line(printer);
+        printf("%-7s skipped: this processor lacks it\n", cpu_level_name(result->level));
+        return;
+    }
+    if (strcmp(line->function, result->function) != 0 || line->level != result->level) {
+        end_line(printer);
+        snprintf(line->function, sizeof line->function, "%s", result->function);
+        line->level = result->level;
+    }
+    if (result->rate > 0) {
+        add_speed(line, result);
+        return;
+    }
+    line->tests++;
+    if (result->bound > 0 && result->error / result->bound > line->nearest)
+        line->nearest = result->error / result->bound;
+    if (result->passed) return;
+    line->failures++;
+    printf("%-7s %s, %s: error %g, bound %g\n", cpu_level_name(result->level), result->function, result->test,
+           result->error, result->bound);
+}
+
+/* ---- for programs ---- */
+
+/* Takes over the object, which is NULL when memory ran out: then the line is missing. */
+static void print_object(json_t *object) {
+    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+    if (text) puts(text);
+    free(text);
+    json_decref(object);
+}
+
+static void print_machine_json(const struct machine *machine) {
+    json_t *memory =
+        machine->memory_available == INT64_MAX ? json_null() : json_integer(machine->memory_available);
+    print_object(json_pack("{s:s, s:s, s:i, s:o, s:s}", "processor", machine->processor, "cpu",
+                           cpu_level_name(machine->level), "threads", machine->processors, "memory_available",
+                           memory, "huge_pages", machine->huge_pages));
+}
+
+static void print_result_json(const struct check_result *result) {
+    const char *level = cpu_level_name(result->level);
+    if (result->skipped)
+        print_object(json_pack("{s:s, s:b}", "cpu", level, "skipped", 1));
+    else if (result->rate > 0)
+        print_object(json_pack("{s:s, s:s, s:s, s:f, s:s}", "cpu", level, "function", result->function,
+                               "test", result->test, "rate", result->rate, "unit", result->unit));
+    else
+        print_object(json_pack("{s:s, s:s, s:s, s:f, s:f, s:b}", "cpu", level, "function", result->function,
+                               "test", result->test, "error", result->error, "bound", result->bound, "passed",
+                               result->passed));
+}
+
+static void take_result(void *context, const struct check_result *result) {
+    struct printer *printer = context;
+    if (printer->json) {
+        print_result_json(result);
+        if (!result->skipped) printer->functions++;
+    } else {
+        print_result(printer, result);
+    }
+}
+
+static enum cpu_level cap_of(const char *name) {
+    for (int level = 0; level < CPU_LEVEL_COUNT; level++)
+        if (!strcmp(name, cpu_level_name((enum cpu_level)level))) return (enum cpu_level)level;
+    return CPU_AMX; /* auto */
+}
+
+enum status command_check(const struct option_values *values) {
+    struct printer printer = {.json = option_flag(values, "json")};
+    struct check_options options = {.function = option_text(values, "function"),
+                                    .seed = (uint64_t)option_int(values, "seed"),
+                                    .bench = option_flag(values, "bench"),
+                                    .cap = cap_of(option_text(values, "cpu"))};
+    struct machine machine;
+    int failures = 0;
+    machine_read(&machine);
+    if (printer.json)
+        print_machine_json(&machine);
+    else
+        print_machine(&machine);
+    TRY(check_run(&options, take_result, &printer, &failures));
+    if (!printer.json) end_line(&printer);
+    if (printer.functions == 0)
+        return fail(STATUS_NOT_FOUND, "no kernel's name contains \"%.64s\"", options.function);
+    if (failures > 0)
+        return fail(STATUS_INTERNAL, "%d test%s of kernels failed", failures, failures == 1 ? "" : "s");
+    return STATUS_OK;
+}
