@@ -6,7 +6,7 @@
 #ifndef HADAL_ENGINE_PUBLIC_H
 #define HADAL_ENGINE_PUBLIC_H
 
-#include "engine/engine.h"
+#include "engine/conversation.h"
 #include "hadal.h"
 
 #include <stdatomic.h>
@@ -25,7 +25,7 @@ struct hadal_model {
 struct hadal_session {
     struct hadal_model *model;
     struct sequence *sequence;
-    json_t *conversation; /* {"messages": [...], "tools": [...]} as chat_from_json() reads it */
+    struct conversation conversation;
     struct hadal_session *next_closing;
 };
 
@@ -45,7 +45,8 @@ must_use enum status text_argument(const char *function, const char *text, size_
 /* What a caller's buffer gets, by the rules of hadal.h; `bytes` and `count` may not be NULL. */
 must_use enum status give_text(const struct buffer *from, char *text, size_t capacity, size_t *bytes);
 must_use enum status give_ids(const int32_t *id, size_t ids, int32_t *to, size_t capacity, size_t *count);
-must_use enum status model_render(const struct hadal_model *model, const char *messages, size_t bytes,
-                                  enum hadal_thinking thinking, struct prompt *prompt);
+/* How the model renders chats; STATUS_UNSUPPORTED without a tokenizer or a known template. */
+must_use enum status render_options_of(const struct hadal_model *model, enum hadal_thinking thinking,
+                                       struct render_options *options);
 
 #endif

@@ -1,13 +1,10 @@
 /* public_generate.c - hadal.h: continuing a session's tokens, and answering its conversation.
  *
- * The one subtlety is that an answer's text comes apart into reasoning and answer while its ids stay one
- * stream: ids go out with the first text behind them, or alone when there is none. */
+ * The one subtlety: the engine tells a token's text first, maybe in two kinds, and then the token. Text waits
+ * for it, so that the callback gets both in one piece. */
 #include "engine/public.h"
 
-#include "engine/generate.h"
-
 #include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 
 enum { BIASES_LIMIT = LOGIT_BIAS_LIMIT };
@@ -87,49 +84,41 @@ static enum status options_of(const struct hadal_generation *generation, struct 
 
 struct speaker {
     const struct hadal_generation *generation;
-    const struct generation *running;
-    bool chat, stopped;
-    struct reasoning_splitter splitter;
-    struct buffer text[2]; /* of the answer and of its reasoning, by enum text_kind */
-    struct buffer piece;   /* NUL-terminated copy of what goes to the callback */
-    int sent;              /* ids that the callback has had */
+    struct buffer text; /* that waits for its token */
+    enum text_kind kind;
+    bool stopped;
 };
 
-static void speak(struct speaker *speaker, enum text_kind kind, const char *text, size_t bytes) {
+static void speak(struct speaker *speaker, const int32_t *ids, size_t count) {
     const struct hadal_generation *generation = speaker->generation;
-    int ids = speaker->running->timings.generated_tokens;
-    if (!generation->on_piece || speaker->stopped || (!bytes && ids == speaker->sent)) return;
-    buffer_clear(&speaker->piece);
-    buffer_append(&speaker->piece, text, bytes);
-    struct hadal_piece piece = {.text = speaker->piece.data ? speaker->piece.data : "",
-                                .bytes = speaker->piece.bytes,
-                                .ids = speaker->running->id + speaker->sent,
-                                .count = (size_t)(ids - speaker->sent),
-                                .kind = kind == TEXT_REASONING ? HADAL_REASONING : HADAL_ANSWER};
-    speaker->sent = ids;
-    speaker->stopped = generation->on_piece(generation->context, &piece) != 0;
+    struct buffer *text = &speaker->text;
+    struct hadal_piece piece = {.text = text->data ? text->data : "",
+                                .bytes = text->bytes,
+                                .ids = ids,
+                                .count = count,
+                                .kind = speaker->kind == TEXT_REASONING ? HADAL_REASONING : HADAL_ANSWER};
+    if (generation->on_piece && !speaker->stopped && (piece.bytes || count))
+        speaker->stopped = generation->on_piece(generation->context, &piece) != 0;
+    buffer_clear(text);
 }
 
-/* NUL cannot be in a message. */
-static void keep(struct buffer *kept, const char *text, size_t bytes) {
-    for (size_t i = 0; i < bytes; i++)
-        if (text[i]) buffer_append_char(kept, text[i]);
-}
-
-static void take_split(void *context, enum text_kind kind, const char *text, size_t bytes) {
+static void take_text(void *context, enum text_kind kind, const char *text, size_t bytes) {
     struct speaker *speaker = context;
-    keep(&speaker->text[kind], text, bytes);
-    speak(speaker, kind, text, bytes);
+    if (kind != speaker->kind) speak(speaker, NULL, 0);
+    speaker->kind = kind;
+    buffer_append(&speaker->text, text, bytes);
+}
+
+static bool take_token(void *context, const struct choice *choice) {
+    struct speaker *speaker = context;
+    speak(speaker, &choice->id, 1);
+    return !speaker->stopped;
 }
 
 static bool take_piece(void *context, const struct piece *piece) {
     struct speaker *speaker = context;
-    if (speaker->chat)
-        reasoning_split(&speaker->splitter, piece->text, piece->bytes, take_split, speaker);
-    else
-        speak(speaker, TEXT_ANSWER, piece->text, piece->bytes);
-    speak(speaker, speaker->splitter.thinking ? TEXT_REASONING : TEXT_ANSWER, "", 0);
-    return !speaker->stopped;
+    take_text(speaker, TEXT_ANSWER, piece->text, piece->bytes);
+    return !piece->choice || take_token(speaker, piece->choice);
 }
 
 static bool take_prefill(void *context, int done, int total) {
@@ -142,16 +131,13 @@ static bool take_prefill(void *context, int done, int total) {
 
 /* ---- generating ---- */
 
-static enum hadal_finish finish_of(enum status status, enum finish finish) {
-    if (status != STATUS_OK || finish == FINISH_NONE) return HADAL_FINISH_FAILED;
-    return finish == FINISH_STOP     ? HADAL_FINISH_END
-           : finish == FINISH_LENGTH ? HADAL_FINISH_LENGTH
-                                     : HADAL_FINISH_STOPPED;
-}
-
-static void report_usage(const struct generation *running, enum status status, struct hadal_usage *usage) {
-    const struct generation_timings *timings = &running->timings;
-    *usage = (struct hadal_usage){.finish = finish_of(status, running->finish),
+static void report_usage(enum finish finish, const struct generation_timings *timings,
+                         struct hadal_usage *usage) {
+    static const enum hadal_finish published[] = {[FINISH_NONE] = HADAL_FINISH_FAILED,
+                                                  [FINISH_STOP] = HADAL_FINISH_END,
+                                                  [FINISH_LENGTH] = HADAL_FINISH_LENGTH,
+                                                  [FINISH_CANCELLED] = HADAL_FINISH_STOPPED};
+    *usage = (struct hadal_usage){.finish = published[finish],
                                   .prompt_tokens = timings->prompt_tokens,
                                   .cached_tokens = timings->cached_tokens,
                                   .generated_tokens = timings->generated_tokens,
@@ -159,104 +145,51 @@ static void report_usage(const struct generation *running, enum status status, s
                                   .generate_seconds = timings->decode_seconds};
 }
 
-static enum status run(struct hadal_session *session, struct speaker *speaker,
-                       const struct generation_options *options, struct hadal_usage *usage) {
+struct call {
+    struct hadal_session *session;
+    struct generation_options options;
+    struct speaker speaker;
+    struct hadal_usage *usage;
+};
+
+static enum status generate(struct call *call) {
     struct generation running;
-    struct generation_events events = {speaker, take_prefill, take_piece};
-    struct sequence *sequence = session->sequence;
+    struct generation_events events = {&call->speaker, take_prefill, take_piece};
+    struct sequence *sequence = call->session->sequence;
     if (sequence->tokens && sequence->cached == sequence->tokens)
         sequence->cached--; /* its logits may be gone */
-    TRY(generation_open(&running, sequence, options));
-    speaker->running = &running;
+    TRY(generation_open(&running, sequence, &call->options));
     enum status status = generation_run(&running, &events);
-    if (speaker->chat) reasoning_split_finish(&speaker->splitter, take_split, speaker);
-    report_usage(&running, status, usage);
+    report_usage(running.finish, &running.timings, call->usage);
     generation_close(&running);
     return status;
 }
 
-static enum status generate(struct hadal_session *session, struct speaker *speaker,
-                            struct hadal_usage *usage) {
-    struct generation_options options;
-    struct logit_bias *bias = NULL;
-    enum status status = options_of(speaker->generation, &bias, &options);
-    if (status == STATUS_OK) status = run(session, speaker, &options, usage);
-    free(bias);
-    buffer_free(&speaker->piece);
-    return status;
-}
-
-/* ---- answering ---- */
-
-static enum status assign_prompt(struct hadal_session *session, const struct prompt *prompt) {
-    struct token_list list = {0};
-    enum status status = prompt_encode(prompt, session->model->engine->tokenizer, &list);
-    if (status == STATUS_OK && list.count > (size_t)session->model->engine->context)
-        status =
-            fail(STATUS_LIMIT, "the conversation has %zu tokens and does not fit into the context of %lld",
-                 list.count, (long long)session->model->engine->context);
-    if (status == STATUS_OK) status = sequence_assign(session->sequence, list.id, (int)list.count);
-    token_list_free(&list);
-    return status;
-}
-
-static enum status prepare(struct hadal_session *session, struct speaker *speaker) {
-    struct prompt prompt = {0};
-    TRY(text_needed(session->model));
-    char *text = json_dumps(session->conversation, JSON_COMPACT);
-    if (!text) return fail(STATUS_MEMORY, "no memory for a prompt");
+/* An answer that did not begin is none: the conversation goes on waiting for it. */
+static enum status answer(struct call *call) {
+    struct conversation *conversation = &call->session->conversation;
+    struct answer_events events = {&call->speaker, take_prefill, take_text, take_token};
+    struct answer heard = {0};
+    struct render_options render;
+    int messages = conversation->messages;
+    TRY(render_options_of(call->session->model, call->speaker.generation->thinking, &render));
     enum status status =
-        model_render(session->model, text, strlen(text), speaker->generation->thinking, &prompt);
-    free(text);
-    if (status == STATUS_OK) {
-        speaker->splitter.thinking = prompt.thinking;
-        status = assign_prompt(session, &prompt);
-    }
-    prompt_free(&prompt);
+        conversation_answer(conversation, &render, &call->options, call->session->sequence, &events, &heard);
+    if (!heard.timings.generated_tokens) conversation_truncate(conversation, messages);
+    report_usage(heard.finish, &heard.timings, call->usage);
+    answer_free(&heard);
     return status;
 }
 
-static json_t *joined(const json_t *before, const struct buffer *text) {
-    struct buffer whole = {0};
-    buffer_append_text(&whole, json_is_string(before) ? json_string_value(before) : "");
-    buffer_append(&whole, text->data, text->bytes);
-    json_t *value = whole.failed ? NULL : json_stringn(whole.bytes ? whole.data : "", whole.bytes);
-    buffer_free(&whole);
-    return value;
+static enum status run(struct call *call, bool chat) {
+    struct logit_bias *bias = NULL;
+    enum status status = options_of(call->speaker.generation, &bias, &call->options);
+    if (status == STATUS_OK) status = chat ? answer(call) : generate(call);
+    speak(&call->speaker, NULL, 0); /* what was held back until the end */
+    buffer_free(&call->speaker.text);
+    free(bias);
+    return status;
 }
-
-/* The message that the answer continues, or a new one at the end. */
-static json_t *answer_message(json_t *messages) {
-    json_t *last = json_array_get(messages, json_array_size(messages) - 1);
-    const char *role = json_string_value(json_object_get(last, "role"));
-    if (role && !strcmp(role, "assistant") && json_is_true(json_object_get(last, "prefix"))) {
-        json_object_del(last, "prefix");
-        return last;
-    }
-    json_t *message = json_pack("{s:s}", "role", "assistant");
-    return json_array_append_new(messages, message) == 0 ? message : NULL;
-}
-
-static enum status adopt_answer(struct hadal_session *session, const struct speaker *speaker) {
-    const struct buffer *reasoning = &speaker->text[TEXT_REASONING], *answer = &speaker->text[TEXT_ANSWER];
-    json_t *message = answer_message(json_object_get(session->conversation, "messages"));
-    bool failed = !message || reasoning->failed || answer->failed;
-    if (!failed && reasoning->bytes)
-        failed = json_object_set_new(message, "reasoning_content",
-                                     json_stringn(reasoning->data, reasoning->bytes)) != 0;
-    if (!failed)
-        failed =
-            json_object_set_new(message, "content", joined(json_object_get(message, "content"), answer)) != 0;
-    return failed ? fail(STATUS_MEMORY, "no memory for the answer's message") : STATUS_OK;
-}
-
-static enum status answer(struct hadal_session *session, struct speaker *speaker, struct hadal_usage *usage) {
-    TRY(prepare(session, speaker));
-    TRY(generate(session, speaker, usage));
-    return usage->generated_tokens ? adopt_answer(session, speaker) : STATUS_OK;
-}
-
-/* ---- both ---- */
 
 static enum hadal_status start(struct hadal_session *session, const struct hadal_generation *generation,
                                struct hadal_usage *usage, bool chat) {
@@ -267,11 +200,10 @@ static enum hadal_status start(struct hadal_session *session, const struct hadal
     enum status status = session_enter(session, chat ? "hadal_session_answer" : "hadal_session_generate");
     if (status != STATUS_OK) return public_status(status);
     default_generation(session->model, &fallback);
-    struct speaker speaker = {.generation = generation ? generation : &fallback, .chat = chat};
-    status = chat ? answer(session, &speaker, usage) : generate(session, &speaker, usage);
+    struct call call = {.session = session, .usage = usage};
+    call.speaker = (struct speaker){.generation = generation ? generation : &fallback, .kind = TEXT_ANSWER};
+    status = run(&call, chat);
     if (status != STATUS_OK) usage->finish = HADAL_FINISH_FAILED;
-    buffer_free(&speaker.text[TEXT_REASONING]);
-    buffer_free(&speaker.text[TEXT_ANSWER]);
     return session_leave(session, status);
 }
 

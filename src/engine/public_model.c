@@ -186,7 +186,7 @@ enum hadal_status hadal_model_info(const struct hadal_model *model, struct hadal
 static void session_release(struct hadal_session *session) {
     struct hadal_model *model = session->model;
     sequence_close(session->sequence);
-    json_decref(session->conversation);
+    conversation_close(&session->conversation);
     free(session);
     model_release(model);
 }
@@ -196,9 +196,7 @@ static enum status session_make(struct hadal_session **session, struct hadal_mod
     if (!made) return fail(STATUS_MEMORY, "no memory for a session");
     made->model = model;
     model->holders++;
-    made->conversation = json_pack("{s:[]}", "messages");
-    enum status status = made->conversation ? sequence_open(&made->sequence, model->engine)
-                                            : fail(STATUS_MEMORY, "no memory for a conversation");
+    enum status status = sequence_open(&made->sequence, model->engine);
     if (status == STATUS_OK)
         *session = made;
     else

@@ -1,11 +1,7 @@
 /* public_session.c - hadal.h: what a session holds, tokens and messages. */
 #include "engine/public.h"
 
-#include "text/json_print.h"
-#include "text/utf8.h"
-
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- tokens ---- */
@@ -75,19 +71,12 @@ enum hadal_status hadal_session_truncate(struct hadal_session *session, int64_t 
     return session_leave(session, truncate_to(session->sequence, tokens));
 }
 
-static enum status reset(struct hadal_session *session) {
-    json_t *empty = json_pack("{s:[]}", "messages");
-    if (!empty) return fail(STATUS_MEMORY, "no memory for a conversation");
-    json_decref(session->conversation);
-    session->conversation = empty;
-    sequence_truncate(session->sequence, 0);
-    return STATUS_OK;
-}
-
 enum hadal_status hadal_session_reset(struct hadal_session *session) {
     enum status status = session_enter(session, "hadal_session_reset");
     if (status != STATUS_OK) return public_status(status);
-    return session_leave(session, reset(session));
+    conversation_close(&session->conversation);
+    sequence_truncate(session->sequence, 0);
+    return session_leave(session, STATUS_OK);
 }
 
 /* ---- logits ---- */
@@ -122,52 +111,27 @@ enum hadal_status hadal_session_logits(struct hadal_session *session, float *to,
 
 /* ---- messages ---- */
 
-/* The chat's own reader is what decides whether messages are well formed. */
-static enum status check_messages(const char *text, size_t bytes) {
-    struct chat chat = {0};
-    TRY(chat_from_json(&chat, text, bytes, "the chat"));
-    chat_free(&chat);
-    return STATUS_OK;
+static enum status role_of(const char *name, enum chat_role *role) {
+    static const struct {
+        const char *name;
+        enum chat_role role;
+    } roles[] = {
+        {"system", ROLE_SYSTEM}, {"user", ROLE_USER}, {"assistant", ROLE_ASSISTANT}, {"tool", ROLE_TOOL}};
+    if (!name) return argument_missing("hadal_session_add_message", "role");
+    for (size_t i = 0; i < COUNT_OF(roles); i++) {
+        if (strcmp(name, roles[i].name) != 0) continue;
+        *role = roles[i].role;
+        return STATUS_OK;
+    }
+    return fail(STATUS_INPUT, "role: \"%.32s\" is none of system, user, assistant, tool", name);
 }
 
-static json_t *message_of(const char *role, const char *text, size_t bytes) {
-    struct buffer whole = {.limit = CHAT_CONTENT_LIMIT};
-    utf8_repair(&whole, text, bytes);
-    json_t *message = NULL;
-    if (!whole.failed)
-        message = json_pack("{s:s, s:o}", "role", role, "content",
-                            json_stringn(whole.bytes ? whole.data : "", whole.bytes));
-    buffer_free(&whole);
-    return message;
-}
-
-static enum status add_checked(json_t *messages, json_t *message) {
-    json_t *alone = json_pack("[O]", message);
-    char *text = alone ? json_dumps(alone, JSON_COMPACT) : NULL;
-    enum status status =
-        text ? check_messages(text, strlen(text)) : fail(STATUS_MEMORY, "no memory for a message");
-    if (status == STATUS_OK && json_array_append(messages, message) != 0)
-        status = fail(STATUS_MEMORY, "no memory for a message");
-    free(text);
-    json_decref(alone);
-    return status;
-}
-
-static enum status add_message(struct hadal_session *session, const char *role, const char *text,
+static enum status add_message(struct hadal_session *session, const char *name, const char *text,
                                size_t bytes) {
-    json_t *messages = json_object_get(session->conversation, "messages");
-    if (!role) return argument_missing("hadal_session_add_message", "role");
-    if (utf8_valid_bytes(role, strlen(role)) != strlen(role))
-        return fail(STATUS_INPUT, "messages: a role is not UTF-8");
+    enum chat_role role = ROLE_USER;
+    TRY(role_of(name, &role));
     TRY(text_argument("hadal_session_add_message", text, &bytes));
-    if (bytes > CHAT_CONTENT_LIMIT || json_array_size(messages) >= CHAT_MESSAGES_LIMIT)
-        return fail(STATUS_LIMIT, "messages: at most %d, and %d bytes of text, are allowed",
-                    CHAT_MESSAGES_LIMIT, CHAT_CONTENT_LIMIT);
-    json_t *message = message_of(role, text, bytes);
-    if (!message) return fail(STATUS_MEMORY, "no memory for a message");
-    enum status status = add_checked(messages, message);
-    json_decref(message);
-    return status;
+    return conversation_add(&session->conversation, role, text ? text : "", bytes);
 }
 
 enum hadal_status hadal_session_add_message(struct hadal_session *session, const char *role, const char *text,
@@ -178,16 +142,8 @@ enum hadal_status hadal_session_add_message(struct hadal_session *session, const
 }
 
 static enum status set_messages(struct hadal_session *session, const char *messages, size_t bytes) {
-    json_t *root, *whole;
     TRY(text_argument("hadal_session_set_messages", messages, &bytes));
-    TRY(check_messages(messages ? messages : "", bytes));
-    TRY(json_parse(messages, bytes, "the chat", &root));
-    whole = json_is_array(root) ? json_pack("{s:O}", "messages", root) : json_incref(root);
-    json_decref(root);
-    if (!whole) return fail(STATUS_MEMORY, "no memory for a conversation");
-    json_decref(session->conversation);
-    session->conversation = whole;
-    return STATUS_OK;
+    return conversation_load(&session->conversation, messages ? messages : "", bytes, "the chat");
 }
 
 enum hadal_status hadal_session_set_messages(struct hadal_session *session, const char *messages,
@@ -200,7 +156,8 @@ enum hadal_status hadal_session_set_messages(struct hadal_session *session, cons
 static enum status give_messages(const struct hadal_session *session, char *text, size_t capacity,
                                  size_t *bytes) {
     struct buffer buffer = {0};
-    json_print(&buffer, session->conversation, 0);
+    struct chat chat = conversation_chat(&session->conversation);
+    chat_to_json(&chat, &buffer);
     enum status status = buffer_check(&buffer, "the conversation");
     if (status == STATUS_OK) status = give_text(&buffer, text, capacity, bytes);
     buffer_free(&buffer);

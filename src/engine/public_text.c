@@ -93,24 +93,26 @@ static enum thinking thinking_of(enum hadal_thinking thinking) {
                                             : THINKING_DEFAULT;
 }
 
-enum status model_render(const struct hadal_model *model, const char *messages, size_t bytes,
-                         enum hadal_thinking thinking, struct prompt *prompt) {
-    struct render_options options = {
+enum status render_options_of(const struct hadal_model *model, enum hadal_thinking thinking,
+                              struct render_options *options) {
+    *options = (struct render_options){
         .template = model->chat_template, .thinking = thinking_of(thinking), .bos = model->bos};
-    struct chat chat = {0};
     TRY(text_needed(model));
-    if (!model->has_template) /* says once more what is wrong with the checkpoint's template */
-        return chat_template_choose(&model->engine->model.checkpoint, &options.template);
-    TRY(chat_from_json(&chat, messages, bytes, "the chat"));
-    enum status status = chat_render(&chat, &options, prompt);
-    chat_free(&chat);
-    return status;
+    if (model->has_template) return STATUS_OK;
+    /* Says once more what is wrong with the checkpoint's template. */
+    return chat_template_choose(&model->engine->model.checkpoint, &options->template);
 }
 
 static enum status render(const struct hadal_model *model, const char *messages, size_t bytes,
                           enum hadal_thinking thinking, struct prompt *prompt) {
+    struct render_options options;
+    struct chat chat;
+    TRY(render_options_of(model, thinking, &options));
     TRY(text_argument("hadal_render", messages, &bytes));
-    return model_render(model, messages ? messages : "", bytes, thinking, prompt);
+    TRY(chat_from_json(&chat, messages ? messages : "", bytes, "the chat"));
+    enum status status = chat_render(&chat, &options, prompt);
+    chat_free(&chat);
+    return status;
 }
 
 enum hadal_status hadal_render(const struct hadal_model *model, const char *messages, size_t bytes,
