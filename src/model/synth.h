@@ -16,8 +16,9 @@ struct synth_options {
     const char *path;     /* ends in .gguf: that format; otherwise a Hugging Face directory */
     enum dtype type;      /* of matrices; norms, biases and routers are F32 in GGUF */
     uint64_t seed;
-    int layers;  /* only the first; 0: all */
-    int threads; /* 0: one for each processor */
+    int layers;          /* only the first; 0: all */
+    int threads;         /* 0: one for each processor */
+    int64_t shard_bytes; /* of one safetensors file; 0: 5 GB */
     bool (*progress)(void *context, int64_t done,
                      int64_t total); /* bytes; NULL allowed; false: stop and remove */
     void *progress_context;

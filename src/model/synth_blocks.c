@@ -16,25 +16,25 @@ static void put_u16(uint8_t *at, uint16_t bits) {
 
 /* ---- fields beside scale and minimum ---- */
 
-typedef void block_finish(uint8_t *block, const struct synth_pattern *pattern, size_t choice);
+typedef void block_finish(uint8_t *block, const struct synth_format *format, float scale);
 
-static void finish_q8_0(uint8_t *block, const struct synth_pattern *pattern, size_t choice) {
-    (void)choice;
+static void finish_q8_0(uint8_t *block, const struct synth_format *format, float scale) {
+    (void)scale;
     int8_t *quants = ((struct block_q8_0 *)block)->quants;
-    for (int i = 0; i < BLOCK_SMALL; i++) quants[i] = (int8_t)pattern->format->code[(uint8_t)quants[i]];
+    for (int i = 0; i < BLOCK_SMALL; i++) quants[i] = (int8_t)format->code[(uint8_t)quants[i]];
 }
 
 /* The minimum's small scale equals the scale's, so that each group of values is centred at zero. */
-static void finish_q2_k(uint8_t *block, const struct synth_pattern *pattern, size_t choice) {
-    (void)pattern, (void)choice;
+static void finish_q2_k(uint8_t *block, const struct synth_format *format, float scale) {
+    (void)format, (void)scale;
     uint8_t *scales = ((struct block_q2_k *)block)->scales;
     for (int i = 0; i < 16; i++) scales[i] = (uint8_t)((scales[i] & 7) + 8) * 0x11;
 }
 
 /* Eight 6-bit scales and as many minima in 12 bytes: of the first four pairs all six bits, of the others
  * the low four, whose upper two lie above the first. Equal here, as in Q2_K. Q5_K has them at the same place. */
-static void finish_q4_k(uint8_t *block, const struct synth_pattern *pattern, size_t choice) {
-    (void)pattern, (void)choice;
+static void finish_q4_k(uint8_t *block, const struct synth_format *format, float scale) {
+    (void)format, (void)scale;
     uint8_t *scales = ((struct block_q4_k *)block)->scales, six[8];
     for (int i = 0; i < 8; i++) six[i] = (scales[i] & 31) + 32;
     for (int i = 0; i < 4; i++) {
@@ -44,16 +44,18 @@ static void finish_q4_k(uint8_t *block, const struct synth_pattern *pattern, siz
 }
 
 /* The f16 scale lies in the upper four bits of the four small-scale words. */
-static void finish_iq1_m(uint8_t *block, const struct synth_pattern *pattern, size_t choice) {
-    uint16_t scale = pattern->scale[choice];
+static void finish_iq1_m(uint8_t *block, const struct synth_format *format, float scale) {
+    (void)format;
+    uint16_t bits = f32_to_f16(scale);
     for (int i = 0; i < 4; i++) {
         uint8_t *high = &((struct block_iq1_m *)block)->scales[i][1];
-        *high = (uint8_t)((*high & 15) | (scale >> 4 * i & 15) << 4);
+        *high = (uint8_t)((*high & 15) | (bits >> 4 * i & 15) << 4);
     }
 }
 
-static void finish_mxfp4(uint8_t *block, const struct synth_pattern *pattern, size_t choice) {
-    ((struct block_mxfp4 *)block)->exponent = (uint8_t)pattern->scale[choice];
+static void finish_mxfp4(uint8_t *block, const struct synth_format *format, float scale) {
+    (void)format;
+    ((struct block_mxfp4 *)block)->exponent = (uint8_t)scale;
 }
 
 /* ---- the formats ---- */
@@ -62,9 +64,9 @@ static void finish_mxfp4(uint8_t *block, const struct synth_pattern *pattern, si
 
 struct block_row {
     enum dtype dtype;
-    int scale, minimum;   /* offsets of f16 fields; -1: none */
-    double minimum_ratio; /* minimum = ratio * scale centres the values */
-    bool signs;           /* quants reach further down than up: scales of both signs centre them */
+    int scale, minimum;  /* offsets of f16 fields; -1: none */
+    float minimum_ratio; /* minimum = ratio * scale centres the values */
+    bool signs;          /* quants reach further down than up: scales of both signs centre them */
     block_finish *finish;
 };
 
@@ -107,9 +109,30 @@ bool synth_format_known(enum dtype dtype) {
 
 /* ---- filling ---- */
 
-static void fill_plain(const struct synth_pattern *pattern, struct rng *rng, void *data, int64_t elements) {
+float synth_row_gain(uint64_t row_seed, int64_t row) {
+    struct rng rng;
+    rng_seed_stream(&rng, row_seed, (uint64_t)row);
+    return (float)pow(rng_uniform(&rng) + 1e-9, -1.0 / 6); /* P(gain > x) = x^-6 */
+}
+
+/* The gain of the row that an element lies in; elements are asked for in order. */
+struct row_gain {
+    int64_t row;
+    float gain;
+};
+
+static float gain_at(const struct synth_pattern *pattern, struct row_gain *now, int64_t element) {
+    if (!pattern->row_elements) return 1;
+    int64_t row = element / pattern->row_elements;
+    if (row != now->row) *now = (struct row_gain){row, synth_row_gain(pattern->row_seed, row)};
+    return now->gain;
+}
+
+static void fill_plain(const struct synth_pattern *pattern, struct rng *rng, int64_t first, void *data,
+                       int64_t elements) {
     enum { BATCH = 256 };
     const struct dtype_traits *traits = dtype_traits(pattern->format->dtype);
+    struct row_gain row = {-1, 1};
     float value[BATCH];
     uint8_t *at = data;
     /* four uniform numbers of 16 bits add up to nearly normal ones of this deviation */
@@ -121,6 +144,8 @@ static void fill_plain(const struct synth_pattern *pattern, struct rng *rng, voi
             int sum = (int)((draw & 0xffff) + (draw >> 16 & 0xffff) + (draw >> 32 & 0xffff) + (draw >> 48));
             value[i] = pattern->mean + scale * (float)(sum - 131070);
         }
+        for (int64_t i = 0; i < count && pattern->row_elements; i++)
+            value[i] *= gain_at(pattern, &row, first + done + i);
         traits->encode(value, at, count);
         at += count * traits->block_bytes;
     }
@@ -132,29 +157,33 @@ static void fill_codes(const struct synth_pattern *pattern, struct rng *rng, uin
     for (int64_t i = 0; i < elements; i++) data[i] = pattern->format->code[data[i]];
 }
 
-static void fill_blocks(const struct synth_pattern *pattern, struct rng *rng, uint8_t *data, int64_t blocks) {
+static void fill_blocks(const struct synth_pattern *pattern, struct rng *rng, int64_t first, uint8_t *data,
+                        int64_t blocks) {
     const struct block_row *row = row_find(pattern->format->dtype);
     MUST(row);
-    size_t bytes = (size_t)dtype_traits(row->dtype)->block_bytes;
+    const struct dtype_traits *traits = dtype_traits(row->dtype);
+    struct row_gain gain = {-1, 1};
     uint64_t choices = 0;
-    rng_fill(rng, data, (size_t)blocks * bytes);
-    for (int64_t i = 0; i < blocks; i++, data += bytes, choices >>= 6) {
+    rng_fill(rng, data, (size_t)(blocks * traits->block_bytes));
+    for (int64_t i = 0; i < blocks; i++, data += traits->block_bytes, choices >>= 6) {
         if (i % 10 == 0) choices = rng_next(rng);
-        size_t choice = choices % SYNTH_SCALES;
-        if (row->scale >= 0) put_u16(data + row->scale, pattern->scale[choice]);
-        if (row->minimum >= 0) put_u16(data + row->minimum, pattern->minimum[choice]);
-        if (row->finish) row->finish(data, pattern, choice);
+        float scale = pattern->scale[choices % SYNTH_SCALES];
+        if (pattern->row_elements) scale *= gain_at(pattern, &gain, first + i * traits->block_elements);
+        if (row->scale >= 0) put_u16(data + row->scale, f32_to_f16(scale));
+        if (row->minimum >= 0) put_u16(data + row->minimum, f32_to_f16(scale * row->minimum_ratio));
+        if (row->finish) row->finish(data, pattern->format, scale);
     }
 }
 
-void synth_fill(const struct synth_pattern *pattern, struct rng *rng, void *data, int64_t elements) {
+void synth_fill(const struct synth_pattern *pattern, struct rng *rng, int64_t first, void *data,
+                int64_t elements) {
     enum dtype dtype = pattern->format->dtype;
     if (is_plain(dtype))
-        fill_plain(pattern, rng, data, elements);
+        fill_plain(pattern, rng, first, data, elements);
     else if (dtype == DTYPE_F8_E4M3)
         fill_codes(pattern, rng, data, elements);
     else
-        fill_blocks(pattern, rng, data, elements / dtype_traits(dtype)->block_elements);
+        fill_blocks(pattern, rng, first, data, elements / dtype_traits(dtype)->block_elements);
 }
 
 /* ---- patterns and formats ---- */
@@ -163,17 +192,16 @@ void synth_fill(const struct synth_pattern *pattern, struct rng *rng, void *data
 static void make_exponents(struct synth_pattern *pattern, double around) {
     double exponent = floor(log2(around)), higher = (pow(around / exp2(exponent), 2) - 1) / 3 * SYNTH_SCALES;
     for (int i = 0; i < SYNTH_SCALES; i++)
-        pattern->scale[i] = (uint16_t)fmin(fmax(127 + exponent + (i < higher), 1), 254);
+        pattern->scale[i] = (float)fmin(fmax(127 + exponent + (i < higher), 1), 254);
 }
 
 struct synth_pattern synth_pattern_of(const struct synth_format *format, double mean, double deviation) {
-    struct synth_pattern pattern = {format, (float)mean, (float)deviation, {0}, {0}};
+    struct synth_pattern pattern = {.format = format, .mean = (float)mean, .deviation = (float)deviation};
     const struct block_row *row = row_find(format->dtype);
     double around = format->deviation > 0 ? deviation / format->deviation : 1;
     for (int i = 0; row && i < SYNTH_SCALES; i++) {
-        double scale = around * (0.5 + (i + 0.5) / SYNTH_SCALES) * (row->signs && i % 2 ? -1 : 1);
-        pattern.scale[i] = f32_to_f16((float)scale);
-        pattern.minimum[i] = f32_to_f16((float)(scale * row->minimum_ratio));
+        double scale = around * (0.5 + (i + 0.5) / SYNTH_SCALES);
+        pattern.scale[i] = (float)(row->signs && i % 2 ? -scale : scale);
     }
     if (format->dtype == DTYPE_MXFP4) make_exponents(&pattern, around);
     return pattern;
@@ -213,7 +241,7 @@ static double measure_deviation(const struct synth_format *format) {
     rng_seed(&rng, 1);
     MUST(ELEMENTS / traits->block_elements * traits->block_bytes <= (int)sizeof block);
     for (int round = 0; round < ROUNDS; round++) {
-        synth_fill(&pattern, &rng, block, ELEMENTS);
+        synth_fill(&pattern, &rng, 0, block, ELEMENTS);
         traits->decode(block, value, ELEMENTS);
         for (int i = 0; i < ELEMENTS; i++) squares += (double)value[i] * value[i];
     }

@@ -19,7 +19,9 @@ struct synth_format {
 struct synth_pattern {
     const struct synth_format *format;
     float mean, deviation;
-    uint16_t scale[SYNTH_SCALES], minimum[SYNTH_SCALES]; /* f16 bits; MXFP4: exponents */
+    float scale[SYNTH_SCALES]; /* of blocks; MXFP4: exponents */
+    int64_t row_elements;      /* set: rows differ in size, see synth_row_gain() */
+    uint64_t row_seed;
 };
 
 bool synth_format_known(enum dtype dtype);
@@ -27,7 +29,12 @@ struct synth_format synth_format_of(enum dtype dtype); /* a known one */
 /* `format` must outlive the pattern. */
 struct synth_pattern synth_pattern_of(const struct synth_format *format, double mean, double deviation);
 
-/* `elements` is a multiple of the format's block. */
-void synth_fill(const struct synth_pattern *pattern, struct rng *rng, void *data, int64_t elements);
+/* Elements [first, first + elements) of the tensor, counted row by row; both are multiples of the format's block. */
+void synth_fill(const struct synth_pattern *pattern, struct rng *rng, int64_t first, void *data,
+                int64_t elements);
+
+/* What the values of a row are multiplied by in a tensor whose rows differ: heavy-tailed, at least 1. In a head it makes
+ * some tokens likely and leaves clear winners, as training does. */
+float synth_row_gain(uint64_t row_seed, int64_t row);
 
 #endif

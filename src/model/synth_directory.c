@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SHARD_BYTES INT64_C(5000000000)
+#define SHARD_BYTES INT64_C(5000000000) /* unless asked otherwise */
 enum { PATH_BYTES = 4096 };
 
 struct directory {
@@ -78,12 +78,12 @@ static void directory_close(struct directory *directory) {
 /* The shard of each tensor follows from the sizes alone: a tensor that would make the shard too large opens the next. */
 struct shard {
     int number;
-    int64_t bytes;
+    int64_t bytes, most;
     bool opens; /* the tensor is its first */
 };
 
 static void shard_advance(struct shard *shard, const struct synth_item *item) {
-    shard->opens = !shard->number || (shard->bytes + item->bytes > SHARD_BYTES && shard->bytes > 0);
+    shard->opens = !shard->number || (shard->bytes + item->bytes > shard->most && shard->bytes > 0);
     if (shard->opens) {
         shard->number++;
         shard->bytes = 0;
@@ -91,8 +91,12 @@ static void shard_advance(struct shard *shard, const struct synth_item *item) {
     shard->bytes += item->bytes;
 }
 
+static struct shard first_shard(const struct synth_plan *plan) {
+    return (struct shard){.most = plan->options->shard_bytes ? plan->options->shard_bytes : SHARD_BYTES};
+}
+
 static void count_shards(struct directory *directory) {
-    struct shard shard = {0};
+    struct shard shard = first_shard(directory->plan);
     for (size_t i = 0; i < directory->plan->items; i++) shard_advance(&shard, &directory->plan->item[i]);
     directory->shards = shard.number;
 }
@@ -137,7 +141,7 @@ static enum status write_shard(const struct directory *directory, struct synth_s
 
 static enum status write_shards(const struct directory *directory, struct synth_stream *stream) {
     const struct synth_plan *plan = directory->plan;
-    struct shard shard = {0};
+    struct shard shard = first_shard(plan);
     size_t begin = 0;
     for (size_t i = 0; i < plan->items; i++) {
         shard_advance(&shard, &plan->item[i]);
@@ -167,7 +171,7 @@ static enum status write_file(const struct directory *directory, const char *nam
 static enum status write_index(const struct directory *directory) {
     const struct synth_plan *plan = directory->plan;
     struct buffer text = {0};
-    struct shard shard = {0};
+    struct shard shard = first_shard(plan);
     if (directory->shards == 1) return STATUS_OK;
     buffer_printf(&text, "{\n  \"metadata\": {\"total_size\": %lld},\n  \"weight_map\": {",
                   (long long)plan->bytes);

@@ -212,10 +212,11 @@ void synth_item_name(const struct synth_plan *plan, const struct synth_item *ite
 static double gain(enum weight weight) {
     switch (weight) {
     case WEIGHT_HEAD:
-    case WEIGHT_MTP_HEAD: return 3; /* logits far enough apart for greedy choices to be clear */
+    case WEIGHT_MTP_HEAD: return 1.4; /* times the rows' own gains: the largest logits lie around 13 */
     case WEIGHT_ROUTER: return 1.5;
     case WEIGHT_OUTPUT:
-    case WEIGHT_LATENT_OUTPUT: return 0.5;
+    case WEIGHT_LATENT_OUTPUT:
+    case WEIGHT_EXPERT_DOWN: return 0.5;
     default: return 1;
     }
 }
@@ -235,6 +236,8 @@ static struct synth_pattern pattern_of(const struct synth_plan *plan, const stru
     }
     switch (item->weight) {
     case WEIGHT_EMBED:
+        if (plan->desc.tied_head) break; /* its values as a head */
+        return synth_pattern_of(format, 0, 1);
     case WEIGHT_MTP_EMBED: return synth_pattern_of(format, 0, 1);
     case WEIGHT_ROUTER_BIAS: return synth_pattern_of(format, 0, 0.05);
     case WEIGHT_Q_BIAS:
@@ -272,6 +275,10 @@ enum status synth_item_write(const struct synth_plan *plan, const struct synth_i
     if (item->weight == WEIGHT_ROPE_DIVISOR) return write_rope_divisors(plan, stream);
     struct synth_pattern pattern = pattern_of(plan, item);
     synth_item_name(plan, item, name);
-    return synth_stream_tensor(stream, &pattern,
-                               XXH3_64bits_withSeed(name, strlen(name), plan->options->seed), item->elements);
+    uint64_t seed = XXH3_64bits_withSeed(name, strlen(name), plan->options->seed);
+    if (item->weight == WEIGHT_HEAD || item->weight == WEIGHT_MTP_HEAD) {
+        pattern.row_elements = item->shape[1];
+        pattern.row_seed = seed + 1;
+    }
+    return synth_stream_tensor(stream, &pattern, seed, item->elements);
 }

@@ -62,7 +62,7 @@ static void make_chunk(const struct batch *batch, int64_t index) {
     int64_t chunk = batch->first_chunk + index, first = chunk * CHUNK_ELEMENTS;
     struct rng rng;
     rng_seed_stream(&rng, batch->seed, (uint64_t)chunk);
-    synth_fill(batch->pattern, &rng,
+    synth_fill(batch->pattern, &rng, first,
                batch->stream->buffer[batch->stream->current] + (size_t)index * batch->chunk_bytes,
                min_i64(CHUNK_ELEMENTS, batch->elements - first));
 }

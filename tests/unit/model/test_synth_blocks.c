@@ -20,7 +20,7 @@ static size_t fill(const struct synth_pattern *pattern, uint64_t seed, uint8_t *
     struct rng rng;
     const struct dtype_traits *traits = dtype_traits(pattern->format->dtype);
     rng_seed(&rng, seed);
-    synth_fill(pattern, &rng, data, ELEMENTS);
+    synth_fill(pattern, &rng, 0, data, ELEMENTS);
     return (size_t)ELEMENTS / (size_t)traits->block_elements * (size_t)traits->block_bytes;
 }
 
@@ -79,6 +79,43 @@ static void vectors_have_a_mean(void **state) {
     check_distribution("f32", 1, 0.1);
 }
 
+/* Rows of one tensor that differ in size: the same in every format, and wherever a piece of it begins. */
+static void rows_differ_by_their_gain(void **state) {
+    (void)state;
+    enum { ROW = 4096, ROWS = ELEMENTS / ROW };
+    static const enum dtype dtypes[] = {DTYPE_F32, DTYPE_BF16, DTYPE_Q8_0, DTYPE_Q4_K, DTYPE_Q5_0};
+    for (size_t t = 0; t < sizeof dtypes / sizeof *dtypes; t++) {
+        struct rng rng;
+        struct synth_format format = synth_format_of(dtypes[t]);
+        struct synth_pattern pattern = synth_pattern_of(&format, 0, 1);
+        pattern.row_elements = ROW;
+        pattern.row_seed = 77;
+        rng_seed(&rng, 1);
+        synth_fill(&pattern, &rng, 3 * ROW, blocks, ELEMENTS);
+        dtype_traits(dtypes[t])->decode(blocks, values, ELEMENTS);
+        for (int row = 0; row < ROWS; row++) {
+            double squares = 0, gain = synth_row_gain(77, row + 3);
+            for (int i = 0; i < ROW; i++) squares += pow(values[row * ROW + i], 2);
+            assert_true(gain >= 0.999);
+            assert_true(fabs(sqrt(squares / ROW) / gain - 1) < 0.25);
+        }
+    }
+}
+
+static void the_largest_gains_stand_out(void **state) {
+    (void)state;
+    enum { ROWS = 100000 };
+    float most = 0;
+    int above_two = 0;
+    for (int row = 0; row < ROWS; row++) {
+        float gain = synth_row_gain(1, row);
+        most = gain > most ? gain : most;
+        above_two += gain > 2;
+    }
+    assert_in_range(above_two, ROWS / 64 * 9 / 10, ROWS / 64 * 11 / 10);
+    assert_true(most > 4 && most < 40);
+}
+
 static void a_seed_decides_every_bit(void **state) {
     (void)state;
     for (int t = 0; t < DTYPE_COUNT; t++) {
@@ -99,6 +136,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_weight_format_is_known), cmocka_unit_test(decodes_to_what_was_asked_for),
         cmocka_unit_test(fp8_codes_follow_the_scale),   cmocka_unit_test(vectors_have_a_mean),
+        cmocka_unit_test(rows_differ_by_their_gain),    cmocka_unit_test(the_largest_gains_stand_out),
         cmocka_unit_test(a_seed_decides_every_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
