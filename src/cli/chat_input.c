@@ -210,6 +210,7 @@ static enum status edit_line(struct chat_input *input, struct buffer *line, enum
     input->interrupted = false;
     chat_input_interrupted(input); /* one that came too late for the answer */
     el_resize(input->editor);
+    el_set(input->editor, EL_PREP_TERM, 1); /* before the prompt, so that nothing is echoed twice */
     fputs(paste_on, stdout);
     const char *text = el_gets(input->editor, &count);
     fputs(paste_off, stdout);

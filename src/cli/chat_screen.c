@@ -43,8 +43,8 @@ static void draw_folded(struct chat_screen *screen, bool running) {
     if (running && now - screen->drawn < REDRAW_SECONDS) return;
     fputs(clear_line, screen->stream);
     style(screen, dim);
-    fprintf(screen->stream, "%s %d tokens, %.1f s", running ? "thinking…" : "thought for",
-            screen->reasoning_tokens, now - screen->started);
+    fprintf(screen->stream, "%s %d token%s, %.1f s", running ? "thinking…" : "thought for",
+            screen->reasoning_tokens, screen->reasoning_tokens == 1 ? "" : "s", now - screen->started);
     style(screen, plain);
     fflush(screen->stream);
     screen->drawn = now;
