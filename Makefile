@@ -50,7 +50,7 @@ CFLAGS_ALL = -std=c17 -D_GNU_SOURCE -Isrc -Iinclude -fPIC -fvisibility=hidden -p
 LIBS = $(PACKAGES_LIBS) -lm -pthread
 
 # The vector kernels are for x86-64; elsewhere the scalar ones are all there is.
-FAMILY := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+FAMILY := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 SOURCES := $(filter-out $(if $(filter x86_64,$(FAMILY)),,src/kernel/x86/%),$(shell find src -name '*.c'))
 CLI_SOURCES := $(filter src/cli/%,$(SOURCES))
 LIB_SOURCES := $(filter-out src/cli/%,$(SOURCES))
