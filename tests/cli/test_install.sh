@@ -16,7 +16,8 @@ if [ "$build" != build ]; then
 fi
 
 root=$work/root prefix=/opt/hadal
-make_quietly() { env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -s "$@" DESTDIR="$root" PREFIX="$prefix" > "$work/log" 2>&1; }
+# One installation at a time: all of them make the same files in the build directory.
+make_quietly() { flock "$build" env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -s "$@" DESTDIR="$root" PREFIX="$prefix" > "$work/log" 2>&1; }
 
 if make_quietly install; then pass "make install"; else fail "make install" "$(cat "$work/log")"; fi
 version=$("$HADAL" --version | cut -d' ' -f2)
