@@ -74,7 +74,7 @@ static void print_row(const struct bench_subject *subject, const struct bench_re
         printf("  %.1f MB/s", median * (double)result->text_bytes / (double)result->tokens * 1e-6);
     if (reads_known(subject, result)) {
         double speed = median * (double)bytes_per_token(subject, result);
-        printf("  reads %.2f GB/s, %.0f %% of the machine's", speed * 1e-9,
+        printf("  reads %.2f GB/s, %.0f %% of plain reading", speed * 1e-9,
                100 * speed / subject->read_speed);
     }
     putchar('\n');

@@ -107,8 +107,8 @@ static enum status run(const struct option_values *values, struct job *job) {
     job->subject.plan = &job->plan;
     job->subject.cpu_level = cpu_level_name(kernels_for((enum cpu_level)options.model.cpu_level_cap).level);
     read_processor(job->subject.processor, sizeof job->subject.processor);
-    TRY(open_tokenizer(job));
     if (job->plan.prefill || job->plan.decode) TRY(open_model(values, job));
+    TRY(open_tokenizer(job)); /* behind the model: what is wrong with that is said once */
     if (!job->plan.json) bench_report_subject(&job->subject);
     if (job->engine) TRY(bench_model(&job->subject, job->engine));
     return job->tokenizer ? bench_tokenizer(&job->subject, job->tokenizer) : STATUS_OK;

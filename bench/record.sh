@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# record.sh NAME OPTIONS... - runs `hadal bench --json OPTIONS...` and writes bench/results/NAME.json: the command, the
+# commit, the machine, and every line of the benchmark with its raw samples. HADAL names another binary than build/hadal.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+[ $# -ge 2 ] || {
+    echo "usage: bench/record.sh NAME OPTIONS..." >&2
+    exit 2
+}
+name=$1
+shift
+binary=${HADAL:-build/hadal}
+lines=$(mktemp)
+trap 'rm -f "$lines"' EXIT
+load=$(cut -d' ' -f1 /proc/loadavg) # of others, before we begin
+awk -v load="$load" 'BEGIN { exit !(load > 0.3) }' && echo "record.sh: the machine is busy (load $load); expect noise" >&2
+"$binary" bench --json "$@" | tee "$lines" >&2
+
+commit=$(git rev-parse HEAD)
+[ -z "$(git status --porcelain -- src include Makefile)" ] && tree=clean || tree=modified
+mkdir -p bench/results
+jq -s --arg command "hadal bench --json $*" --arg commit "$commit" --arg tree "$tree" --arg load "$load" \
+    --arg date "$(date -u +%F)" --arg compiler "$(gcc --version | head -1)" --arg kernel "$(uname -sr)" \
+    --arg processors "$(nproc)" --arg memory "$(awk '/MemTotal/ { print $2 * 1024 }' /proc/meminfo)" \
+    '{$date, $command, $commit, $tree, processor: .[0].processor, processors: ($processors | tonumber),
+      memory_bytes: ($memory | tonumber), load_before: ($load | tonumber), $kernel, $compiler,
+      results: map(del(.processor))}' "$lines" > "bench/results/$name.json"
+echo "bench/results/$name.json" >&2
