@@ -14,7 +14,7 @@ struct added_token {
     char *content;
     size_t bytes;
     int32_t id;
-    bool single_word; /* not beside a word character */
+    bool single_word;               /* not beside a word character */
     bool strips_left, strips_right; /* swallows the spaces on that side */
 };
 
@@ -22,6 +22,7 @@ struct added_tokens {
     struct added_token *token; /* sorted by content */
     size_t count, capacity;
     bool first_byte[256];
+    int only_byte; /* the first byte of all of them; -1: they differ */
 };
 
 /* Copies the content. */
@@ -31,7 +32,8 @@ void added_tokens_sort(struct added_tokens *set);
 void added_tokens_free(struct added_tokens *set);
 
 /* NULL: none with that content. */
-const struct added_token *added_tokens_find(const struct added_tokens *set, const char *content, size_t bytes);
+const struct added_token *added_tokens_find(const struct added_tokens *set, const char *content,
+                                            size_t bytes);
 
 struct added_match {
     const struct added_token *token;

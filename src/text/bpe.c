@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHORT_PIECE = 40, NO_RANK = UINT32_MAX };
+enum { SHORT_PIECE = 64, NO_RANK = UINT32_MAX };
 
 /* ------- the table of merges */
 
@@ -82,7 +82,8 @@ enum status bpe_put(struct bpe *bpe, int32_t left, int32_t right, uint32_t rank,
 }
 
 void bpe_find_bytes(struct bpe *bpe, const struct vocabulary *vocabulary) {
-    for (int i = 0; i < 256; i++) bpe->byte_token[i] = vocabulary_find(vocabulary, &(unsigned char){(unsigned char)i}, 1);
+    for (int i = 0; i < 256; i++)
+        bpe->byte_token[i] = vocabulary_find(vocabulary, &(unsigned char){(unsigned char)i}, 1);
 }
 
 /* ------- symbols that the merges start from */
@@ -97,49 +98,47 @@ static inline bool first_symbol(const struct bpe *bpe, unsigned char byte, int32
 
 /* ------- short pieces */
 
-struct short_piece {
-    int count;
-    int32_t id[SHORT_PIECE];
-    uint32_t rank[SHORT_PIECE];  /* of the pair that begins here */
-    int32_t merged[SHORT_PIECE]; /* what that pair becomes */
+struct short_symbol {
+    int32_t id;
+    uint32_t rank;  /* of the pair that begins here */
+    int32_t merged; /* what that pair becomes */
 };
 
-static inline void look_up(const struct bpe *bpe, struct short_piece *piece, int i) {
-    const struct merge_slot *merge = i + 1 < piece->count ? find_merge(bpe, piece->id[i], piece->id[i + 1]) : NULL;
-    piece->rank[i] = merge ? merge->rank : NO_RANK;
-    piece->merged[i] = merge ? merge->merged : -1;
+static inline void look_up(const struct bpe *bpe, struct short_symbol *symbol, int i, int count) {
+    const struct merge_slot *merge = i + 1 < count ? find_merge(bpe, symbol[i].id, symbol[i + 1].id) : NULL;
+    symbol[i].rank = merge ? merge->rank : NO_RANK;
+    symbol[i].merged = merge ? merge->merged : -1;
 }
 
-static void merge_short(const struct bpe *bpe, struct short_piece *piece) {
-    for (int i = 0; i < piece->count; i++) look_up(bpe, piece, i);
+/* Returns how many symbols are left. */
+static int merge_short(const struct bpe *bpe, struct short_symbol *symbol, int count) {
+    for (int i = 0; i < count; i++) look_up(bpe, symbol, i, count);
     for (;;) {
         int best = -1;
         uint32_t rank = NO_RANK;
-        for (int i = 0; i + 1 < piece->count; i++) {
-            if (piece->rank[i] >= rank) continue;
-            rank = piece->rank[i];
+        for (int i = 0; i + 1 < count; i++) {
+            if (symbol[i].rank >= rank) continue;
+            rank = symbol[i].rank;
             best = i;
         }
-        if (best < 0) return;
-        piece->id[best] = piece->merged[best];
-        size_t behind = (size_t)(piece->count - best - 2);
-        memmove(piece->id + best + 1, piece->id + best + 2, behind * sizeof *piece->id);
-        memmove(piece->rank + best + 1, piece->rank + best + 2, behind * sizeof *piece->rank);
-        memmove(piece->merged + best + 1, piece->merged + best + 2, behind * sizeof *piece->merged);
-        piece->count--;
-        look_up(bpe, piece, best);
-        if (best > 0) look_up(bpe, piece, best - 1);
+        if (best < 0) return count;
+        symbol[best].id = symbol[best].merged;
+        count--;
+        for (int i = best + 1; i < count; i++) symbol[i] = symbol[i + 1];
+        look_up(bpe, symbol, best, count);
+        if (best > 0) look_up(bpe, symbol, best - 1, count);
     }
 }
 
-static enum status encode_short(const struct bpe *bpe, const unsigned char *text, size_t bytes, struct token_list *list) {
-    struct short_piece piece;
+static enum status encode_short(const struct bpe *bpe, const unsigned char *text, size_t bytes,
+                                struct token_list *list) {
+    struct short_symbol symbol[SHORT_PIECE];
     int32_t id = -1;
-    piece.count = 0;
+    int count = 0;
     for (size_t i = 0; i < bytes; i++)
-        if (first_symbol(bpe, text[i], piece.count ? id : -1, &id)) piece.id[piece.count++] = id;
-    merge_short(bpe, &piece);
-    for (int i = 0; i < piece.count; i++) TRY(token_push(list, piece.id[i]));
+        if (first_symbol(bpe, text[i], count ? id : -1, &id)) symbol[count++].id = id;
+    count = merge_short(bpe, symbol, count);
+    for (int i = 0; i < count; i++) TRY(token_push(list, symbol[i].id));
     return STATUS_OK;
 }
 
@@ -176,7 +175,8 @@ static uint64_t heap_pop(struct bpe_scratch *scratch) {
 
 static enum status reserve(struct bpe_scratch *scratch, size_t bytes) {
     if (bytes <= scratch->capacity) return STATUS_OK;
-    if (bytes >= UINT32_MAX / 2) return fail(STATUS_LIMIT, "a word of %zu bytes, at most %u are allowed", bytes, UINT32_MAX / 2);
+    if (bytes >= UINT32_MAX / 2)
+        return fail(STATUS_LIMIT, "a word of %zu bytes, at most %u are allowed", bytes, UINT32_MAX / 2);
     /* every symbol gives one pair at first, every merge at most two more */
     struct bpe_symbol *symbol = realloc(scratch->symbol, bytes * sizeof *symbol);
     if (symbol) scratch->symbol = symbol;
@@ -206,14 +206,15 @@ static void merge_at(const struct bpe *bpe, struct bpe_scratch *scratch, uint32_
     if (left->previous != END) enter_pair(bpe, scratch, left->previous);
 }
 
-enum status bpe_encode_long(const struct bpe *bpe, struct bpe_scratch *scratch, const unsigned char *piece, size_t bytes,
-                            struct token_list *list) {
+enum status bpe_encode_long(const struct bpe *bpe, struct bpe_scratch *scratch, const unsigned char *piece,
+                            size_t bytes, struct token_list *list) {
     uint32_t count = 0;
     int32_t id = -1;
     TRY(reserve(scratch, bytes));
     for (size_t i = 0; i < bytes; i++) {
         if (!first_symbol(bpe, piece[i], count ? id : -1, &id)) continue;
-        scratch->symbol[count] = (struct bpe_symbol){.id = id, .previous = count ? count - 1 : END, .next = count + 1};
+        scratch->symbol[count] =
+            (struct bpe_symbol){.id = id, .previous = count ? count - 1 : END, .next = count + 1};
         count++;
     }
     if (!count) return STATUS_OK;
@@ -225,12 +226,14 @@ enum status bpe_encode_long(const struct bpe *bpe, struct bpe_scratch *scratch, 
         uint32_t at = (uint32_t)entry;
         if (scratch->symbol[at].rank == (uint32_t)(entry >> 32)) merge_at(bpe, scratch, at);
     }
-    for (uint32_t at = 0; at != END; at = scratch->symbol[at].next) TRY(token_push(list, scratch->symbol[at].id));
+    for (uint32_t at = 0; at != END; at = scratch->symbol[at].next)
+        TRY(token_push(list, scratch->symbol[at].id));
     return STATUS_OK;
 }
 
-enum status bpe_encode(const struct bpe *bpe, const struct vocabulary *vocabulary, struct bpe_scratch *scratch,
-                       const unsigned char *piece, size_t bytes, struct token_list *list) {
+enum status bpe_encode(const struct bpe *bpe, const struct vocabulary *vocabulary,
+                       struct bpe_scratch *scratch, const unsigned char *piece, size_t bytes,
+                       struct token_list *list) {
     if (bytes == 1 && bpe->byte_token[piece[0]] >= 0) return token_push(list, bpe->byte_token[piece[0]]);
     if (bpe->whole_words && bytes <= VOCABULARY_TOKEN_BYTES) {
         int32_t id = vocabulary_find(vocabulary, piece, bytes);

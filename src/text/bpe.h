@@ -9,7 +9,7 @@
 #include "text/tokenizer.h"
 #include "text/vocabulary.h"
 
-struct merge_slot { /* 16 bytes: a lookup touches one cache line */
+struct merge_slot {      /* 16 bytes: a lookup touches one cache line */
     int32_t left, right; /* left -1: free */
     uint32_t rank;
     int32_t merged;
@@ -39,11 +39,12 @@ must_use enum status bpe_put(struct bpe *bpe, int32_t left, int32_t right, uint3
 /* After the vocabulary is complete. */
 void bpe_find_bytes(struct bpe *bpe, const struct vocabulary *vocabulary);
 
-must_use enum status bpe_encode(const struct bpe *bpe, const struct vocabulary *vocabulary, struct bpe_scratch *scratch,
-                                const unsigned char *piece, size_t bytes, struct token_list *list);
+must_use enum status bpe_encode(const struct bpe *bpe, const struct vocabulary *vocabulary,
+                                struct bpe_scratch *scratch, const unsigned char *piece, size_t bytes,
+                                struct token_list *list);
 /* The part of bpe_encode for long pieces, for any length: the tests compare it with the short one. */
-must_use enum status bpe_encode_long(const struct bpe *bpe, struct bpe_scratch *scratch, const unsigned char *piece,
-                                     size_t bytes, struct token_list *list);
+must_use enum status bpe_encode_long(const struct bpe *bpe, struct bpe_scratch *scratch,
+                                     const unsigned char *piece, size_t bytes, struct token_list *list);
 void bpe_scratch_free(struct bpe_scratch *scratch);
 
 #endif

@@ -11,8 +11,10 @@ static void push_byte(struct detokenizer *detokenizer, unsigned char byte, struc
     while (detokenizer->held_bytes) {
         enum utf8_kind kind = utf8_classify(detokenizer->held, (size_t)detokenizer->held_bytes, &length);
         if (kind == UTF8_CUT) return;
-        if (kind == UTF8_WHOLE) buffer_append(out, detokenizer->held, (size_t)length);
-        else buffer_append(out, UTF8_REPLACEMENT, UTF8_REPLACEMENT_BYTES);
+        if (kind == UTF8_WHOLE)
+            buffer_append(out, detokenizer->held, (size_t)length);
+        else
+            buffer_append(out, UTF8_REPLACEMENT, UTF8_REPLACEMENT_BYTES);
         detokenizer->held_bytes -= length;
         memmove(detokenizer->held, detokenizer->held + length, (size_t)detokenizer->held_bytes);
     }

@@ -12,7 +12,8 @@
 enum { LONGEST_DECOMPOSITION = 32, SHORT_RUN = 32, NESTING = 8 };
 
 static enum status form_of(enum normal_form *form, const json_t *description, const char *origin, int depth) {
-    static const char *const name[] = {[NORMAL_C] = "NFC", [NORMAL_D] = "NFD", [NORMAL_KC] = "NFKC", [NORMAL_KD] = "NFKD"};
+    static const char *const name[] = {
+        [NORMAL_C] = "NFC", [NORMAL_D] = "NFD", [NORMAL_KC] = "NFKC", [NORMAL_KD] = "NFKD"};
     if (!description || json_is_null(description)) return STATUS_OK;
     const char *type = json_string_value(json_object_get(description, "type"));
     if (!type) return fail(STATUS_FORMAT, "%s: normalizer: field \"type\" is missing", origin);
@@ -83,7 +84,8 @@ static enum status order_marks(struct points *points) {
     return STATUS_OK;
 }
 
-static enum status decompose(struct points *points, bool compatible, const unsigned char *text, size_t bytes) {
+static enum status decompose(struct points *points, bool compatible, const unsigned char *text,
+                             size_t bytes) {
     int options = compatible ? UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT : UTF8PROC_DECOMPOSE;
     int length, boundary = 0;
     points->count = 0;
@@ -96,8 +98,8 @@ static enum status decompose(struct points *points, bool compatible, const unsig
             points->point = point;
             points->capacity = capacity;
         }
-        utf8proc_ssize_t count = utf8proc_decompose_char(c, points->point + points->count, LONGEST_DECOMPOSITION,
-                                                         (utf8proc_option_t)options, &boundary);
+        utf8proc_ssize_t count = utf8proc_decompose_char(
+            c, points->point + points->count, LONGEST_DECOMPOSITION, (utf8proc_option_t)options, &boundary);
         if (count < 0 || count > LONGEST_DECOMPOSITION) { /* utf8proc refuses no scalar value */
             points->point[points->count] = c;
             count = 1;
@@ -126,8 +128,8 @@ static enum status normalize_stretch(enum normal_form form, struct points *point
 
 /* The next stretch at or behind `from` that needs work: from the character before the first unsettled one to the next
  * settled one. NFC never joins or moves anything across a settled character's front. */
-static bool next_stretch(enum normal_form form, const struct unicode_classes *classes, const unsigned char *text,
-                         size_t bytes, size_t from, size_t *begin, size_t *end) {
+static bool next_stretch(enum normal_form form, const struct unicode_classes *classes,
+                         const unsigned char *text, size_t bytes, size_t from, size_t *begin, size_t *end) {
     size_t previous = from, at = from;
     bool inside = false;
     while (at < bytes) {
@@ -147,8 +149,9 @@ static bool next_stretch(enum normal_form form, const struct unicode_classes *cl
     return inside;
 }
 
-static enum status normalize_into(enum normal_form form, const struct unicode_classes *classes, const char *text,
-                                  size_t bytes, size_t begin, size_t end, struct buffer *out) {
+static enum status normalize_into(enum normal_form form, const struct unicode_classes *classes,
+                                  const char *text, size_t bytes, size_t begin, size_t end,
+                                  struct buffer *out) {
     struct points points = {0};
     enum status status = STATUS_OK;
     size_t done = 0;
@@ -169,7 +172,8 @@ enum status normalize(enum normal_form form, const struct unicode_classes *class
     size_t begin, end;
     *result = text;
     *result_bytes = bytes;
-    if (form == NORMAL_NONE || !next_stretch(form, classes, (const unsigned char *)text, bytes, 0, &begin, &end))
+    if (form == NORMAL_NONE ||
+        !next_stretch(form, classes, (const unsigned char *)text, bytes, 0, &begin, &end))
         return STATUS_OK;
     enum status status = normalize_into(form, classes, text, bytes, begin, end, &out);
     if (status == STATUS_OK) {

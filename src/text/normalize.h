@@ -14,10 +14,12 @@
 enum normal_form { NORMAL_NONE, NORMAL_C, NORMAL_D, NORMAL_KC, NORMAL_KD };
 
 /* The "normalizer" of tokenizer.json (NULL or null: none); anything but one normal form is refused. */
-must_use enum status normal_form_from_json(enum normal_form *form, const json_t *description, const char *origin);
+must_use enum status normal_form_from_json(enum normal_form *form, const json_t *description,
+                                           const char *origin);
 
 /* `text` is well-formed UTF-8. The result is `text` itself or memory of the arena. */
-must_use enum status normalize(enum normal_form form, const struct unicode_classes *classes, struct arena *arena,
-                               const char *text, size_t bytes, const char **result, size_t *result_bytes);
+must_use enum status normalize(enum normal_form form, const struct unicode_classes *classes,
+                               struct arena *arena, const char *text, size_t bytes, const char **result,
+                               size_t *result_bytes);
 
 #endif

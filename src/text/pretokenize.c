@@ -15,19 +15,14 @@ struct run {
     struct arena *arena;
     piece_sink *sink;
     void *context;
-    pcre2_match_data *match_data;
-    pcre2_match_context *match_context;
-    pcre2_jit_stack *jit_stack;
+    struct regex_run regex;
 };
 
 static enum status run_stage(struct run *run, int index, place begin, place end);
 
-static struct stage_input input_of(const struct run *run, place begin, place end) {
-    return (struct stage_input){.classes = &run->pretokenizer->classes,
-                                .begin = begin,
-                                .end = end,
-                                .match_data = run->match_data,
-                                .match_context = run->match_context};
+static struct stage_input input_of(struct run *run, place begin, place end) {
+    return (struct stage_input){
+        .classes = &run->pretokenizer->classes, .begin = begin, .end = end, .regex = &run->regex};
 }
 
 /* Where to look for the match after this one: an empty match must not be found for ever. */
@@ -74,7 +69,8 @@ static bool joins(enum split_behaviour behaviour, const struct pending *pending,
     }
 }
 
-static enum status add_segment(struct run *run, int index, struct pending *pending, struct match segment, bool is_match) {
+static enum status add_segment(struct run *run, int index, struct pending *pending, struct match segment,
+                               bool is_match) {
     const struct stage *stage = &run->pretokenizer->stage[index];
     if (segment.begin == segment.end) return STATUS_OK;
     if (stage->invert) is_match = !is_match;
@@ -125,27 +121,12 @@ static enum status run_stage(struct run *run, int index, place begin, place end)
     return run_merging(run, index, begin, end);
 }
 
-/* A pattern that needs more steps than this on one match is refused; the known patterns never get near. */
-enum { MATCH_STEPS = 5000000, JIT_STACK_FIRST = 32 * 1024, JIT_STACK_MOST = 1024 * 1024 };
-
-static enum status open_pcre2(struct run *run) {
-    run->match_data = pcre2_match_data_create(1, NULL);
-    run->match_context = pcre2_match_context_create(NULL);
-    run->jit_stack = pcre2_jit_stack_create(JIT_STACK_FIRST, JIT_STACK_MOST, NULL);
-    if (!run->match_data || !run->match_context) return fail(STATUS_MEMORY, "no memory to match a pattern");
-    (void)pcre2_set_match_limit(run->match_context, MATCH_STEPS);
-    if (run->jit_stack) pcre2_jit_stack_assign(run->match_context, NULL, run->jit_stack);
-    return STATUS_OK;
-}
-
 enum status pretokenizer_run(const struct pretokenizer *pretokenizer, const unsigned char *text, size_t bytes,
                              struct arena *arena, piece_sink *sink, void *context) {
     struct run run = {.pretokenizer = pretokenizer, .arena = arena, .sink = sink, .context = context};
-    enum status status = pretokenizer->uses_pcre2 ? open_pcre2(&run) : STATUS_OK;
+    enum status status = pretokenizer->uses_pcre2 ? regex_run_open(&run.regex, bytes) : STATUS_OK;
     if (status == STATUS_OK) status = run_stage(&run, 0, text, text + bytes);
-    pcre2_match_data_free(run.match_data);
-    pcre2_match_context_free(run.match_context);
-    pcre2_jit_stack_free(run.jit_stack);
+    regex_run_close(&run.regex);
     return status;
 }
 

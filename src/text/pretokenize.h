@@ -18,8 +18,8 @@
 struct pretokenizer;
 
 enum pretokenizer_engine {
-    PRETOKENIZE_FAST,    /* own matchers where a pattern is known */
-    PRETOKENIZE_PCRE2    /* every pattern in PCRE2: what the tests compare with */
+    PRETOKENIZE_FAST, /* own matchers where a pattern is known */
+    PRETOKENIZE_PCRE2 /* every pattern in PCRE2: what the tests compare with */
 };
 
 /* `description` is the "pre_tokenizer" of tokenizer.json; `origin` names the file in sentences. */
@@ -34,8 +34,9 @@ struct pretokenizer_preset {
     bool adds_bos;    /* unless the file says otherwise */
 };
 /* STATUS_UNSUPPORTED, naming the known ones, for any other name. */
-must_use enum status pretokenizer_from_name(struct pretokenizer **pretokenizer, const struct pretokenizer_preset **preset,
-                                            const char *name, const char *origin);
+must_use enum status pretokenizer_from_name(struct pretokenizer **pretokenizer,
+                                            const struct pretokenizer_preset **preset, const char *name,
+                                            const char *origin);
 void pretokenizer_close(struct pretokenizer *pretokenizer);
 
 const struct unicode_classes *pretokenizer_classes(const struct pretokenizer *pretokenizer);
@@ -43,7 +44,7 @@ const struct unicode_classes *pretokenizer_classes(const struct pretokenizer *pr
 /* Calls sink for each piece, in order, none empty. `text` is well-formed UTF-8. Pieces point into text or
  * into memory that is taken from the arena; they stay valid as long as both do. */
 typedef enum status piece_sink(void *context, const unsigned char *piece, size_t bytes);
-must_use enum status pretokenizer_run(const struct pretokenizer *pretokenizer, const unsigned char *text, size_t bytes,
-                                      struct arena *arena, piece_sink *sink, void *context);
+must_use enum status pretokenizer_run(const struct pretokenizer *pretokenizer, const unsigned char *text,
+                                      size_t bytes, struct arena *arena, piece_sink *sink, void *context);
 
 #endif

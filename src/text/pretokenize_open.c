@@ -14,20 +14,25 @@
 
 enum { NESTING = 8 };
 
-static enum status add_item(struct pretokenizer *pretokenizer, const json_t *item, int depth, bool *byte_level);
+static enum status add_item(struct pretokenizer *pretokenizer, const json_t *item, int depth,
+                            bool *byte_level);
 
-static enum status add_sequence(struct pretokenizer *pretokenizer, const json_t *item, int depth, bool *byte_level) {
+static enum status add_sequence(struct pretokenizer *pretokenizer, const json_t *item, int depth,
+                                bool *byte_level) {
     const json_t *list = json_object_get(item, "pretokenizers"), *child;
     size_t i;
     if (!json_is_array(list))
-        return fail(STATUS_FORMAT, "%s: pre_tokenizer: field \"pretokenizers\" must be an array", pretokenizer->origin);
+        return fail(STATUS_FORMAT, "%s: pre_tokenizer: field \"pretokenizers\" must be an array",
+                    pretokenizer->origin);
     if (depth == NESTING)
-        return fail(STATUS_LIMIT, "%s: pre_tokenizer: nested more than %d deep", pretokenizer->origin, NESTING);
+        return fail(STATUS_LIMIT, "%s: pre_tokenizer: nested more than %d deep", pretokenizer->origin,
+                    NESTING);
     json_array_foreach(list, i, child) TRY(add_item(pretokenizer, child, depth + 1, byte_level));
     return STATUS_OK;
 }
 
-static enum status read_behaviour(struct pretokenizer *pretokenizer, const json_t *item, enum split_behaviour *behaviour) {
+static enum status read_behaviour(struct pretokenizer *pretokenizer, const json_t *item,
+                                  enum split_behaviour *behaviour) {
     static const char *const name[] = {[SPLIT_ISOLATED] = "Isolated",
                                        [SPLIT_REMOVED] = "Removed",
                                        [SPLIT_MERGED_WITH_PREVIOUS] = "MergedWithPrevious",
@@ -39,8 +44,8 @@ static enum status read_behaviour(struct pretokenizer *pretokenizer, const json_
         *behaviour = (enum split_behaviour)i;
         return STATUS_OK;
     }
-    return fail(STATUS_UNSUPPORTED, "%s: pre_tokenizer: Split: unknown behavior \"%.32s\"", pretokenizer->origin,
-                text ? text : "");
+    return fail(STATUS_UNSUPPORTED, "%s: pre_tokenizer: Split: unknown behavior \"%.32s\"",
+                pretokenizer->origin, text ? text : "");
 }
 
 static enum status add_split(struct pretokenizer *pretokenizer, const json_t *item) {
@@ -49,7 +54,8 @@ static enum status add_split(struct pretokenizer *pretokenizer, const json_t *it
     enum split_behaviour behaviour = SPLIT_ISOLATED;
     bool invert;
     if (!json_is_string(text) || strlen(json_string_value(text)) != json_string_length(text))
-        return fail(STATUS_FORMAT, "%s: pre_tokenizer: Split: \"pattern\" must have a \"Regex\" or a \"String\"",
+        return fail(STATUS_FORMAT,
+                    "%s: pre_tokenizer: Split: \"pattern\" must have a \"Regex\" or a \"String\"",
                     pretokenizer->origin);
     TRY(read_behaviour(pretokenizer, item, &behaviour));
     TRY(json_get_bool_or((struct json_reader){item, pretokenizer->origin}, "invert", false, &invert));
@@ -72,21 +78,27 @@ static enum status add_byte_level(struct pretokenizer *pretokenizer, const json_
         struct stage *stage; /* without a matcher it puts the space */
         TRY(pretokenizer_add_stage(pretokenizer, &stage));
     }
-    return use_regex ? pretokenizer_add_pattern(pretokenizer, GPT2_PATTERN, SPLIT_ISOLATED, false) : STATUS_OK;
+    return use_regex ? pretokenizer_add_pattern(pretokenizer, GPT2_PATTERN, SPLIT_ISOLATED, false)
+                     : STATUS_OK;
 }
 
 static enum status add_digits(struct pretokenizer *pretokenizer, const json_t *item) {
     bool individual;
-    TRY(json_get_bool_or((struct json_reader){item, pretokenizer->origin}, "individual_digits", false, &individual));
-    return pretokenizer_add_pattern(pretokenizer, individual ? DIGIT_PATTERN : DIGITS_PATTERN, SPLIT_ISOLATED, false);
+    TRY(json_get_bool_or((struct json_reader){item, pretokenizer->origin}, "individual_digits", false,
+                         &individual));
+    return pretokenizer_add_pattern(pretokenizer, individual ? DIGIT_PATTERN : DIGITS_PATTERN, SPLIT_ISOLATED,
+                                    false);
 }
 
-static enum status add_item(struct pretokenizer *pretokenizer, const json_t *item, int depth, bool *byte_level) {
+static enum status add_item(struct pretokenizer *pretokenizer, const json_t *item, int depth,
+                            bool *byte_level) {
     const char *type = json_string_value(json_object_get(item, "type"));
-    if (!type) return fail(STATUS_FORMAT, "%s: pre_tokenizer: field \"type\" is missing", pretokenizer->origin);
+    if (!type)
+        return fail(STATUS_FORMAT, "%s: pre_tokenizer: field \"type\" is missing", pretokenizer->origin);
     if (!strcmp(type, "Sequence")) return add_sequence(pretokenizer, item, depth, byte_level);
     if (*byte_level)
-        return fail(STATUS_UNSUPPORTED, "%s: pre_tokenizer: \"%.32s\" after ByteLevel", pretokenizer->origin, type);
+        return fail(STATUS_UNSUPPORTED, "%s: pre_tokenizer: \"%.32s\" after ByteLevel", pretokenizer->origin,
+                    type);
     if (!strcmp(type, "Split")) return add_split(pretokenizer, item);
     if (!strcmp(type, "Digits")) return add_digits(pretokenizer, item);
     if (!strcmp(type, "ByteLevel")) return add_byte_level(pretokenizer, item, byte_level);
@@ -130,7 +142,8 @@ enum status pretokenizer_from_json(struct pretokenizer **result, const json_t *d
     if (!pretokenizer) return fail(STATUS_MEMORY, "%s: no memory for the pre-tokenizer", origin);
     enum status status = add_item(pretokenizer, description, 0, &byte_level);
     if (status == STATUS_OK && !byte_level)
-        status = fail(STATUS_UNSUPPORTED, "%s: pre_tokenizer: only byte-level tokenizers are supported", origin);
+        status =
+            fail(STATUS_UNSUPPORTED, "%s: pre_tokenizer: only byte-level tokenizers are supported", origin);
     return give(result, pretokenizer, status);
 }
 
@@ -147,9 +160,13 @@ static const struct named {
       " ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"}},
     {{"deepseek-llm", false, false, false},
      {"[\\r\\n]",
-      "\\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝ"
+      "\\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-"
+      "ᶚḀ-"
+      "ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝ"
       "Ὗ-\u1F7Dᾀ-ᾴᾶ-ᾼ\u1FBEῂ-ῄῆ-ῌῐ-\u1FD3ῖ-\u1FDBῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤ\u2126ℨ\u212A-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ"
-      "-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+",
+      "-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-"
+      "𞥃]"
+      "+",
       "\\s?[!-/:-~！-／：-～‘-‟\u3000-。]+", "\\s+$", "[一-龥ࠀ-一가-퟿]+", DIGIT_PATTERN}},
     {{"deepseek-coder", false, false, false},
      {"[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", "[一-龥ࠀ-一가-퟿]+", DIGIT_PATTERN}},
@@ -168,10 +185,11 @@ enum status pretokenizer_from_name(struct pretokenizer **result, const struct pr
     for (size_t i = 0; i < COUNT_OF(presets); i++)
         if (!strcmp(presets[i].preset.name, name)) named = &presets[i];
     if (!named)
-        return fail(STATUS_UNSUPPORTED,
-                    "%s: tokenizer.ggml.pre is \"%.32s\"; known are deepseek-v3, deepseek-llm, deepseek-coder, "
-                    "deepseek-r1-qwen, qwen2, llama-bpe, gpt-2",
-                    origin, name);
+        return fail(
+            STATUS_UNSUPPORTED,
+            "%s: tokenizer.ggml.pre is \"%.32s\"; known are deepseek-v3, deepseek-llm, deepseek-coder, "
+            "deepseek-r1-qwen, qwen2, llama-bpe, gpt-2",
+            origin, name);
     struct pretokenizer *pretokenizer = create(PRETOKENIZE_FAST, origin);
     if (!pretokenizer) return fail(STATUS_MEMORY, "%s: no memory for the pre-tokenizer", origin);
     enum status status = STATUS_OK;

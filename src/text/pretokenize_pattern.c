@@ -23,7 +23,8 @@ static const struct {
     {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"
      "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
      match_words, 3},
-    {"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", match_words_gpt2, 0},
+    {"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", match_words_gpt2,
+     0},
     {"\\s+$", match_trailing_space, 0},
 };
 
@@ -138,7 +139,8 @@ static bool has_ascii(const struct class_pattern *pattern) {
 }
 
 /* Takes over the ranges. *added stays false when the pattern is of another form. */
-static enum status add_class_run(struct pretokenizer *pretokenizer, const char *text, struct stage *stage, bool *added) {
+static enum status add_class_run(struct pretokenizer *pretokenizer, const char *text, struct stage *stage,
+                                 bool *added) {
     struct class_pattern pattern = {.at = text};
     enum status status = read_class_pattern(&pattern, added);
     bool custom = pattern.ranges.count > 0;
@@ -163,14 +165,18 @@ static enum status add_class_run(struct pretokenizer *pretokenizer, const char *
 
 static void escape_newlines(struct buffer *out, const char *pattern) {
     for (; *pattern; pattern++) {
-        if (*pattern == '\r') buffer_append_text(out, "\\r");
-        else if (*pattern == '\n') buffer_append_text(out, "\\n");
-        else buffer_append_char(out, *pattern);
+        if (*pattern == '\r')
+            buffer_append_text(out, "\\r");
+        else if (*pattern == '\n')
+            buffer_append_text(out, "\\n");
+        else
+            buffer_append_char(out, *pattern);
     }
     buffer_append(out, "", 0);
 }
 
-static enum status add_known(struct pretokenizer *pretokenizer, const char *pattern, struct stage *stage, bool *added) {
+static enum status add_known(struct pretokenizer *pretokenizer, const char *pattern, struct stage *stage,
+                             bool *added) {
     *added = false;
     if (pretokenizer->engine == PRETOKENIZE_PCRE2) return STATUS_OK;
     for (size_t i = 0; i < COUNT_OF(known); i++) {

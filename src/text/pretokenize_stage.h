@@ -10,13 +10,21 @@
 
 struct stage;
 
+/* What PCRE2 needs for one text. `left` is the work that it may still do: steps through a pattern and over characters. */
+struct regex_run {
+    pcre2_match_data *match_data;
+    pcre2_match_context *context;
+    pcre2_jit_stack *jit_stack;
+    uint64_t left;
+    size_t at; /* where the last step was */
+};
+
 /* The piece of text that a stage works on. */
 struct stage_input {
     const struct unicode_classes *classes;
     const unsigned char *begin, *end;
-    pcre2_match_data *match_data;       /* for patterns in PCRE2, else NULL */
-    pcre2_match_context *match_context;
-    enum status status;                 /* set by a matcher that had to give up */
+    struct regex_run *regex;
+    enum status status; /* set by a matcher that had to give up */
 };
 
 struct match {
@@ -27,7 +35,13 @@ struct match {
 typedef bool stage_match(const struct stage *stage, struct stage_input *input, const unsigned char *from,
                          struct match *match);
 
-enum split_behaviour { SPLIT_ISOLATED, SPLIT_REMOVED, SPLIT_MERGED_WITH_PREVIOUS, SPLIT_MERGED_WITH_NEXT, SPLIT_CONTIGUOUS };
+enum split_behaviour {
+    SPLIT_ISOLATED,
+    SPLIT_REMOVED,
+    SPLIT_MERGED_WITH_PREVIOUS,
+    SPLIT_MERGED_WITH_NEXT,
+    SPLIT_CONTIGUOUS
+};
 
 struct stage {
     stage_match *match; /* NULL: the stage puts a space in front of a piece that has none */
@@ -61,7 +75,10 @@ struct pretokenizer {
 stage_match match_class_run, match_trailing_space, match_words_deepseek, match_words, match_words_gpt2;
 /* pretokenize_regex.c */
 stage_match match_regex;
-must_use enum status stage_compile(struct stage *stage, const char *pattern, bool literal, const char *origin);
+must_use enum status regex_run_open(struct regex_run *run, size_t text_bytes);
+void regex_run_close(struct regex_run *run); /* a zeroed one too */
+must_use enum status stage_compile(struct stage *stage, const char *pattern, bool literal,
+                                   const char *origin);
 
 /* pretokenize_pattern.c: adds the stage that a "Split" pattern means. */
 must_use enum status pretokenizer_add_pattern(struct pretokenizer *pretokenizer, const char *pattern,

@@ -20,7 +20,8 @@
 enum status token_list_append(struct token_list *list, int32_t id) {
     if (list->count == list->capacity) {
         size_t capacity = list->capacity ? list->capacity * 2 : 256, bytes;
-        int32_t *grown = multiply_size_fits(capacity, sizeof *grown, &bytes) ? realloc(list->id, bytes) : NULL;
+        int32_t *grown =
+            multiply_size_fits(capacity, sizeof *grown, &bytes) ? realloc(list->id, bytes) : NULL;
         if (!grown) return fail(STATUS_MEMORY, "no memory for %zu tokens", capacity);
         list->id = grown;
         list->capacity = capacity;
@@ -36,11 +37,16 @@ void token_list_free(struct token_list *list) {
 
 /* ------- the cache of pieces */
 
+/* Two numbers that identify a piece of up to 16 bytes together with its length; of longer ones a hash. */
+struct piece_key {
+    uint64_t low, high;
+};
+
 struct cached_piece {
-    uint64_t hash; /* 0: free */
-    const unsigned char *text;
-    uint32_t bytes, count; /* count: ids from list->id[first] */
-    size_t first;
+    struct piece_key key;
+    const unsigned char *text; /* where it stood first */
+    uint32_t first;            /* its ids are list->id[first] to [first + count) */
+    uint16_t bytes, count;     /* bytes 0: free */
 };
 
 struct encoder {
@@ -52,7 +58,7 @@ struct encoder {
     size_t cache_mask;
 };
 
-enum { CACHE_LEAST = 64, CACHE_MOST = 1 << 14, CACHE_WAYS = 2 };
+enum { CACHE_LEAST = 64, CACHE_MOST = 1 << 16, CACHE_WAYS = 2, SELF_DESCRIBING = 16 };
 
 /* Sized to the text: a chat message does not pay for clearing a big table. */
 static enum status open_cache(struct encoder *encoder, size_t text_bytes) {
@@ -64,54 +70,68 @@ static enum status open_cache(struct encoder *encoder, size_t text_bytes) {
     return STATUS_OK;
 }
 
-static inline uint64_t hash_piece(const unsigned char *piece, size_t bytes) {
-    return XXH3_64bits(piece, bytes) | 1;
+static inline struct piece_key key_of(const unsigned char *piece, size_t bytes) {
+    if (bytes > SELF_DESCRIBING) return (struct piece_key){XXH3_64bits(piece, bytes), bytes};
+    if (bytes >= 8) return (struct piece_key){read_u64(piece), read_u64(piece + bytes - 8)};
+    if (bytes >= 4) return (struct piece_key){read_u32(piece), read_u32(piece + bytes - 4)};
+    return (struct piece_key){piece[0] | (uint64_t)piece[bytes / 2] << 8 | (uint64_t)piece[bytes - 1] << 16,
+                              0};
 }
 
-static inline bool same_piece(const struct cached_piece *entry, uint64_t hash, const unsigned char *piece, size_t bytes) {
-    return entry->hash == hash && entry->bytes == bytes && !memcmp(entry->text, piece, bytes);
+static inline struct cached_piece *ways_of(const struct encoder *encoder, struct piece_key key,
+                                           size_t bytes) {
+    uint64_t mixed = (key.low ^ bytes << 56) * 0x9E3779B97F4A7C15u ^ key.high;
+    mixed = (mixed ^ mixed >> 32) * 0xD6E8FEB86659FD93u;
+    return &encoder->cache[mixed >> 32 & encoder->cache_mask & ~(size_t)(CACHE_WAYS - 1)];
 }
 
-static inline enum status repeat_ids(struct token_list *list, size_t first, size_t count) {
-    for (size_t i = 0; i < count; i++) TRY(token_push(list, list->id[first + i]));
+static inline bool is_piece(const struct cached_piece *entry, struct piece_key key,
+                            const unsigned char *piece, size_t bytes) {
+    if (entry->key.low != key.low || entry->key.high != key.high || entry->bytes != bytes) return false;
+    return bytes <= SELF_DESCRIBING || !memcmp(entry->text, piece, bytes);
+}
+
+static inline enum status repeat_ids(struct token_list *list, const struct cached_piece *entry) {
+    for (size_t i = 0; i < entry->count; i++) TRY(token_push(list, list->id[entry->first + i]));
     return STATUS_OK;
 }
 
-static enum status encode_new_piece(struct encoder *encoder, struct cached_piece *entry, uint64_t hash,
+static enum status encode_new_piece(struct encoder *encoder, struct cached_piece *entry, struct piece_key key,
                                     const unsigned char *piece, size_t bytes) {
     const struct tokenizer *tokenizer = encoder->tokenizer;
     size_t first = encoder->list->count;
     TRY(bpe_encode(&tokenizer->bpe, &tokenizer->vocabulary, &encoder->scratch, piece, bytes, encoder->list));
-    if (bytes <= UINT32_MAX)
-        *entry = (struct cached_piece){hash, piece, (uint32_t)bytes, (uint32_t)(encoder->list->count - first), first};
+    if (bytes <= UINT16_MAX && first <= UINT32_MAX)
+        *entry = (struct cached_piece){key, piece, (uint32_t)first, (uint16_t)bytes,
+                                       (uint16_t)(encoder->list->count - first)};
     return STATUS_OK;
 }
 
 /* Two ways: a new piece goes to the second, a hit there moves to the first, so frequent pieces stay. */
 static enum status encode_piece(void *context, const unsigned char *piece, size_t bytes) {
     struct encoder *encoder = context;
-    uint64_t hash = hash_piece(piece, bytes);
-    struct cached_piece *way = &encoder->cache[hash >> 20 & encoder->cache_mask & ~(size_t)(CACHE_WAYS - 1)];
-    if (same_piece(&way[0], hash, piece, bytes)) return repeat_ids(encoder->list, way[0].first, way[0].count);
-    if (same_piece(&way[1], hash, piece, bytes)) {
+    struct piece_key key = key_of(piece, bytes);
+    struct cached_piece *way = ways_of(encoder, key, bytes);
+    if (is_piece(&way[0], key, piece, bytes)) return repeat_ids(encoder->list, &way[0]);
+    if (is_piece(&way[1], key, piece, bytes)) {
         struct cached_piece hit = way[1];
         way[1] = way[0];
         way[0] = hit;
-        return repeat_ids(encoder->list, hit.first, hit.count);
+        return repeat_ids(encoder->list, &hit);
     }
-    return encode_new_piece(encoder, way[0].hash ? &way[1] : &way[0], hash, piece, bytes);
+    return encode_new_piece(encoder, way[0].bytes ? &way[1] : &way[0], key, piece, bytes);
 }
 
 /* ------- text */
 
 static enum status encode_words(struct encoder *encoder, const char *text, size_t bytes) {
     if (!bytes) return STATUS_OK;
-    return pretokenizer_run(encoder->tokenizer->pretokenizer, (const unsigned char *)text, bytes, &encoder->arena,
-                            encode_piece, encoder);
+    return pretokenizer_run(encoder->tokenizer->pretokenizer, (const unsigned char *)text, bytes,
+                            &encoder->arena, encode_piece, encoder);
 }
 
-static struct added_search search_of(const struct encoder *encoder, const struct added_tokens *set, const char *text,
-                                     size_t bytes) {
+static struct added_search search_of(const struct encoder *encoder, const struct added_tokens *set,
+                                     const char *text, size_t bytes) {
     return (struct added_search){.set = set,
                                  .classes = pretokenizer_classes(encoder->tokenizer->pretokenizer),
                                  .text = (const unsigned char *)text,
@@ -119,12 +139,13 @@ static struct added_search search_of(const struct encoder *encoder, const struct
 }
 
 /* Text without added tokens that are looked for before normalisation. */
-static enum status encode_normalized(struct encoder *encoder, const char *text, size_t bytes, enum tokenize_mode mode) {
+static enum status encode_normalized(struct encoder *encoder, const char *text, size_t bytes,
+                                     enum tokenize_mode mode) {
     const struct tokenizer *tokenizer = encoder->tokenizer;
     struct added_match match;
     size_t done = 0;
-    TRY(normalize(tokenizer->form, pretokenizer_classes(tokenizer->pretokenizer), &encoder->arena, text, bytes, &text,
-                  &bytes));
+    TRY(normalize(tokenizer->form, pretokenizer_classes(tokenizer->pretokenizer), &encoder->arena, text,
+                  bytes, &text, &bytes));
     struct added_search search = search_of(encoder, &tokenizer->normalized, text, bytes);
     while (mode == TOKENIZE_SPECIAL && added_tokens_next(&search, &match)) {
         TRY(encode_words(encoder, text + done, match.begin - done));
@@ -134,7 +155,8 @@ static enum status encode_normalized(struct encoder *encoder, const char *text, 
     return encode_words(encoder, text + done, bytes - done);
 }
 
-static enum status encode_text(struct encoder *encoder, const char *text, size_t bytes, enum tokenize_mode mode) {
+static enum status encode_text(struct encoder *encoder, const char *text, size_t bytes,
+                               enum tokenize_mode mode) {
     struct added_search search = search_of(encoder, &encoder->tokenizer->raw, text, bytes);
     struct added_match match;
     size_t done = 0;
@@ -146,7 +168,8 @@ static enum status encode_text(struct encoder *encoder, const char *text, size_t
     return encode_normalized(encoder, text + done, bytes - done, mode);
 }
 
-static enum status encode_any_bytes(struct encoder *encoder, const char *text, size_t bytes, enum tokenize_mode mode) {
+static enum status encode_any_bytes(struct encoder *encoder, const char *text, size_t bytes,
+                                    enum tokenize_mode mode) {
     if (utf8_valid_bytes(text, bytes) == bytes) return encode_text(encoder, text, bytes, mode);
     struct buffer repaired = {.limit = SIZE_MAX / 2};
     utf8_repair(&repaired, text, bytes);
@@ -156,8 +179,8 @@ static enum status encode_any_bytes(struct encoder *encoder, const char *text, s
     return status;
 }
 
-enum status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t bytes, enum tokenize_mode mode,
-                             struct token_list *list) {
+enum status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t bytes,
+                             enum tokenize_mode mode, struct token_list *list) {
     struct encoder encoder = {.tokenizer = tokenizer, .list = list};
     size_t before = list->count;
     if (!bytes) return STATUS_OK;
@@ -172,10 +195,18 @@ enum status tokenizer_encode(const struct tokenizer *tokenizer, const char *text
 
 /* ------- questions */
 
-int32_t tokenizer_vocabulary(const struct tokenizer *tokenizer) { return tokenizer->vocabulary.tokens; }
-int32_t tokenizer_bos(const struct tokenizer *tokenizer) { return tokenizer->bos; }
-int32_t tokenizer_eos(const struct tokenizer *tokenizer) { return tokenizer->eos; }
-bool tokenizer_adds_bos(const struct tokenizer *tokenizer) { return tokenizer->adds_bos; }
+int32_t tokenizer_vocabulary(const struct tokenizer *tokenizer) {
+    return tokenizer->vocabulary.tokens;
+}
+int32_t tokenizer_bos(const struct tokenizer *tokenizer) {
+    return tokenizer->bos;
+}
+int32_t tokenizer_eos(const struct tokenizer *tokenizer) {
+    return tokenizer->eos;
+}
+bool tokenizer_adds_bos(const struct tokenizer *tokenizer) {
+    return tokenizer->adds_bos;
+}
 
 int32_t tokenizer_find(const struct tokenizer *tokenizer, const char *token) {
     const struct added_token *found = added_tokens_find(&tokenizer->raw, token, strlen(token));
@@ -191,7 +222,9 @@ static unsigned flags_of(const struct tokenizer *tokenizer, int32_t id) {
 bool tokenizer_is_special(const struct tokenizer *tokenizer, int32_t id) {
     return flags_of(tokenizer, id) & TOKEN_SPECIAL;
 }
-bool tokenizer_is_added(const struct tokenizer *tokenizer, int32_t id) { return flags_of(tokenizer, id) & TOKEN_ADDED; }
+bool tokenizer_is_added(const struct tokenizer *tokenizer, int32_t id) {
+    return flags_of(tokenizer, id) & TOKEN_ADDED;
+}
 
 const char *tokenizer_bytes(const struct tokenizer *tokenizer, int32_t id, size_t *bytes) {
     const struct token *token = vocabulary_token(&tokenizer->vocabulary, id);

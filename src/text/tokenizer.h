@@ -18,8 +18,8 @@ struct tokenizer;
 
 /* From a parsed tokenizer.json; `origin` names it in sentences. `config` is tokenizer_config.json or NULL
  * (bos/eos tokens, add_bos_token). */
-must_use enum status tokenizer_from_json(struct tokenizer **tokenizer, const json_t *root, const json_t *config,
-                                         const char *origin);
+must_use enum status tokenizer_from_json(struct tokenizer **tokenizer, const json_t *root,
+                                         const json_t *config, const char *origin);
 must_use enum status tokenizer_from_gguf(struct tokenizer **tokenizer, const struct gguf *gguf);
 /* From a MODEL as users name it: a Hugging Face directory, the path of a tokenizer.json (or of a config.json beside
  * one), or a .gguf file. Only the tokenizer's part is read. */
@@ -47,8 +47,10 @@ int32_t tokenizer_vocabulary(const struct tokenizer *tokenizer); /* one more tha
 int32_t tokenizer_bos(const struct tokenizer *tokenizer);        /* -1: none */
 int32_t tokenizer_eos(const struct tokenizer *tokenizer);        /* -1: none */
 bool tokenizer_adds_bos(const struct tokenizer *tokenizer);      /* add_bos_token */
-int32_t tokenizer_find(const struct tokenizer *tokenizer, const char *token); /* id of an added token by content; -1 */
-bool tokenizer_is_special(const struct tokenizer *tokenizer, int32_t id); /* the "special" flag: hidden from output */
+int32_t tokenizer_find(const struct tokenizer *tokenizer,
+                       const char *token); /* id of an added token by content; -1 */
+bool tokenizer_is_special(const struct tokenizer *tokenizer,
+                          int32_t id); /* the "special" flag: hidden from output */
 bool tokenizer_is_added(const struct tokenizer *tokenizer, int32_t id);
 
 /* The bytes of one token, unterminated, valid while the tokenizer lives; an unknown id gives 0 bytes. Added tokens give
@@ -64,6 +66,7 @@ struct detokenizer {
 };
 /* Appends what token `id` completes to `out`. Bytes that can never become a character turn into U+FFFD. */
 void detokenizer_push(struct detokenizer *detokenizer, int32_t id, struct buffer *out);
-void detokenizer_finish(struct detokenizer *detokenizer, struct buffer *out); /* an unfinished tail becomes U+FFFD */
+void detokenizer_finish(struct detokenizer *detokenizer,
+                        struct buffer *out); /* an unfinished tail becomes U+FFFD */
 
 #endif

@@ -25,7 +25,8 @@ static enum status find_array(const struct gguf *gguf, const char *key, bool tex
     bool is_texts = (*value)->item_type == GGUF_STRING;
     bool is_numbers = (*value)->item_type == GGUF_I32 || (*value)->item_type == GGUF_U32;
     if ((*value)->type != GGUF_ARRAY || !(texts ? is_texts : is_numbers))
-        return fail(STATUS_FORMAT, "%s: key %s must be an array of %s", gguf->path, key, texts ? "strings" : "32-bit integers");
+        return fail(STATUS_FORMAT, "%s: key %s must be an array of %s", gguf->path, key,
+                    texts ? "strings" : "32-bit integers");
     return STATUS_OK;
 }
 
@@ -35,10 +36,12 @@ static enum status check_arrays(struct loader *loader) {
     TRY(find_array(gguf, "tokenizer.ggml.token_type", false, false, &loader->types));
     TRY(find_array(gguf, "tokenizer.ggml.merges", true, true, &loader->merges));
     if (loader->tokens->count > VOCABULARY_IDS || loader->merges->count > 2u * VOCABULARY_IDS)
-        return fail(STATUS_LIMIT, "%s: tokenizer.ggml.tokens or merges: more than %d entries", gguf->path, VOCABULARY_IDS);
+        return fail(STATUS_LIMIT, "%s: tokenizer.ggml.tokens or merges: more than %d entries", gguf->path,
+                    VOCABULARY_IDS);
     if (loader->types && loader->types->count != loader->tokens->count)
-        return fail(STATUS_FORMAT, "%s: tokenizer.ggml.token_type has %llu entries, tokens has %llu", gguf->path,
-                    (unsigned long long)loader->types->count, (unsigned long long)loader->tokens->count);
+        return fail(STATUS_FORMAT, "%s: tokenizer.ggml.token_type has %llu entries, tokens has %llu",
+                    gguf->path, (unsigned long long)loader->types->count,
+                    (unsigned long long)loader->tokens->count);
     return STATUS_OK;
 }
 
@@ -49,10 +52,12 @@ static enum status read_names(struct loader *loader) {
     enum status status = gguf_get_text_or(gguf, &arena, "tokenizer.ggml.model", &model);
     if (status == STATUS_OK) status = gguf_get_text_or(gguf, &arena, "tokenizer.ggml.pre", &pre);
     if (status == STATUS_OK && (!model || strcmp(model, "gpt2") != 0))
-        status = fail(STATUS_UNSUPPORTED, "%s: tokenizer.ggml.model is \"%.32s\"; only gpt2 (byte-level BPE) is supported",
+        status = fail(STATUS_UNSUPPORTED,
+                      "%s: tokenizer.ggml.model is \"%.32s\"; only gpt2 (byte-level BPE) is supported",
                       gguf->path, model ? model : "");
     if (status == STATUS_OK)
-        status = pretokenizer_from_name(&loader->tokenizer->pretokenizer, &loader->preset, pre ? pre : "", gguf->path);
+        status = pretokenizer_from_name(&loader->tokenizer->pretokenizer, &loader->preset, pre ? pre : "",
+                                        gguf->path);
     arena_free(&arena);
     return status;
 }
@@ -87,17 +92,20 @@ static enum status read_token(struct loader *loader, uint64_t i) {
     bool added = type == TYPE_CONTROL || (type == TYPE_USER_DEFINED && !is_filler(text, i));
     unsigned char byte;
     if (utf8_valid_bytes(text.data, text.bytes) != text.bytes)
-        return fail(STATUS_FORMAT, "%s: tokenizer.ggml.tokens[%llu] is not UTF-8", origin, (unsigned long long)i);
+        return fail(STATUS_FORMAT, "%s: tokenizer.ggml.tokens[%llu] is not UTF-8", origin,
+                    (unsigned long long)i);
     if (added) {
         struct added_token token = {.content = (char *)text.data, .bytes = text.bytes};
-        return tokenizer_add_token(loader->tokenizer, &token, (int64_t)i, false, type == TYPE_CONTROL, origin);
+        return tokenizer_add_token(loader->tokenizer, &token, (int64_t)i, false, type == TYPE_CONTROL,
+                                   origin);
     }
     if (type == TYPE_NORMAL)
         return tokenizer_add_model_token(loader->tokenizer, (int64_t)i, text.data, text.bytes, origin);
     if (type == TYPE_BYTE && read_byte(text, &byte))
         return vocabulary_put(&loader->tokenizer->vocabulary, (int64_t)i, (char *)&byte, 1, 0, origin);
     bool silent = type == TYPE_UNUSED || type == TYPE_USER_DEFINED;
-    return vocabulary_put(&loader->tokenizer->vocabulary, (int64_t)i, text.data, silent ? 0 : text.bytes, 0, origin);
+    return vocabulary_put(&loader->tokenizer->vocabulary, (int64_t)i, text.data, silent ? 0 : text.bytes, 0,
+                          origin);
 }
 
 static enum status read_merge(struct loader *loader, uint64_t i) {
@@ -113,7 +121,8 @@ static enum status read_merge(struct loader *loader, uint64_t i) {
     if (known) return STATUS_OK;
     return fail(STATUS_FORMAT,
                 "%s: tokenizer.ggml.merges[%llu], \"%.*s\": the parts and their result must be normal tokens",
-                loader->gguf->path, (unsigned long long)i, (int)(text.bytes < 64 ? text.bytes : 64), text.data);
+                loader->gguf->path, (unsigned long long)i, (int)(text.bytes < 64 ? text.bytes : 64),
+                text.data);
 }
 
 static enum status read_settings(struct loader *loader) {
@@ -122,7 +131,8 @@ static enum status read_settings(struct loader *loader) {
     int64_t last = tokenizer->vocabulary.tokens - 1, bos, eos;
     TRY(gguf_get_int_or(gguf, "tokenizer.ggml.bos_token_id", 0, last, -1, &bos));
     TRY(gguf_get_int_or(gguf, "tokenizer.ggml.eos_token_id", 0, last, -1, &eos));
-    TRY(gguf_get_bool_or(gguf, "tokenizer.ggml.add_bos_token", loader->preset->adds_bos, &tokenizer->adds_bos));
+    TRY(gguf_get_bool_or(gguf, "tokenizer.ggml.add_bos_token", loader->preset->adds_bos,
+                         &tokenizer->adds_bos));
     tokenizer->bos = (int32_t)bos;
     tokenizer->eos = (int32_t)eos;
     if (bos < 0) tokenizer->adds_bos = false;

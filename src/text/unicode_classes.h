@@ -18,9 +18,9 @@ enum {
     CLASS_NUMBER = 4,
     CLASS_PUNCTUATION = 8,
     CLASS_SYMBOL = 16,
-    CLASS_SPACE = 32,    /* White_Space */
+    CLASS_SPACE = 32,     /* White_Space */
     CLASS_UNSETTLED = 64, /* NFC may change it, reorder it or join it to its predecessor */
-    CLASS_CUSTOM = 128,  /* the first of CLASS_CUSTOM_COUNT bits that the opener defines */
+    CLASS_CUSTOM = 128,   /* the first of CLASS_CUSTOM_COUNT bits that the opener defines */
     CLASS_CUSTOM_COUNT = 9
 };
 
@@ -41,7 +41,8 @@ struct unicode_classes {
 };
 
 /* custom[i] gets the bit CLASS_CUSTOM << i. */
-must_use enum status unicode_classes_open(struct unicode_classes *classes, const struct code_range_list *custom, int count);
+must_use enum status unicode_classes_open(struct unicode_classes *classes,
+                                          const struct code_range_list *custom, int count);
 void unicode_classes_close(struct unicode_classes *classes);
 
 static inline unsigned class_of(const struct unicode_classes *classes, uint32_t code_point) {

@@ -84,12 +84,14 @@ static enum status grow_tokens(struct vocabulary *vocabulary, int32_t id) {
         vocabulary->token = token;
         vocabulary->token_capacity = capacity;
     }
-    memset(vocabulary->token + vocabulary->tokens, 0, (size_t)(id + 1 - vocabulary->tokens) * sizeof *vocabulary->token);
+    memset(vocabulary->token + vocabulary->tokens, 0,
+           (size_t)(id + 1 - vocabulary->tokens) * sizeof *vocabulary->token);
     vocabulary->tokens = id + 1;
     return STATUS_OK;
 }
 
-static enum status pool_append(struct vocabulary *vocabulary, const char *text, size_t bytes, const char *origin) {
+static enum status pool_append(struct vocabulary *vocabulary, const char *text, size_t bytes,
+                               const char *origin) {
     size_t need = vocabulary->pool_bytes + bytes;
     if (need > VOCABULARY_BYTES)
         return fail(STATUS_LIMIT, "%s: the tokens have more than %d bytes", origin, VOCABULARY_BYTES);
@@ -106,19 +108,21 @@ static enum status pool_append(struct vocabulary *vocabulary, const char *text, 
     return STATUS_OK;
 }
 
-enum status vocabulary_put(struct vocabulary *vocabulary, int64_t id, const char *text, size_t bytes, unsigned flags,
-                           const char *origin) {
+enum status vocabulary_put(struct vocabulary *vocabulary, int64_t id, const char *text, size_t bytes,
+                           unsigned flags, const char *origin) {
     if (id < 0 || id >= VOCABULARY_IDS)
-        return fail(STATUS_LIMIT, "%s: token id %lld, allowed are 0 to %d", origin, (long long)id, VOCABULARY_IDS - 1);
+        return fail(STATUS_LIMIT, "%s: token id %lld, allowed are 0 to %d", origin, (long long)id,
+                    VOCABULARY_IDS - 1);
     if (bytes > VOCABULARY_TOKEN_BYTES)
-        return fail(STATUS_LIMIT, "%s: token %lld has %zu bytes, at most %d are allowed", origin, (long long)id, bytes,
-                    VOCABULARY_TOKEN_BYTES);
+        return fail(STATUS_LIMIT, "%s: token %lld has %zu bytes, at most %d are allowed", origin,
+                    (long long)id, bytes, VOCABULARY_TOKEN_BYTES);
     TRY(grow_tokens(vocabulary, (int32_t)id));
     if (vocabulary->token[id].flags & TOKEN_PRESENT)
         return fail(STATUS_FORMAT, "%s: token id %lld is given twice", origin, (long long)id);
     int32_t same = flags & TOKEN_BYTES ? vocabulary_find(vocabulary, (const unsigned char *)text, bytes) : -1;
     if (same >= 0)
-        return fail(STATUS_FORMAT, "%s: token %lld has the same bytes as token %d", origin, (long long)id, same);
+        return fail(STATUS_FORMAT, "%s: token %lld has the same bytes as token %d", origin, (long long)id,
+                    same);
     TRY(pool_append(vocabulary, text, bytes, origin));
     vocabulary->token[id] = (struct token){.offset = (uint32_t)(vocabulary->pool_bytes - bytes),
                                            .bytes = (uint32_t)bytes,

@@ -12,14 +12,14 @@
 #include <stdint.h>
 
 enum {
-    VOCABULARY_IDS = 1 << 22,          /* a file may not name ids from here on */
-    VOCABULARY_TOKEN_BYTES = 1 << 16,  /* nor have longer tokens */
-    VOCABULARY_BYTES = 1 << 28,        /* nor more text in all */
+    VOCABULARY_IDS = 1 << 22,         /* a file may not name ids from here on */
+    VOCABULARY_TOKEN_BYTES = 1 << 16, /* nor have longer tokens */
+    VOCABULARY_BYTES = 1 << 28,       /* nor more text in all */
 };
 
 enum {
     TOKEN_PRESENT = 1,
-    TOKEN_BYTES = 2,   /* merges can make it from bytes; found by vocabulary_find */
+    TOKEN_BYTES = 2, /* merges can make it from bytes; found by vocabulary_find */
     TOKEN_ADDED = 4,
     TOKEN_SPECIAL = 8
 };
