@@ -61,7 +61,8 @@ enum status chat_answer(struct chat_session *session) {
     struct generation_options options = next_options(session);
     struct answer *answer = &session->answer;
     struct answer_events events = {session, hear_prefill, hear_text, hear_token};
-    bool thinks = chat_template_thinks(session->render.template, session->render.thinking);
+    enum chat_template template = session->render.template;
+    bool thinks = chat_template_thinks(template, chat_thinking_wanted(template, session->render.thinking));
     progress_start(&session->progress, "reading", 0, "tokens");
     chat_screen_begin(&session->screen, thinks);
     enum status status = conversation_answer(&session->conversation, &session->render, &options,

@@ -112,7 +112,9 @@ enum status conversation_prompt(const struct conversation *conversation, const s
     struct token_list list = {0};
     const struct engine *engine = sequence->engine;
     MUST(engine->tokenizer);
-    enum status status = chat_render(&chat, render, &prompt);
+    struct render_options wanted = *render;
+    wanted.thinking = chat_thinking_wanted(render->template, render->thinking);
+    enum status status = chat_render(&chat, &wanted, &prompt);
     *thinking = prompt.thinking;
     if (status == STATUS_OK) status = prompt_encode(&prompt, engine->tokenizer, &list);
     if (status == STATUS_OK && list.count > (size_t)engine->context)

@@ -83,7 +83,8 @@ enum chat_template {
  *     template                      default           on             off
  *     deepseek-r1, -r1-llama.cpp    <think>\n         <think>\n      <think>\n\n</think>\n\n
  *     deepseek-r1-0528              nothing           <think>\n      <think>\n\n</think>\n\n
- *     both deepseek-r1-distill      <think>\n         <think>\n      <think>\n</think>
+ *     deepseek-r1-distill           <think>\n         <think>\n      <think>\n</think>
+ *     -r1-distill-llama.cpp         <think>\n</think> <think>\n      <think>\n</think>
  *     deepseek-v3.1                 <think></think>   <think>        <think></think>
  *     deepseek-v3.1-release         </think>          <think>        </think>
  *
@@ -97,6 +98,9 @@ bool chat_template_from_name(const char *name, enum chat_template *template);
 bool chat_template_recognise(const char *jinja, enum chat_template *template);
 /* Does the generation prompt end inside <think>? struct prompt says it exactly: behind tool results some do not. */
 bool chat_template_thinks(enum chat_template template, enum thinking thinking);
+/* What an answer should use where nobody said: on for models that always reason, whatever their template's text does
+ * by itself. */
+enum thinking chat_thinking_wanted(enum chat_template template, enum thinking thinking);
 /* The checkpoint's own template; without one, that of its family. STATUS_UNSUPPORTED when it has one that is unknown,
  * since any other prompt would be wrong. */
 must_use enum status chat_template_choose(const struct checkpoint *checkpoint, enum chat_template *template);

@@ -26,7 +26,7 @@ static const struct template_row rows[TEMPLATE_COUNT] = {
     [TEMPLATE_DEEPSEEK_V31_RELEASE] = {"deepseek-v3.1-release", render_deepseek_v31, THINKS_ON_REQUEST},
     [TEMPLATE_DEEPSEEK_R1_LLAMA_CPP] = {"deepseek-r1-llama.cpp", render_deepseek_r1_llama_cpp, THINKS_ALWAYS},
     [TEMPLATE_DEEPSEEK_R1_DISTILL_LLAMA_CPP] = {"deepseek-r1-distill-llama.cpp", render_deepseek_distill,
-                                                THINKS_ALWAYS},
+                                                THINKS_ON_REQUEST},
 };
 
 const char *chat_template_name(enum chat_template template) {
@@ -49,6 +49,11 @@ bool chat_template_thinks(enum chat_template template, enum thinking thinking) {
     case THINKS_ON_REQUEST: return thinking == THINKING_ON;
     }
     return false;
+}
+
+enum thinking chat_thinking_wanted(enum chat_template template, enum thinking thinking) {
+    bool reasoner = template == TEMPLATE_DEEPSEEK_R1_DISTILL_LLAMA_CPP || rows[template].thinks == THINKS_ALWAYS;
+    return thinking == THINKING_DEFAULT && reasoner ? THINKING_ON : thinking;
 }
 
 enum status chat_render(const struct chat *chat, const struct render_options *options,

@@ -108,7 +108,7 @@ static const struct {
     {"deepseek-v3-2501-tokenizer_config", TEMPLATE_DEEPSEEK_V3, THINKING_DEFAULT},
     {"deepseek-ai-DeepSeek-V3.1", TEMPLATE_DEEPSEEK_V31, THINKING_DEFAULT},
     {"deepseek-ai-DeepSeek-R1-Distill-Llama-8B", TEMPLATE_DEEPSEEK_R1_DISTILL, THINKING_DEFAULT},
-    {"deepseek-ai-DeepSeek-R1-Distill-Qwen-32B", TEMPLATE_DEEPSEEK_R1_DISTILL_LLAMA_CPP, THINKING_OFF},
+    {"deepseek-ai-DeepSeek-R1-Distill-Qwen-32B", TEMPLATE_DEEPSEEK_R1_DISTILL_LLAMA_CPP, THINKING_DEFAULT},
     {"llama-cpp-deepseek-r1", TEMPLATE_DEEPSEEK_R1_LLAMA_CPP, THINKING_DEFAULT},
     {"Qwen-Qwen2.5-7B-Instruct", TEMPLATE_QWEN25, THINKING_DEFAULT},
     {"meta-llama-Llama-3.1-8B-Instruct", TEMPLATE_LLAMA3, THINKING_DEFAULT}};
@@ -231,6 +231,9 @@ static void generation_prompts(void **state) {
          {"<｜Assistant｜>", "<｜Assistant｜><think>\n", "<｜Assistant｜><think>\n\n</think>\n\n"}},
         {TEMPLATE_DEEPSEEK_R1_DISTILL,
          {"<｜Assistant｜><think>\n", "<｜Assistant｜><think>\n", "<｜Assistant｜><think>\n</think>"}},
+        {TEMPLATE_DEEPSEEK_R1_DISTILL_LLAMA_CPP,
+         {"<｜Assistant｜><think>\n</think>", "<｜Assistant｜><think>\n",
+          "<｜Assistant｜><think>\n</think>"}},
         {TEMPLATE_DEEPSEEK_V31,
          {"<｜Assistant｜><think></think>", "<｜Assistant｜><think>", "<｜Assistant｜><think></think>"}},
         {TEMPLATE_DEEPSEEK_V31_RELEASE,
@@ -247,6 +250,10 @@ static void generation_prompts(void **state) {
         }
     }
     chat_free(&chat);
+    assert_int_equal(chat_thinking_wanted(TEMPLATE_DEEPSEEK_R1_DISTILL_LLAMA_CPP, THINKING_DEFAULT),
+                     THINKING_ON);
+    assert_int_equal(chat_thinking_wanted(TEMPLATE_DEEPSEEK_R1, THINKING_OFF), THINKING_OFF);
+    assert_int_equal(chat_thinking_wanted(TEMPLATE_DEEPSEEK_V31, THINKING_DEFAULT), THINKING_DEFAULT);
 }
 
 /* prompt.thinking is where the text ends, also behind tool results. */
