@@ -25,7 +25,7 @@ struct bench_plan {
 struct bench_subject {
     const struct bench_plan *plan;
     const char *cpu_level;
-    char processor[80];          /* "" when the system does not say */
+    const char *processor;       /* "" when the system does not say */
     const struct engine *engine; /* NULL: the tokenizer alone */
     int64_t weight_bytes;        /* that one token reads */
     double read_speed;           /* bytes a second at which the same threads merely read the weights */

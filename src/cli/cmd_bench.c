@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/thread_pool.h"
 #include "cli/commands.h"
+#include "cli/machine.h"
 #include "cli/open_engine.h"
 #include "kernel/kernel.h"
 
@@ -79,18 +80,6 @@ static enum status open_model(const struct option_values *values, struct job *jo
     return bench_read_speed(&job->engine->model.checkpoint, plan->threads, &job->subject.read_speed);
 }
 
-static void read_processor(char *name, size_t bytes) {
-    char line[256], *value;
-    FILE *file = fopen("/proc/cpuinfo", "r");
-    *name = 0;
-    while (file && !*name && fgets(line, sizeof line, file)) {
-        if (strncmp(line, "model name", 10) != 0 || !(value = strstr(line, ": "))) continue;
-        value[strcspn(value, "\n")] = 0;
-        snprintf(name, bytes, "%.79s", value + 2);
-    }
-    if (file) fclose(file);
-}
-
 /* A model of random weights has no tokenizer: then that test is left out, unless it alone was asked for. */
 static enum status open_tokenizer(struct job *job) {
     if (!job->plan.tokenizer) return STATUS_OK;
@@ -102,11 +91,13 @@ static enum status open_tokenizer(struct job *job) {
 
 static enum status run(const struct option_values *values, struct job *job) {
     struct engine_options options;
+    struct machine machine;
     TRY(engine_options_from(values, &options)); /* says that the model is missing */
     TRY(read_plan(values, &job->plan));
     job->subject.plan = &job->plan;
     job->subject.cpu_level = cpu_level_name(kernels_for((enum cpu_level)options.model.cpu_level_cap).level);
-    read_processor(job->subject.processor, sizeof job->subject.processor);
+    machine_read(&machine);
+    job->subject.processor = machine.processor;
     if (job->plan.prefill || job->plan.decode) TRY(open_model(values, job));
     TRY(open_tokenizer(job)); /* behind the model: what is wrong with that is said once */
     if (!job->plan.json) bench_report_subject(&job->subject);
