@@ -120,6 +120,11 @@ static enum status read_latent(struct model_desc *desc, struct keys keys) {
 static enum status read_grouped(struct model_desc *desc, struct keys keys) {
     TRY(get_int_or(keys, "attention.head_count_kv", 1, MODEL_MAX_HEADS, desc->heads, &desc->kv_heads));
     int64_t fallback = desc->width / desc->heads;
+    if (desc->width % desc->heads && !has_key(keys, "attention.key_length"))
+        return fail(STATUS_FORMAT,
+                    "%s: %s.embedding_length %lld is no multiple of attention.head_count %d and "
+                    "attention.key_length is missing",
+                    keys.gguf->path, keys.prefix, (long long)desc->width, desc->heads);
     TRY(get_int_or(keys, "attention.key_length", 2, MODEL_MAX_WIDTH, fallback > 2 ? fallback : 2,
                    &desc->head_dim));
     static const char *const equal_keys[] = {"attention.value_length", "rope.dimension_count"};
@@ -157,8 +162,8 @@ static enum status read_rope(struct model_desc *desc, struct keys keys) {
                     keys.gguf->path, kind);
     rope->scaling = ROPE_YARN;
     double multiplier;
-    TRY(get_real_or(keys, "rope.scaling.yarn_beta_fast", 0, 1e6, 32, &rope->beta_fast));
-    TRY(get_real_or(keys, "rope.scaling.yarn_beta_slow", 0, 1e6, 1, &rope->beta_slow));
+    TRY(get_real_or(keys, "rope.scaling.yarn_beta_fast", 1e-3, 1e6, 32, &rope->beta_fast));
+    TRY(get_real_or(keys, "rope.scaling.yarn_beta_slow", 1e-3, 1e6, 1, &rope->beta_slow));
     /* deepseek2 stores a tenth of mscale_all_dim; the format has no place for mscale, which every published
      * model sets to the same value. */
     TRY(get_real_or(keys, "rope.scaling.yarn_log_multiplier", 0, 1e3, 0, &multiplier));
