@@ -69,7 +69,7 @@ refused 2 "unknown command 'xyzzy'" xyzzy
 refused 2 "unknown command 'chatt'; did you mean chat?" help chatt
 refused 2 "the command comes first" -m x generate
 refused 2 "hadal generate: unknown option --temprature; did you mean --temperature?" generate --temprature 1
-refused 2 "unknown option --prompt; it belongs to generate" bench --prompt x
+refused 2 "unknown option --prompt; it belongs to chat, generate" bench --prompt x
 refused 2 "unexpected argument 'b' (hadal inspect MODEL" inspect a b
 refused 2 "--tokens needs a value" generate --tokens
 refused 2 "-n: 'many' is not a whole number" generate -n many
