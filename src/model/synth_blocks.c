@@ -55,7 +55,8 @@ static void finish_iq1_m(uint8_t *block, const struct synth_format *format, floa
 
 static void finish_mxfp4(uint8_t *block, const struct synth_format *format, float scale) {
     (void)format;
-    ((struct block_mxfp4 *)block)->exponent = (uint8_t)scale;
+    int exponent = 127 + ilogbf(scale * 1.41421356F); /* the nearest power of two */
+    ((struct block_mxfp4 *)block)->exponent = (uint8_t)(exponent < 1 ? 1 : exponent > 254 ? 254 : exponent);
 }
 
 /* ---- the formats ---- */
@@ -189,10 +190,9 @@ void synth_fill(const struct synth_pattern *pattern, struct rng *rng, int64_t fi
 /* ---- patterns and formats ---- */
 
 /* Powers of two: as many of the next higher one as it takes for the mean square to be right. */
-static void make_exponents(struct synth_pattern *pattern, double around) {
+static void make_powers(struct synth_pattern *pattern, double around) {
     double exponent = floor(log2(around)), higher = (pow(around / exp2(exponent), 2) - 1) / 3 * SYNTH_SCALES;
-    for (int i = 0; i < SYNTH_SCALES; i++)
-        pattern->scale[i] = (float)fmin(fmax(127 + exponent + (i < higher), 1), 254);
+    for (int i = 0; i < SYNTH_SCALES; i++) pattern->scale[i] = (float)exp2(exponent + (i < higher));
 }
 
 struct synth_pattern synth_pattern_of(const struct synth_format *format, double mean, double deviation) {
@@ -203,7 +203,7 @@ struct synth_pattern synth_pattern_of(const struct synth_format *format, double 
         double scale = around * (0.5 + (i + 0.5) / SYNTH_SCALES);
         pattern.scale[i] = (float)(row->signs && i % 2 ? -scale : scale);
     }
-    if (format->dtype == DTYPE_MXFP4) make_exponents(&pattern, around);
+    if (format->dtype == DTYPE_MXFP4) make_powers(&pattern, around);
     return pattern;
 }
 

@@ -19,7 +19,7 @@ struct synth_format {
 struct synth_pattern {
     const struct synth_format *format;
     float mean, deviation;
-    float scale[SYNTH_SCALES]; /* of blocks; MXFP4: exponents */
+    float scale[SYNTH_SCALES]; /* of blocks */
     int64_t row_elements;      /* set: rows differ in size, see synth_row_gain() */
     uint64_t row_seed;
 };
