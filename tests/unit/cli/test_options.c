@@ -123,7 +123,7 @@ static void wrong_arguments_are_explained(void **state) {
     (void)state;
     REFUSED(COMMAND_GENERATE, "unknown option --temprature; did you mean --temperature?", "--temprature",
             "1");
-    REFUSED(COMMAND_BENCH, "unknown option --prompt; it belongs to generate", "--prompt", "x");
+    REFUSED(COMMAND_BENCH, "unknown option --prompt; it belongs to chat, generate", "--prompt", "x");
     REFUSED(COMMAND_BENCH, "unknown option --zzzzzz", "--zzzzzz");
     REFUSED(COMMAND_GENERATE, "unknown option -z", "-z");
     REFUSED(COMMAND_GENERATE, "unknown option -top-k; long options take two dashes: --top-k", "-top-k", "5");
@@ -225,7 +225,7 @@ static void wrong_config_files_are_explained(void **state) {
         {"threads = 4\nthreds = 4\n", ":2: unknown setting 'threds'; did you mean threads?"},
         {"[generat]\n", ":1: unknown command [generat]; did you mean [generate]?"},
         {"[generate\n", ":1: a section is a line of its own: [generate]"},
-        {"\n[chat]\nprompt = x\n", ":3: unknown setting 'prompt'; it belongs to generate"},
+        {"\n[chat]\nprompt-file = x\n", ":3: unknown setting 'prompt-file'; it belongs to generate"},
         {"[bench]\nrepeat = 0\n",
          ":2: repeat: 0 is outside 1 to 1000"}, /* also when bench is not what runs */
         {"threads = 0\n", ":1: threads: 0 is outside 1 to 1024"},
