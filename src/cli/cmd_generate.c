@@ -8,6 +8,7 @@
 #include "cli/terminal_text.h"
 #include "engine/conversation.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@ struct generate_job {
     struct progress progress;
     json_t *logprobs; /* array with --logprobs */
     bool json, terminal;
+    int write_error;   /* errno of standard output */
     int prompt_tokens; /* the first ones of the sequence */
     double load_seconds;
 };
@@ -111,7 +113,7 @@ static void print_text(struct generate_job *job, const char *text, size_t bytes)
         bytes = job->safe.bytes;
     }
     if (bytes) fwrite(text, 1, bytes, stdout);
-    fflush(stdout);
+    if (fflush(stdout) && !job->write_error) job->write_error = errno;
 }
 
 static json_t *logprob_json(const struct choice *choice) {
@@ -215,6 +217,7 @@ static enum status generate(struct generate_job *job) {
     progress_start(&job->progress, "reading the prompt", job->prompt_tokens, "tokens");
     TRY(generation_run(&job->generation, &(struct generation_events){job, show_prefill, show_piece}));
     if (!job->json) print_text(job, "\n", 1);
+    if (job->write_error) return fail(STATUS_IO, "standard output: %s", strerror(job->write_error));
     return job->json ? print_json(job) : STATUS_OK;
 }
 
