@@ -13,7 +13,10 @@
  * Ownership  What a function takes is copied; what it gives out as a pointer belongs to the model and lives as long.
  * Threads    One thread at a time may use a model and its sessions, whichever thread that is. hadal_tokenize(),
  *            hadal_detokenize(), hadal_render(), hadal_render_ids() and hadal_model_info() read only and may be called
- *            from any thread while another uses the model. Different models are independent. */
+ *            from any thread while another uses the model. Different models are independent, but one thread at a
+ *            time may open or close any.
+ * Signals    While a model is open, SIGBUS has a handler: a file of the checkpoint that shrinks is an error of the next
+ *            call, not the end of the program. Any other SIGBUS goes to the handler that was there before. */
 #ifndef HADAL_H
 #define HADAL_H
 
@@ -110,8 +113,9 @@ HADAL_API enum hadal_status hadal_model_info(const struct hadal_model *model, st
 
 /* ---- text and tokens ---- */
 
-/* Control tokens (such as "<think>"). HADAL_PLAIN: text becomes ids as if there were none, which is for everything that
- * a user wrote; when ids become text, they are left out. HADAL_SPECIAL: they are recognised, and they appear. */
+/* Control tokens, such as "<think>". HADAL_PLAIN: text becomes ids as if there were none, which is for everything that a
+ * user wrote; when ids become text, those are left out that the tokenizer marks as special. HADAL_SPECIAL: they are
+ * recognised, and they appear. */
 enum hadal_special { HADAL_PLAIN = 0, HADAL_SPECIAL = 1 };
 
 /* The ids of a text. Nothing is put in front of it. */
