@@ -185,7 +185,8 @@ enum status chat_command(struct chat_session *session, const char *line) {
         if (!strcmp(commands[i].name, name)) return commands[i].run(session, argument);
         suggestion_offer(&suggestion, commands[i].name);
     }
-    return fail(STATUS_USAGE, "unknown command /%s; %s%s. For a message that begins with a slash write //",
-                name, suggestion.nearest ? "did you mean /" : "/help lists them",
-                suggestion.nearest ? suggestion.nearest : "");
+    char hint[60] = "/help lists them.";
+    if (suggestion.nearest) snprintf(hint, sizeof hint, "did you mean /%s?", suggestion.nearest);
+    return fail(STATUS_USAGE,
+                "unknown command /%s; %s A message that begins with a slash is written with two", name, hint);
 }

@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# test_chat.sh - hadal chat in a pipe, and on a terminal of its own where Python can make one; on a model of random
+# weights that synth writes.
+set -uo pipefail
+. tools/report.sh
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+cat > "$work/config.json" << 'END'
+{"architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3", "vocab_size": 1024, "hidden_size": 64,
+ "intermediate_size": 128, "moe_intermediate_size": 32, "num_hidden_layers": 2, "first_k_dense_replace": 1,
+ "moe_layer_freq": 1, "num_attention_heads": 2, "num_key_value_heads": 2, "n_routed_experts": 4, "n_shared_experts": 1,
+ "num_experts_per_tok": 2, "n_group": 1, "topk_group": 1, "topk_method": "noaux_tc", "scoring_func": "sigmoid",
+ "norm_topk_prob": true, "routed_scaling_factor": 1.0, "q_lora_rank": 32, "kv_lora_rank": 32, "qk_rope_head_dim": 16,
+ "qk_nope_head_dim": 16, "v_head_dim": 16, "rope_theta": 10000, "rope_scaling": null, "max_position_embeddings": 4096,
+ "rms_norm_eps": 1e-6, "hidden_act": "silu", "bos_token_id": 0, "eos_token_id": 1, "num_nextn_predict_layers": 0}
+END
+"$HADAL" synth --config "$work/config.json" --type f32 -o "$work/model" > "$work/log" 2>&1 ||
+    fail "synth writes the model" "$(cat "$work/log")"
+
+# chat STATUS INPUT ARGUMENTS...: runs hadal chat; keeps $output and $errors.
+chat() {
+    local expected=$1 status
+    printf '%b' "$2" > "$work/input"
+    shift 2
+    "$HADAL" chat -m "$work/model" --temperature 0 -n 6 "$@" < "$work/input" > "$work/output" 2> "$work/errors"
+    status=$?
+    output=$(cat "$work/output") errors=$(cat "$work/errors")
+    [ "$status" = "$expected" ] && return
+    fail "chat $* ends with $expected" "status $status: $errors"
+}
+same() { # WHAT EXPECTED FOUND
+    if [ "$2" = "$3" ]; then pass "$1"; else fail "$1" "expected: $2
+found:    $3"; fi
+}
+holds() { # WHAT TEXT FOUND
+    if [[ $3 == *"$2"* ]]; then pass "$1"; else fail "$1" "no '$2' in: $3"; fi
+}
+
+one=$("$HADAL" generate -m "$work/model" --temperature 0 -n 6 --chat -p hello)
+chat 0 'hello\n' && same "the answer to a line, and nothing else" "$one" "$output"
+same "on standard error only that the template is a guess" \
+    "hadal chat: the checkpoint has no chat template; using deepseek-v3, --template chooses another" "$errors"
+chat 0 'hello' && same "a line without a newline" "$one" "$output"
+chat 0 '\n  \nhello\r\n\n' && same "empty lines are no messages" "$one" "$output"
+chat 0 '' && same "no input, no output" "" "$output"
+chat 0 '' -p hello && same "-p is a message" "$one" "$output"
+chat 0 'hello\n' --stats && holds "--stats" "answer 6 tokens" "$errors"
+
+chat 0 'hello\nhello\n/stats\n/save '"$work"'/saved.json\n' &&
+    holds "every line is answered" '{"role": "assistant"' "$(tail -n 2 "$work/saved.json")"
+same "four messages" 4 "$(grep -c '"role"' "$work/saved.json")"
+holds "/stats counts answers" "so far    2 answers, 12 tokens generated" "$output"
+cached=$(sed -n 's/^prompt .* tokens, \([0-9]*\) from the cache.*/\1/p' "$work/output")
+[ "${cached:-0}" -ge 6 ] && pass "history is not computed again" || fail "history is not computed again" "$output"
+
+chat 0 'hello\n/retry\n/save '"$work"'/saved.json\n' --temperature 1 --seed 3
+same "/retry replaces the answer" 2 "$(grep -c '"role"' "$work/saved.json")"
+chat 0 'one \\\ntwo\n"""\nthree\nfour\n"""\n//five\n/save '"$work"'/saved.json\n'
+for text in 'one \ntwo' 'three\nfour' '/five'; do
+    holds "a message: $text" "\"content\": \"$text\"" "$(cat "$work/saved.json")"
+done
+chat 0 '/system be brief\nhello\n/system\n/save '"$work"'/saved.json\n/clear\n/save '"$work"'/cleared.json\n'
+holds "/system shows the message" "be brief" "$output"
+holds "and puts it first" '{"role": "system", "content": "be brief"}' "$(sed -n 2p "$work/saved.json")"
+same "/clear keeps it alone" 1 "$(grep -c '"role"' "$work/cleared.json")"
+chat 0 '/load '"$work"'/saved.json\n/system\n' && holds "/load" "be brief" "$output"
+chat 0 '/save '"$work"'/saved.json\n' --system 'first' && holds "--system" '"first"' "$(cat "$work/saved.json")"
+chat 0 '/help\n' && holds "/help" "/think on|off" "$output"
+chat 0 'hello\n' --template deepseek-r1 && same "reasoning is not printed in a pipe" "" "$output"
+chat 0 'hello\n' --history "$work/history" && [ ! -e "$work/history" ] && pass "a pipe has no history" ||
+    fail "a pipe has no history"
+
+chat 2 '/hello\n' && holds "a wrong command ends a pipe" "unknown command /hello; did you mean /help?" "$errors"
+chat 1 "$(printf 'word %.0s' {1..200})"'\n' --ctx 64 &&
+    holds "a message that does not fit" "more than the context of 64" "$errors"
+chat 1 'hello\nhello\n' -n 500 --ctx 64 --logit-bias 1=-100
+holds "a full context is told" "the context of 64 tokens is full" "$errors"
+chat 1 '/load '"$work"'/missing.json\n' && holds "a file that is not there" "No such file" "$errors"
+chat 0 '' --template deepseek-v2 && same "a template of one's choice" "" "$errors"
+
+if command -v python3 > /dev/null; then
+    escape=$("$HADAL" generate -m "$work/model" -p "$(printf '\033')" -n 0 --json |
+        sed -n 's/.*"prompt_ids": \[\([0-9]*, \)*\([0-9]*\)\].*/\2/p')
+    python3 tests/cli/chat_terminal.py "$HADAL" "$work/model" "$work" "$escape" > "$work/results" 2> "$work/errors" ||
+        echo "not ok - the terminal's script ends well: $(cat "$work/errors")" >> "$work/results"
+    cat "$work/results"
+    report_passed=$((report_passed + $(grep -c '^ok - ' "$work/results")))
+    report_failed=$((report_failed + $(grep -c '^not ok - ' "$work/results")))
+else
+    skip "a terminal needs python3"
+fi
+report_end
