@@ -79,6 +79,15 @@ holds "a full context is told" "the context of 64 tokens is full" "$errors"
 chat 1 '/load '"$work"'/missing.json\n' && holds "a file that is not there" "No such file" "$errors"
 chat 0 '' --template deepseek-v2 && same "a template of one's choice" "" "$errors"
 
+# a template that is none of ours
+cp -r "$work/model" "$work/strange"
+sed -i '1s/{/{"chat_template": "{% for m in messages %}?{{ m }}{% endfor %}",/' "$work/strange/tokenizer_config.json"
+"$HADAL" chat -m "$work/strange" < /dev/null > "$work/output" 2> "$work/errors"
+same "an unknown template is refused" 1 $?
+holds "with the way out" "choose one with --template" "$(cat "$work/errors")"
+"$HADAL" chat -m "$work/strange" --template qwen2.5 < /dev/null > "$work/output" 2> "$work/errors"
+same "which works" 0 $?
+
 if command -v python3 > /dev/null; then
     escape=$("$HADAL" generate -m "$work/model" -p "$(printf '\033')" -n 0 --json |
         sed -n 's/.*"prompt_ids": \[\([0-9]*, \)*\([0-9]*\)\].*/\2/p')
