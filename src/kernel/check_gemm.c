@@ -186,7 +186,8 @@ void check_products(struct check *check) {
     for (int i = 0; i < DTYPE_COUNT; i++) {
         char name[32];
         if (!check->truth.decode[i]) continue;
-        bool is_new = check->tested.decode[i] != check->below.decode[i] ||
+        bool is_new = check->tested.dot_blocks[i] != check->below.dot_blocks[i] ||
+                      check->tested.decode[i] != check->below.decode[i] ||
                       check->tested.dot_tile != check->below.dot_tile;
         snprintf(name, sizeof name, "gemm.%s", dtype_traits((enum dtype)i)->name);
         if (check_wants(check, name, is_new)) check_format(check, (enum dtype)i);

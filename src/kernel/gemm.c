@@ -16,6 +16,7 @@ enum {
     ROW_TILE = 192,    /* rows whose chunk of x stays cached, 384 KiB */
     PANEL_OUTS = 32,   /* at most, weight rows decoded together */
     PARTIAL_ROWS = 32, /* rows of sums that wait to be added to y */
+    ONE_ROW_OUTS = 4,
     CACHE_LINE = 64
 };
 
@@ -77,7 +78,7 @@ struct panel {
 /* Asks for the chunk of `row` that comes next, or for the first one of the row that takes its place. */
 static void prefetch_next(const struct weights *weights, int64_t row, const struct part *part) {
     int64_t begin = part->begin + CHUNK;
-    if (begin >= weights->tensor->shape[1]) row += GEMM_SCRATCH_ROWS, begin = 0;
+    if (begin >= weights->tensor->shape[1]) row += part->outs, begin = 0;
     if (row >= weights->tensor->shape[0]) return;
     const uint8_t *data = chunk_data(weights, row, begin);
     int64_t bytes = min_i64(weights->chunk_bytes, weights->row_bytes - begin / CHUNK * weights->chunk_bytes);
@@ -130,6 +131,24 @@ static void few_rows(const struct weights *weights, const struct gemm *gemm, int
     }
 }
 
+/* One row against weights that stay in their blocks. */
+static void one_row(const struct weights *weights, const struct gemm *gemm, int64_t out_begin,
+                    int64_t out_end) {
+    const struct tensor *w = weights->tensor;
+    float partial[ONE_ROW_OUTS];
+    for (int64_t out = out_begin; out < out_end; out += ONE_ROW_OUTS) {
+        struct part part = {0, 1, out, min_i64(ONE_ROW_OUTS, out_end - out), 0, 0};
+        for (; part.begin < w->shape[1]; part.begin += CHUNK) {
+            part.n = min_i64(CHUNK, w->shape[1] - part.begin);
+            for (int64_t o = 0; o < part.outs; o++) prefetch_next(weights, out + o, &part);
+            float *y = part.begin == 0 ? gemm->y + out : partial;
+            weights->kernels->dot_blocks[w->dtype](gemm->x + part.begin, chunk_data(weights, out, part.begin),
+                                                   weights->row_bytes, part.outs, part.n, y);
+            if (part.begin > 0) add_partial(partial, 1, part.outs, gemm->y + out, 0);
+        }
+    }
+}
+
 static void many_rows(const struct weights *weights, const struct gemm *gemm, int64_t out_begin,
                       int64_t out_end, float *scratch) {
     int64_t in = gemm->w->shape[1];
@@ -159,7 +178,9 @@ static void finish(const struct gemm *gemm, int64_t out_begin, int64_t out_end) 
 void gemm_columns(const struct kernels *kernels, const struct gemm *gemm, int64_t out_begin, int64_t out_end,
                   float *scratch) {
     struct weights weights = weights_of(kernels, gemm->w);
-    if (gemm->rows <= FEW_ROWS)
+    if (gemm->rows == 1 && kernels->dot_blocks[gemm->w->dtype] && !gemm->w->scale)
+        one_row(&weights, gemm, out_begin, out_end);
+    else if (gemm->rows <= FEW_ROWS)
         few_rows(&weights, gemm, out_begin, out_end, scratch);
     else
         many_rows(&weights, gemm, out_begin, out_end, scratch);

@@ -22,6 +22,11 @@ struct kernels {
     /* values[elements] from whole blocks of the format; bit-identical at every level. */
     void (*decode[DTYPE_COUNT])(const void *blocks, float *values, int64_t elements);
 
+    /* y[o] = sum_i x[i] * w[o][i] for o < outs, for weights that stay in their format, rows `row_bytes` apart, `in` in
+     * whole blocks: the bits of decode followed by dot_tile. NULL: the level has no such kernel for the format. */
+    void (*dot_blocks[DTYPE_COUNT])(const float *x, const void *blocks, int64_t row_bytes, int64_t outs,
+                                    int64_t in, float *y);
+
     /* y[r*y_stride + o] = sum_i x[r*x_stride + i] * w[o*w_stride + i], for r < rows, o < outs, i < in.
      * Strides in floats. Each sum has one order, fixed by `in` alone. Any in >= 0, no alignment needed. */
     void (*dot_tile)(const float *x, int64_t x_stride, int64_t rows, const float *w, int64_t w_stride,
@@ -59,10 +64,10 @@ struct kernels kernels_for(enum cpu_level cap);
 /* y[rows, out_end-out_begin] (at y + r*y_stride + o, o counted from out_begin's own index) = x * w^T + bias.
  * w [out, in] of any weight format, decoded row by row into scratch. */
 struct gemm {
-    const struct tensor *w;  /* rank 2 [out, in] */
-    const float *bias;       /* [out] or NULL */
-    const float *x;          /* [rows, in], row stride x_stride floats */
-    float *y;                /* [rows, out], row stride y_stride floats; column o of the full output */
+    const struct tensor *w; /* rank 2 [out, in] */
+    const float *bias;      /* [out] or NULL */
+    const float *x;         /* [rows, in], row stride x_stride floats */
+    float *y;               /* [rows, out], row stride y_stride floats; column o of the full output */
     int64_t x_stride, y_stride, rows;
 };
 /* Computes columns [out_begin, out_end) of every row. scratch: GEMM_SCRATCH_ROWS * in floats. */

@@ -42,6 +42,7 @@ static void add_vector_levels(struct kernels *kernels, enum cpu_level level) {
     if (level >= CPU_AVX512) {
         avx512_add_decoders(kernels);
         avx512_add_dot(kernels);
+        avx512_add_dot_blocks(kernels);
         avx512_add_elements(kernels);
     }
 }

@@ -4,20 +4,9 @@
  * l, l + 16, ... by fused multiply-add, missing elements of the last step count as zero, and the lanes
  * are added in the order of sum_lanes(). The tiles only decide how often a loaded vector is used. */
 #include "kernel/level.h"
+#include "kernel/x86/avx512/lanes.h"
 
-#include <immintrin.h>
-
-#define INLINE static inline __attribute__((always_inline))
-
-enum { LANES = 16, TILE_ROWS = 4, TILE_OUTS = 4, PANEL_BYTES = 32768 };
-
-/* Lanes i and i + 8, then i and i + 4, i + 2, i + 1. */
-INLINE float sum_lanes(__m512 v) {
-    __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
-    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
-}
+enum { TILE_ROWS = 4, TILE_OUTS = 4, PANEL_BYTES = 32768 };
 
 /* The first two steps of sum_lanes for four vectors at once: 128-bit part k holds what is left of v[k]. */
 INLINE __m512 fold_four(__m512 v0, __m512 v1, __m512 v2, __m512 v3) {

@@ -2,24 +2,7 @@
  * the same order as at the scalar level, hence the same bits; only the two sums have 16 lanes, added
  * in the order of sum_lanes(). */
 #include "kernel/level.h"
-
-#include <immintrin.h>
-
-#define INLINE static inline __attribute__((always_inline))
-
-enum { LANES = 16 };
-
-INLINE float sum_lanes(__m512 v) {
-    __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
-    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
-}
-
-/* All lanes, or those of the last step. */
-INLINE __mmask16 lanes_left(int64_t elements) {
-    return elements >= LANES ? 0xffff : (__mmask16)((1u << elements) - 1);
-}
+#include "kernel/x86/avx512/lanes.h"
 
 INLINE __m512 power_of_two(__m512i exponent) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(exponent, _mm512_set1_epi32(127)), 23));
