@@ -8,14 +8,34 @@
 
 /* One row per format; dtype.c holds the table. */
 enum dtype {
-    DTYPE_F32, DTYPE_F16, DTYPE_BF16,
+    DTYPE_F32,
+    DTYPE_F16,
+    DTYPE_BF16,
     DTYPE_F8_E4M3, /* scaled by a second tensor, see struct tensor */
     DTYPE_F8_E8M0, /* powers of two, for scales */
-    DTYPE_Q8_0, DTYPE_Q4_0, DTYPE_Q4_1, DTYPE_Q5_0, DTYPE_Q5_1,
-    DTYPE_Q2_K, DTYPE_Q3_K, DTYPE_Q4_K, DTYPE_Q5_K, DTYPE_Q6_K,
-    DTYPE_IQ4_NL, DTYPE_IQ4_XS, DTYPE_IQ1_S, DTYPE_IQ1_M, DTYPE_IQ2_XXS, DTYPE_IQ2_XS, DTYPE_IQ2_S,
-    DTYPE_IQ3_XXS, DTYPE_IQ3_S, DTYPE_MXFP4,
-    DTYPE_I32, DTYPE_I64, DTYPE_U8, /* known to the readers, never weights */
+    DTYPE_Q8_0,
+    DTYPE_Q4_0,
+    DTYPE_Q4_1,
+    DTYPE_Q5_0,
+    DTYPE_Q5_1,
+    DTYPE_Q2_K,
+    DTYPE_Q3_K,
+    DTYPE_Q4_K,
+    DTYPE_Q5_K,
+    DTYPE_Q6_K,
+    DTYPE_IQ4_NL,
+    DTYPE_IQ4_XS,
+    DTYPE_IQ1_S,
+    DTYPE_IQ1_M,
+    DTYPE_IQ2_XXS,
+    DTYPE_IQ2_XS,
+    DTYPE_IQ2_S,
+    DTYPE_IQ3_XXS,
+    DTYPE_IQ3_S,
+    DTYPE_MXFP4,
+    DTYPE_I32,
+    DTYPE_I64,
+    DTYPE_U8, /* known to the readers, never weights */
     DTYPE_COUNT
 };
 
@@ -32,7 +52,7 @@ struct dtype_traits {
 };
 
 const struct dtype_traits *dtype_traits(enum dtype dtype);
-bool dtype_from_name(const char *name, enum dtype *dtype);             /* any case */
+bool dtype_from_name(const char *name, enum dtype *dtype); /* any case */
 bool dtype_from_safetensors(const char *name, enum dtype *dtype);
 bool dtype_from_gguf(uint32_t ggml_type, enum dtype *dtype);
 
@@ -45,10 +65,10 @@ uint16_t f32_to_f16(float value);
 float bf16_to_f32(uint16_t bits);
 uint16_t f32_to_bf16(float value);
 float e4m3_to_f32(uint8_t bits);
-uint8_t f32_to_e4m3(float value);          /* saturating */
-uint8_t f32_to_e4m3_strict(float value);   /* over 464 -> NaN, as ml_dtypes */
+uint8_t f32_to_e4m3(float value);        /* saturating */
+uint8_t f32_to_e4m3_strict(float value); /* over 464 -> NaN, as ml_dtypes */
 float e5m2_to_f32(uint8_t bits);
-uint8_t f32_to_e5m2(float value);          /* overflow -> infinity */
+uint8_t f32_to_e5m2(float value); /* overflow -> infinity */
 float e8m0_to_f32(uint8_t bits);
 
 #endif

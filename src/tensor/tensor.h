@@ -12,11 +12,11 @@ enum { TENSOR_MAX_RANK = 4 };
  * through a float pointer. */
 struct tensor {
     const void *data;
-    const void *scale;       /* F8_E4M3 only: [ceil(out/block[0]), ceil(in/block[1])] multipliers, else NULL */
+    const void *scale; /* F8_E4M3 only: [ceil(out/block[0]), ceil(in/block[1])] multipliers, else NULL */
     enum dtype dtype;
-    enum dtype scale_dtype;  /* F32, BF16 or F8_E8M0 */
+    enum dtype scale_dtype; /* F32, BF16 or F8_E8M0 */
     uint8_t rank;
-    uint16_t block[2];       /* extent of one scale, 128 x 128 in published FP8 checkpoints */
+    uint16_t block[2]; /* extent of one scale, 128 x 128 in published FP8 checkpoints */
     int64_t shape[TENSOR_MAX_RANK];
 };
 
