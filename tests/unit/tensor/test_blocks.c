@@ -89,18 +89,19 @@ static bool encoder_matches(const char *folder, const char *input_name, enum dty
     return true;
 }
 
-static int formats_matched(const char *folder, const char *input_name) {
+static void match_formats(const char *folder, const char *input_name) {
     int decoders = 0, encoders = 0;
     for (int i = 0; i < DTYPE_COUNT; i++) {
         decoders += decoder_matches(folder, (enum dtype)i);
         encoders += encoder_matches(folder, input_name, (enum dtype)i);
     }
-    return decoders * 100 + encoders;
+    assert_true(decoders >= 22);
+    assert_true(encoders >= 7);
 }
 
 static void golden_vectors(void **state) {
     (void)state;
-    assert_int_equal(formats_matched(golden_folder, "quantize_input.f32"), 2207);
+    match_formats(golden_folder, "quantize_input.f32");
 }
 
 static void shared_vectors(void **state) {
@@ -109,7 +110,7 @@ static void shared_vectors(void **state) {
     void *index = material_read(shared_folder, "index.json", &bytes);
     if (!index) skip();
     free(index);
-    assert_int_equal(formats_matched(shared_folder, "quantize_input_16x512.f32"), 2207);
+    match_formats(shared_folder, "quantize_input_16x512.f32");
 }
 
 /* What an encoder writes, its decoder reads back to within the step that the block's range allows. */
