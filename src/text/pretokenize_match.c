@@ -199,10 +199,9 @@ bool match_words(const struct stage *stage, struct stage_input *input, place at,
     return found(match, at, skip_newlines(input, next));
 }
 
-/* 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ */
+/* 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
+ * with the letters and numbers of the stage: all of Unicode's, or A-Z, a-z and 0-9. */
 bool match_words_gpt2(const struct stage *stage, struct stage_input *input, place at, struct match *match) {
-    enum { NOT_SIGN = CLASS_SPACE | CLASS_LETTER | CLASS_NUMBER };
-    (void)stage;
     if (at == input->end) return false;
     if (*at == '\'') {
         int contraction = contraction_bytes(input, at, false);
@@ -210,13 +209,13 @@ bool match_words_gpt2(const struct stage *stage, struct stage_input *input, plac
     }
     int bytes;
     place begin = at;
-    unsigned class = look(input->classes, at, &bytes);
+    unsigned class = look(input->classes, at, &bytes), not_sign = CLASS_SPACE | stage->mask | stage->numbers;
     if (*at == ' ' && at + 1 < input->end && !class_at(input, at + 1, CLASS_SPACE))
         class = look(input->classes, ++at, &bytes);
     if (class & CLASS_SPACE) return found(match, begin, match_spaces(input, begin, false));
     at += bytes;
-    if (class & CLASS_LETTER) return found(match, begin, skip_class(input, at, CLASS_LETTER));
-    if (class & CLASS_NUMBER) return found(match, begin, skip_class(input, at, CLASS_NUMBER));
-    while (at < input->end && !(look(input->classes, at, &bytes) & NOT_SIGN)) at += bytes;
+    if (class & stage->mask) return found(match, begin, skip_class(input, at, stage->mask));
+    if (class & stage->numbers) return found(match, begin, skip_class(input, at, stage->numbers));
+    while (at < input->end && !(look(input->classes, at, &bytes) & not_sign)) at += bytes;
     return found(match, begin, at);
 }

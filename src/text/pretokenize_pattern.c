@@ -9,10 +9,11 @@
 #include <string.h>
 
 /* Spelled with \r and \n escaped; a file may contain the characters themselves. */
+enum { ASCII_WORDS = -1 };
 static const struct {
     const char *pattern;
     stage_match *match;
-    int digits;
+    int digits; /* in one piece; ASCII_WORDS: only ASCII letters and digits count as such */
 } known[] = {
     {"[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+|"
      " ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
@@ -25,6 +26,8 @@ static const struct {
      match_words, 3},
     {"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", match_words_gpt2,
      0},
+    {"'s|'t|'re|'ve|'m|'ll|'d| ?[A-Za-z]+| ?[0-9]+| ?[^\\sA-Za-z0-9]+|\\s+(?!\\S)|\\s+", match_words_gpt2,
+     ASCII_WORDS},
     {"\\s+$", match_trailing_space, 0},
 };
 
@@ -175,6 +178,29 @@ static void escape_newlines(struct buffer *out, const char *pattern) {
     buffer_append(out, "", 0);
 }
 
+/* *mask gets the bit of a class of ASCII characters; no bit is left when *added becomes false. */
+static enum status add_ascii_class(struct pretokenizer *pretokenizer, const char *ranges, uint16_t *mask,
+                                   bool *added) {
+    *added = pretokenizer->customs < CLASS_CUSTOM_COUNT;
+    if (!*added) return STATUS_OK;
+    *mask = (uint16_t)(CLASS_CUSTOM << pretokenizer->customs);
+    struct code_range_list *custom = &pretokenizer->custom[pretokenizer->customs++];
+    for (; *ranges; ranges += 2)
+        TRY(code_range_append(custom, (unsigned char)ranges[0], (unsigned char)ranges[1]));
+    return STATUS_OK;
+}
+
+static enum status set_words(struct pretokenizer *pretokenizer, struct stage *stage, int digits,
+                             bool *added) {
+    stage->digits = digits;
+    stage->mask = CLASS_LETTER;
+    stage->numbers = CLASS_NUMBER;
+    *added = true;
+    if (digits != ASCII_WORDS) return STATUS_OK;
+    TRY(add_ascii_class(pretokenizer, "AZaz", &stage->mask, added));
+    return *added ? add_ascii_class(pretokenizer, "09", &stage->numbers, added) : STATUS_OK;
+}
+
 static enum status add_known(struct pretokenizer *pretokenizer, const char *pattern, struct stage *stage,
                              bool *added) {
     *added = false;
@@ -182,9 +208,7 @@ static enum status add_known(struct pretokenizer *pretokenizer, const char *patt
     for (size_t i = 0; i < COUNT_OF(known); i++) {
         if (strcmp(known[i].pattern, pattern) != 0) continue;
         stage->match = known[i].match;
-        stage->digits = known[i].digits;
-        *added = true;
-        return STATUS_OK;
+        return set_words(pretokenizer, stage, known[i].digits, added);
     }
     return add_class_run(pretokenizer, pattern, stage, added);
 }

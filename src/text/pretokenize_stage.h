@@ -52,8 +52,8 @@ struct stage {
     bool ascii_free; /* no ASCII character is in the class */
     uint16_t mask;
     int longest;
-    /* match_words: digits in one piece, at most */
-    int digits;
+    int digits;       /* match_words: in one piece, at most */
+    uint16_t numbers; /* match_words_gpt2: its digits; its letters are `mask` */
     pcre2_code *code; /* match_regex */
     char *pattern;    /* for sentences */
 };
