@@ -16,10 +16,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HISTORY_LINES = 1000, MESSAGE_BYTES = 1 << 24, QUOTE_BYTES = 3 };
+enum {
+    HISTORY_LINES = 1000,
+    MESSAGE_BYTES = 1 << 24,
+    QUOTE_BYTES = 3,
+    MARK_MILLISECONDS = 20,
+    QUOTE_KEY = 'V' & 31 /* Ctrl-V: what follows is text */
+};
 
 static const char quote[] = "\"\"\"", paste_on[] = "\033[?2004h", paste_off[] = "\033[?2004l";
-static const wchar_t paste_end[] = L"\033[201~";
+static const wchar_t paste_begin[] = L"[200~", paste_end[] = L"[201~"; /* behind an escape character */
 
 /* ---- signals ---- */
 
@@ -83,11 +89,14 @@ static int read_byte(struct chat_input *input, unsigned char *byte) {
     }
 }
 
-static int read_character(EditLine *editor, wchar_t *character) {
-    struct chat_input *input;
+/* One character as it was typed. */
+static int read_typed(struct chat_input *input, wchar_t *character) {
     unsigned char bytes[4];
     int count = 0, length;
-    el_get(editor, EL_CLIENTDATA, &input);
+    if (input->unread_next < input->unread) {
+        *character = input->unread_character[input->unread_next++];
+        return 1;
+    }
     while (true) {
         int got = read_byte(input, &bytes[count]);
         if (got <= 0) return got;
@@ -100,22 +109,65 @@ static int read_character(EditLine *editor, wchar_t *character) {
     return 1;
 }
 
-/* Behind the mark that begins a pasted text: inserts what comes up to the mark that ends it. */
-static unsigned char paste(EditLine *editor, int key) {
-    enum { END = COUNT_OF(paste_end) - 1 };
-    wchar_t tail[END + 1] = {0}, character; /* characters that may be the end mark */
-    size_t held = 0;
-    (void)key;
-    while (held < END && read_character(editor, &character) == 1) {
-        if (character == L'\r') character = L'\n';
-        tail[held++] = character;
-        while (held && wcsncmp(tail, paste_end, held) != 0) {
-            wchar_t first[2] = {tail[0], 0};
-            if (tail[0] >= L' ' || tail[0] == L'\n' || tail[0] == L'\t') el_winsertstr(editor, first);
-            memmove(tail, tail + 1, --held * sizeof *tail);
+static bool more_soon(const struct chat_input *input) {
+    struct pollfd ready = {.fd = STDIN_FILENO, .events = POLLIN};
+    return input->unread_next < input->unread || poll(&ready, 1, MARK_MILLISECONDS) > 0;
+}
+
+/* Behind an escape character: whether the rest of a mark follows, which a terminal sends at one go. What was read in
+ * vain is read again; an escape character among it is the last, so that no call finds any of it unread. */
+static bool read_mark(struct chat_input *input, const wchar_t *mark) {
+    wchar_t seen[MARK_CHARACTERS];
+    int count = 0;
+    bool same = true;
+    while (same && count < MARK_CHARACTERS) {
+        if (!more_soon(input) || read_typed(input, &seen[count]) != 1) break;
+        same = seen[count] == mark[count];
+        count++;
+    }
+    if (same && count == MARK_CHARACTERS) return true;
+    wmemcpy(input->unread_character, seen, (size_t)count);
+    input->unread = count;
+    input->unread_next = 0;
+    return false;
+}
+
+/* A pasted text is free of keys: newlines and tabs are quoted, other control characters dropped. True: *character is to
+ * be delivered. */
+static bool take_pasted(struct chat_input *input, wchar_t *character) {
+    if (*character == L'\033') {
+        input->pasting = !read_mark(input, paste_end);
+        return false;
+    }
+    if (*character == L'\r') *character = L'\n';
+    if (*character == L'\n' || *character == L'\t') {
+        input->literal = *character;
+        *character = QUOTE_KEY;
+    } else if (*character < L' ' || *character == 0x7f) {
+        return false;
+    }
+    return true;
+}
+
+static int read_character(EditLine *editor, wchar_t *character) {
+    struct chat_input *input;
+    el_get(editor, EL_CLIENTDATA, &input);
+    if (input->literal) { /* behind the key that quotes it */
+        *character = input->literal;
+        input->literal = 0;
+        return 1;
+    }
+    while (true) {
+        int got = read_typed(input, character);
+        if (got <= 0) return got;
+        if (input->pasting) {
+            if (take_pasted(input, character)) return 1;
+        } else if (*character != L'\033' || !read_mark(input, paste_begin)) {
+            return 1;
+        } else {
+            input->pasting = true;
         }
     }
-    return CC_REFRESH;
 }
 
 static char *show_prompt(EditLine *editor) {
@@ -167,13 +219,12 @@ static enum status open_editor(struct chat_input *input) {
     el_set(editor, EL_EDITOR, "emacs");
     el_set(editor, EL_HIST, history, input->history);
     el_set(editor, EL_GETCFN, read_character);
-    el_set(editor, EL_ADDFN, "hadal-paste", "Insert a pasted text", paste);
-    el_set(editor, EL_BIND, "\\e[200~", "hadal-paste", NULL);
     el_set(editor, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_set(editor, EL_BIND, "\\e[1;5D", "ed-prev-word", NULL);
     el_set(editor, EL_BIND, "\\e[1;5C", "em-next-word", NULL);
     el_set(editor, EL_BIND, "\\e[3~", "ed-delete-next-char", NULL);
-    el_source(editor, NULL); /* the user's own bindings */
+    el_source(editor, NULL);                                 /* the user's own bindings */
+    el_set(editor, EL_BIND, "^V", "ed-quoted-insert", NULL); /* QUOTE_KEY */
     return STATUS_OK;
 }
 
@@ -207,7 +258,9 @@ static void cut_newline(struct buffer *line) {
 
 static enum status edit_line(struct chat_input *input, struct buffer *line, enum input_event *event) {
     int count;
-    input->interrupted = false;
+    input->interrupted = input->pasting = false;
+    input->literal = 0;
+    input->unread = input->unread_next = 0;
     chat_input_interrupted(input); /* one that came too late for the answer */
     el_resize(input->editor);
     el_set(input->editor, EL_PREP_TERM, 1); /* before the prompt, so that nothing is echoed twice */

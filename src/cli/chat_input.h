@@ -10,6 +10,8 @@
 #include <histedit.h>
 #include <signal.h>
 
+enum { MARK_CHARACTERS = 5 };
+
 struct chat_input {
     bool terminal; /* edited; else plain lines, without prompts */
     EditLine *editor;
@@ -19,7 +21,11 @@ struct chat_input {
     int signals; /* descriptor */
     sigset_t mask_before;
     bool interrupted, was_empty; /* by Ctrl-C, on an empty line */
-    char *line;                  /* of getline() */
+    bool pasting;                /* between the marks around a pasted text */
+    wchar_t literal;             /* to come behind the key that quotes it; 0: none */
+    wchar_t unread_character[MARK_CHARACTERS];
+    int unread, unread_next; /* [unread_next, unread) were read in vain */
+    char *line;              /* of getline() */
     size_t line_capacity;
 };
 

@@ -78,8 +78,8 @@ def edits():
     terminal.wait(r"\.\.\. ")
     terminal.type('four"""\r')
     terminal.wait(PROMPT)
-    terminal.type("\x1b[200~five\rsix\x1b[201~\r")
-    terminal.wait("six.*" + PROMPT)
+    terminal.type("\x1b[200~five\r\tsix \x1b[31m\x07red\x1b[201~\r")
+    terminal.wait("red.*" + PROMPT)
     terminal.type("gr\u00fc\u00dfe \u4e16\u754c\x7f\r")
     terminal.wait(PROMPT)
     terminal.type("//seven\r")
@@ -89,7 +89,7 @@ def edits():
     with open(work + "/saved.json", encoding="utf-8") as file:
         saved = file.read()
     for what, text in (("lines that end in a backslash", '"one \\ntwo"'), ("lines in quotes", '"three\\nfour"'),
-                       ("a pasted text", '"five\\nsix"'), ("any language", '"gr\u00fc\u00dfe \u4e16"'),
+                       ("a pasted text", '"five\\n\\tsix [31mred"'), ("any language", '"gr\u00fc\u00dfe \u4e16"'),
                        ("two slashes", '"/seven"')):
         check(what, text in saved, saved)
     terminal.type("/clear\r")
