@@ -34,8 +34,8 @@ static const struct command_row rows[COMMAND_COUNT] = {
             .summary = "continue a prompt",
             .description = "Prints the continuation of a prompt as it comes. Without --chat the text goes to "
                            "the model as it is, "
-                           "behind the token that begins every text where the model has one; with --chat it "
-                           "becomes one user "
+                           "behind the token that begins every text where the tokenizer asks for it; with "
+                           "--chat it becomes one user "
                            "message of the model's chat template.\n\n"
                            "With --json, one object with prompt_ids, ids, text, finish_reason and timings is "
                            "printed at the end.",
