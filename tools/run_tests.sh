@@ -17,15 +17,15 @@ limit=${TEST_TIMEOUT:-300} # seconds for each program
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
-# Tests see neither the user's settings nor his files.
+# Tests see neither the user's settings nor his files, nor each other's: run_one gives each a home.
 for name in $(compgen -e HADAL_); do unset "$name"; done
-mkdir -p "$logs/home"
-export HOME=$logs/home XDG_CONFIG_HOME=$logs/home/config XDG_STATE_HOME=$logs/home/state
 export HADAL=$PWD/$build/hadal CMOCKA_MESSAGE_OUTPUT=stdout
 export UBSAN_OPTIONS=print_stacktrace=1 LC_ALL=C.UTF-8
 
 run_one() {
-    local program=$1
+    local program=$1 home=$logs/home.$BASHPID
+    mkdir -p "$home"
+    export HOME=$home XDG_CONFIG_HOME=$home/config XDG_STATE_HOME=$home/state
     case $program in
     *.sh) timeout -k 10 "$limit" bash "$program" "$build" ;;
     */fuzz_*)
