@@ -65,6 +65,9 @@ clean "tests go through headers" "$own_tests"
 
 clean "files have at most 800 lines" "$(wc -l "${sources[@]}" $(find tests -name '*.[ch]') | awk '$2 != "total" && $1 > 800 { print $2, $1, "lines" }' | without lines)"
 
+clean "the public header has at most 300 lines, the example fewer than 80" \
+    "$(wc -l include/hadal.h examples/chat.c | awk '$2 ~ /hadal.h/ && $1 > 300 || $2 ~ /chat.c/ && $1 >= 80 { print $2, $1, "lines" }')"
+
 # The layout that clang-format gives: a function opens with an unindented line that ends in "{" and closes with "}" in
 # the first column; its first line follows a line that ends a thing.
 functions=$(awk '
