@@ -19,5 +19,7 @@ block_decode decode_iq1_s, decode_iq1_m; /* block_iq.c */
 block_encode encode_f32, encode_f16, encode_bf16, encode_e4m3; /* block_plain.c */
 block_encode encode_q8_0, encode_q4_0, encode_q4_1, encode_q5_0, encode_q5_1,
     encode_mxfp4; /* encode_small.c */
+block_encode encode_q2_k, encode_q3_k, encode_q4_k, encode_q5_k, encode_q6_k, encode_iq4_nl,
+    encode_iq4_xs; /* encode_k.c */
 
 #endif

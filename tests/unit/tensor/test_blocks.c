@@ -145,6 +145,37 @@ static void encoders_stay_near_their_input(void **state) {
     }
 }
 
+/* Normally distributed weights lose no more than the format's bits must cost, whatever the sign of the largest. */
+static void k_encoders_lose_what_they_must(void **state) {
+    (void)state;
+    static const struct {
+        enum dtype dtype;
+        float loss; /* root mean square, relative */
+    } rows[] = {{DTYPE_Q2_K, 0.30f},  {DTYPE_Q3_K, 0.16f},   {DTYPE_Q4_K, 0.08f},  {DTYPE_Q5_K, 0.04f},
+                {DTYPE_Q6_K, 0.019f}, {DTYPE_IQ4_NL, 0.08f}, {DTYPE_IQ4_XS, 0.08f}};
+    enum { ELEMENTS = 4096 };
+    static float values[ELEMENTS], back[ELEMENTS];
+    static uint8_t blocks[ELEMENTS];
+    uint32_t random = 1;
+    for (int i = 0; i < ELEMENTS; i++) {
+        float sum = 0;
+        for (int k = 0; k < 12; k++) sum += (float)((random = random * 1664525 + 1013904223) >> 8) * 0x1p-24f;
+        values[i] = (sum - 6) * (0.01f + 0.01f * (float)(i / 1024));
+    }
+    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
+        const struct dtype_traits *traits = dtype_traits(rows[row].dtype);
+        double lost = 0, whole = 0;
+        traits->encode(values, blocks, ELEMENTS);
+        traits->decode(blocks, back, ELEMENTS);
+        for (int i = 0; i < ELEMENTS; i++) {
+            lost += pow((double)back[i] - (double)values[i], 2);
+            whole += pow((double)values[i], 2);
+        }
+        if (!(sqrt(lost / whole) < (double)rows[row].loss))
+            fail_msg("%s loses %g", traits->name, sqrt(lost / whole));
+    }
+}
+
 /* NaN, infinities, zeros, denormals: no undefined conversion (a sanitizer build sees it), no NaN scale. */
 static void encoders_accept_anything(void **state) {
     (void)state;
@@ -174,6 +205,7 @@ int main(void) {
         cmocka_unit_test(golden_vectors),
         cmocka_unit_test(shared_vectors),
         cmocka_unit_test(encoders_stay_near_their_input),
+        cmocka_unit_test(k_encoders_lose_what_they_must),
         cmocka_unit_test(encoders_accept_anything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
