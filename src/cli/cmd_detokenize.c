@@ -39,7 +39,7 @@ static enum status write_tokens(struct detokenize_job *job) {
 
 static enum status detokenize(const struct option_values *values, struct detokenize_job *job) {
     const char *model = option_text(values, "model");
-    if (!model) return fail(STATUS_USAGE, "detokenize: give a model (-m MODEL)");
+    if (!model) return fail(STATUS_USAGE, "give a model (-m MODEL)");
     TRY(tokenizer_open(&job->tokenizer, model));
     TRY(buffer_read_file(&job->text, "-", JSON_BYTES));
     TRY(json_parse(job->text.data, job->text.bytes, "standard input", &job->ids));

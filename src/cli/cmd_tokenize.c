@@ -27,7 +27,7 @@ static void write_ids(struct buffer *out, const struct token_list *list) {
 static enum status tokenize(const struct option_values *values, struct tokenize_job *job) {
     const char *model = option_text(values, "model");
     enum tokenize_mode mode = option_flag(values, "plain") ? TOKENIZE_PLAIN : TOKENIZE_SPECIAL;
-    if (!model) return fail(STATUS_USAGE, "tokenize: give a model (-m MODEL)");
+    if (!model) return fail(STATUS_USAGE, "give a model (-m MODEL)");
     TRY(tokenizer_open(&job->tokenizer, model));
     TRY(buffer_read_file(&job->text, "-", TEXT_BYTES));
     TRY(tokenizer_encode(job->tokenizer, job->text.data, job->text.bytes, mode, &job->list));
