@@ -84,6 +84,9 @@ END
 cp "$work/use.c" "$work/use.cc"
 warnings="-Wall -Wextra -pedantic -pedantic-errors -Werror"
 compile "a C99 program" gcc -std=c99 $warnings $flags "$work/use.c" -o "$work/use-c99" $shared
+for standard in c11 c17; do
+    compile "a ${standard^} program" gcc -std=$standard $warnings -Wstrict-prototypes $flags -c "$work/use.c" -o "$work/use.o"
+done
 compile "a C99 program, static" gcc -std=c99 $warnings $flags "$work/use.c" -o "$work/use-static" $static
 programs="use-c99 use-static"
 for compiler in g++ clang++; do
@@ -108,20 +111,20 @@ else
 fi
 
 # ---- the example ----
-compile "the example is C99" gcc -std=c99 $warnings $flags examples/chat.c -o "$work/chat" $shared
-"$work/chat" > /dev/null 2> "$work/log"
-[ $? = 2 ] && grep -q usage "$work/log" && pass "the example without a model says how to use it" ||
-    fail "the example without a model says how to use it" "$(cat "$work/log")"
-"$work/chat" /nonexistent/model > /dev/null 2> "$work/log"
-[ $? = 1 ] && grep -q /nonexistent/model "$work/log" && pass "the example names a model that is missing" ||
-    fail "the example names a model that is missing" "$(cat "$work/log")"
-if [ -d "$model" ]; then
-    printf 'Good morrow!\n\nWho art thou?\n' | timeout 60 "$work/chat" "$model" 24 > "$work/answers" 2> "$work/log"
+compile "the example, shared" gcc -std=c99 $warnings $flags examples/chat.c -o "$work/chat" $shared
+compile "the example, static" gcc -std=c17 $warnings $flags examples/chat.c -o "$work/chat-static" $static
+for program in chat chat-static; do
+    "$work/$program" > /dev/null 2> "$work/log"
+    [ $? = 2 ] && grep -q usage "$work/log" && pass "$program without a model says how to use it" ||
+        fail "$program without a model says how to use it" "$(cat "$work/log")"
+    "$work/$program" /nonexistent/model > /dev/null 2> "$work/log"
+    [ $? = 1 ] && grep -q /nonexistent/model "$work/log" && pass "$program names a model that is missing" ||
+        fail "$program names a model that is missing" "$(cat "$work/log")"
+    [ -d "$model" ] || continue
+    printf 'Good morrow!\n\nWho art thou?\n' | timeout 60 "$work/$program" "$model" 24 > "$work/answers" 2> "$work/log"
     prompts=$(grep -oE '^(> )*\[[0-9]+ \+' "$work/log" | grep -oE '[0-9]+')
     [ "$(wc -w <<< "$prompts")" = 3 ] && [ "$(sort -n <<< "$prompts")" = "$prompts" ] &&
-        pass "three turns, each behind the turns before" || fail "three turns" "$(cat "$work/log")"
-    [ -s "$work/answers" ] && pass "the example prints its answers" || fail "the example prints its answers"
-else
-    skip "$model is not here"
-fi
+        pass "$program: three turns, each behind the turns before" || fail "$program: three turns" "$(cat "$work/log")"
+    [ -s "$work/answers" ] && pass "$program prints its answers" || fail "$program prints its answers"
+done
 report_end
