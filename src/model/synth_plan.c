@@ -1,6 +1,6 @@
 /* synth_plan.c - chooses number format and distribution of every tensor. Distributions keep activations
- * near one through any number of layers: matrices have deviation 1/sqrt(inputs), what is added to the
- * residual a little less, and the router enough for experts to differ. */
+ * near one through any number of layers: matrices have deviation 1/sqrt(inputs), those that add to the
+ * residual stream less, and the router enough for experts to differ. */
 #include "model/synth_plan.h"
 
 #include "base/bytes.h"
@@ -209,14 +209,19 @@ void synth_item_name(const struct synth_plan *plan, const struct synth_item *ite
     if (item->scale) strncat(name, "_scale_inv", SYNTH_NAME_BYTES - strlen(name) - 1);
 }
 
-static double gain(enum weight weight) {
+/* What the layers add to the residual stream grows, over all of them, to about the size of the embedding. Else rounding
+ * in the first layers would decide everything in the last. */
+static double gain(const struct synth_plan *plan, enum weight weight) {
+    const double residual = 2 / sqrt(2.0 * plan->desc.layers);
     switch (weight) {
     case WEIGHT_HEAD:
     case WEIGHT_MTP_HEAD: return 1.4; /* times the rows' own gains: the largest logits lie around 13 */
     case WEIGHT_ROUTER: return 1.5;
     case WEIGHT_OUTPUT:
     case WEIGHT_LATENT_OUTPUT:
-    case WEIGHT_EXPERT_DOWN: return 0.5;
+    case WEIGHT_DOWN:
+    case WEIGHT_SHARED_DOWN: return residual;
+    case WEIGHT_EXPERT_DOWN: return residual / fmax(plan->desc.routed_scale, 1);
     default: return 1;
     }
 }
@@ -231,7 +236,8 @@ static struct synth_pattern pattern_of(const struct synth_plan *plan, const stru
     if (item->scale) {
         int64_t shape[3];
         weight_shape(&plan->desc, item->weight, shape);
-        double scale = gain(item->weight) / sqrt((double)shape[1]) / plan->format[DTYPE_F8_E4M3].deviation;
+        double scale =
+            gain(plan, item->weight) / sqrt((double)shape[1]) / plan->format[DTYPE_F8_E4M3].deviation;
         return synth_pattern_of(format, scale, 0.2 * scale);
     }
     switch (item->weight) {
@@ -248,7 +254,7 @@ static struct synth_pattern pattern_of(const struct synth_plan *plan, const stru
     }
     if (item->rank == 1) return synth_pattern_of(format, 1, 0.1); /* norms */
     if (item->dtype == DTYPE_F8_E4M3) return synth_pattern_of(format, 0, format->deviation);
-    return synth_pattern_of(format, 0, gain(item->weight) / sqrt(inputs(item)));
+    return synth_pattern_of(format, 0, gain(plan, item->weight) / sqrt(inputs(item)));
 }
 
 /* rope_freqs: what Llama 3's scaling divides each frequency by. */
