@@ -9,7 +9,7 @@
 typedef void kernels_add(struct kernels *kernels);
 
 kernels_add reference_add_decoders, reference_add_dot, reference_add_elements;
-kernels_add avx2_add_decoders, avx2_add_grid_decoders, avx2_add_dot, avx2_add_elements;
+kernels_add avx2_add_decoders, avx2_add_grid_decoders, avx2_add_dot, avx2_add_dot_blocks, avx2_add_elements;
 kernels_add avx512_add_decoders, avx512_add_dot, avx512_add_dot_blocks, avx512_add_elements;
 
 /* exp(x) without fused operations, so that every level gives the same bits: x = n ln 2 + r with |r| <= ln 2 / 2,

@@ -37,6 +37,7 @@ static void add_vector_levels(struct kernels *kernels, enum cpu_level level) {
         avx2_add_decoders(kernels);
         avx2_add_grid_decoders(kernels);
         avx2_add_dot(kernels);
+        avx2_add_dot_blocks(kernels);
         avx2_add_elements(kernels);
     }
     if (level >= CPU_AVX512) {

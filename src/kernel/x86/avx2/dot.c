@@ -4,19 +4,11 @@
  * l, l + 8, ... by fused multiply-add, missing elements of the last step count as zero, and the lanes
  * are added in the order of sum_lanes(). The tiles only decide how often a loaded vector is used. */
 #include "kernel/level.h"
+#include "kernel/x86/avx2/lanes.h"
 
-#include <immintrin.h>
+#include <stddef.h>
 
-#define INLINE static inline __attribute__((always_inline))
-
-enum { LANES = 8, TILE_ROWS = 3, TILE_OUTS = 4, PANEL_BYTES = 32768 };
-
-/* Lanes i and i + 4, then i and i + 2, i + 1. */
-INLINE float sum_lanes(__m256 v) {
-    __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
-}
+enum { TILE_ROWS = 3, TILE_OUTS = 4, PANEL_BYTES = 32768 };
 
 /* sum_lanes of four vectors at once. */
 INLINE __m128 sum_four(const __m256 *v) {
@@ -29,10 +21,6 @@ INLINE __m128 sum_four(const __m256 *v) {
     __m256 d =
         _mm256_add_ps(_mm256_shuffle_ps(c, c, 0x88), _mm256_shuffle_ps(c, c, 0xdd)); /* v0 v2 .. | v1 v3 .. */
     return _mm_unpacklo_ps(_mm256_castps256_ps128(d), _mm256_extractf128_ps(d, 1));
-}
-
-INLINE __m256i tail_mask(int64_t elements) {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)elements), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
 INLINE __m256 load(const float *at, const __m256i *mask) {
@@ -60,7 +48,7 @@ INLINE void accumulate(const float *x, int64_t x_stride, int rows, const float *
     int64_t k = 0;
     for (; k + LANES <= in; k += LANES) step(x + k, x_stride, rows, w + k, w_stride, outs, NULL, sum);
     if (k == in) return;
-    __m256i mask = tail_mask(in - k);
+    __m256i mask = lanes_left(in - k);
     step(x + k, x_stride, rows, w + k, w_stride, outs, &mask, sum);
 }
 
@@ -119,7 +107,7 @@ static void axpy(float a, const float *x, float *y, int64_t n) {
     for (; i + LANES <= n; i += LANES)
         _mm256_storeu_ps(y + i, _mm256_fmadd_ps(factor, _mm256_loadu_ps(x + i), _mm256_loadu_ps(y + i)));
     if (i == n) return;
-    __m256i mask = tail_mask(n - i);
+    __m256i mask = lanes_left(n - i);
     __m256 last = _mm256_fmadd_ps(factor, _mm256_maskload_ps(x + i, mask), _mm256_maskload_ps(y + i, mask));
     _mm256_maskstore_ps(y + i, mask, last);
 }

@@ -2,24 +2,7 @@
  * the same order as at the scalar level, hence the same bits; only the two sums have 8 lanes, added in
  * the order of sum_lanes(). The last step loads and stores under a mask. */
 #include "kernel/level.h"
-
-#include <immintrin.h>
-
-#define INLINE static inline __attribute__((always_inline))
-
-enum { LANES = 8 };
-
-INLINE float sum_lanes(__m256 v) {
-    __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
-}
-
-/* All lanes, or those of the last step. */
-INLINE __m256i lanes_left(int64_t elements) {
-    int lanes = elements >= LANES ? LANES : (int)elements;
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(lanes), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
+#include "kernel/x86/avx2/lanes.h"
 
 INLINE __m256 power_of_two(__m256i exponent) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(exponent, _mm256_set1_epi32(127)), 23));

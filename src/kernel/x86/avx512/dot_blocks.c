@@ -146,7 +146,9 @@ static void dot_iq4_xs(const float *x, const void *blocks, int64_t row_bytes, in
     dot_all(unpack_iq4_xs, sizeof(struct block_iq4_xs), BLOCK_LARGE, 0, x, blocks, row_bytes, outs, in, y);
 }
 
+/* No entry of the level below may stay: its sums have other lanes than this level's dot_tile. */
 void avx512_add_dot_blocks(struct kernels *kernels) {
+    memset(kernels->dot_blocks, 0, sizeof kernels->dot_blocks);
     kernels->dot_blocks[DTYPE_F16] = dot_f16;
     kernels->dot_blocks[DTYPE_BF16] = dot_bf16;
     kernels->dot_blocks[DTYPE_F8_E4M3] = dot_e4m3;
