@@ -45,7 +45,7 @@ static void end_line(struct printer *printer) {
         char error[48] = "exact";
         if (line->nearest > 0)
             snprintf(error, sizeof error, "errors up to %.1f %% of the bound", 100 * line->nearest);
-        printf("%-7s %-16s %-6s %3d tests, %s%s\n", cpu_level_name(line->level), line->function,
+        printf("%-7s %-18s %-6s %3d tests, %s%s\n", cpu_level_name(line->level), line->function,
                line->failures ? "FAILED" : "ok", line->tests, error, line->speeds);
         printer->functions++;
     }
