@@ -84,11 +84,23 @@ static enum status measure_cache(struct inspection *inspection, const char *type
     return STATUS_OK;
 }
 
-static enum status inspect(const struct option_values *values, struct inspection *inspection) {
+/* A name without a slash may be meant as a published model's. */
+static enum status open_model(struct inspection *inspection) {
     struct stat about;
     bool absent = stat(inspection->model, &about) && errno == ENOENT;
-    TRY(absent && model_preset_config(inspection->model) ? open_preset(inspection)
-                                                         : open_checkpoint(inspection));
+    if (!absent || strchr(inspection->model, '/')) return open_checkpoint(inspection);
+    if (model_preset_config(inspection->model)) return open_preset(inspection);
+    char names[512] = "";
+    for (int i = 0; model_preset_name(i); i++) {
+        size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, ", %s", model_preset_name(i));
+    }
+    return fail(STATUS_NOT_FOUND, "%s: no such file or directory, and none of the published models: %s",
+                inspection->model, names + 2);
+}
+
+static enum status inspect(const struct option_values *values, struct inspection *inspection) {
+    TRY(open_model(inspection));
     inspection->parameters = model_parameters(&inspection->desc);
     TRY(measure_cache(inspection, option_text(values, "kv-type")));
     if (option_flag(values, "json")) return inspect_print_json(inspection, stdout);
