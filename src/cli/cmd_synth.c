@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 enum { CONFIG_LIMIT = 1 << 20 };
 
@@ -34,10 +35,17 @@ static bool report_progress(void *context, int64_t done, int64_t total) {
     return !interrupted;
 }
 
-static enum status read_type(const char *name, enum dtype *type) {
-    if (dtype_from_name(name, type)) return STATUS_OK;
+/* The mixes are called by the format most tensors have and "_m". */
+static enum status read_type(const char *name, struct synth_options *options) {
+    char base[32];
+    size_t bytes = strlen(name);
+    if (dtype_from_name(name, &options->type)) return STATUS_OK;
+    options->medium = bytes > 2 && bytes < sizeof base && !strcasecmp(name + bytes - 2, "_m");
+    snprintf(base, sizeof base, "%.*s", options->medium ? (int)bytes - 2 : 0, name);
+    if (options->medium && dtype_from_name(base, &options->type)) return STATUS_OK;
     return fail(STATUS_USAGE,
-                "--type: '%.20s' is no number format; f32, f16, bf16, fp8, q8_0, q4_k and so on", name);
+                "--type: '%.20s' is no number format; f32, f16, bf16, fp8, q8_0, q4_k, q4_k_m and so on",
+                name);
 }
 
 static enum status list_presets(const char *like) {
@@ -83,7 +91,7 @@ enum status command_synth(const struct option_values *values) {
                                     .layers = (int)option_int(values, "layers"),
                                     .threads = (int)option_int(values, "threads")};
     if (!options.path) return fail(STATUS_USAGE, "-o PATH says what to write");
-    TRY(read_type(option_text(values, "type"), &options.type));
+    TRY(read_type(option_text(values, "type"), &options));
     TRY(read_shape(values, &config, &options.origin));
     options.config = config;
     enum status status = write_model(&options);

@@ -262,8 +262,8 @@ static const struct option_row rows[] = {
      .fallback = "bf16",
      .argument = "TYPE",
      .commands = SYNTH,
-     .help = "Number format of the weights: f32, f16, bf16, fp8, q8_0, q4_k and so on. Norms and routers "
-             "stay f32."},
+     .help = "Number format of the weights: f32, f16, bf16 and fp8 for directories; f32, f16, bf16, q8_0, "
+             "q4_k, the mix q4_k_m and so on for GGUF, where norms and routers stay f32."},
     {.name = "seed",
      .kind = OPTION_INT,
      .high = MOST_INT,

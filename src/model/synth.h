@@ -15,6 +15,7 @@ struct synth_options {
     const char *name;     /* of the model, for general.name; a preset's picks its chat template */
     const char *path;     /* ends in .gguf: that format; otherwise a Hugging Face directory */
     enum dtype type;      /* of matrices; norms, biases and routers are F32 in GGUF */
+    bool medium;          /* q4_k and q5_k of GGUF as the mixes Q4_K_M and Q5_K_M: some tensors q6_k */
     uint64_t seed;
     int layers;          /* only the first; 0: all */
     int threads;         /* 0: one for each processor */

@@ -2,7 +2,7 @@
 #include "model/synth_plan.h"
 #include "model/synth_vocabulary.h"
 
-/* llama.cpp's numbers for "mostly this format". */
+/* llama.cpp's numbers for "mostly this format"; a mix has the next one. */
 static uint32_t file_type(enum dtype dtype) {
     static const struct {
         enum dtype dtype;
@@ -27,7 +27,7 @@ static enum status write_keys(const struct synth_plan *plan, struct gguf_writer 
     const struct synth_options *options = plan->options;
     TRY(model_desc_to_gguf(&plan->desc, writer, options->origin));
     if (options->name) gguf_writer_text(writer, "general.name", options->name);
-    gguf_writer_u32(writer, "general.file_type", file_type(options->type));
+    gguf_writer_u32(writer, "general.file_type", file_type(options->type) + options->medium);
     gguf_writer_u32(writer, "general.quantization_version", 2);
     TRY(synth_vocabulary_open(&vocabulary, &plan->desc, options->name));
     synth_vocabulary_to_gguf(&vocabulary, writer);

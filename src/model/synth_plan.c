@@ -36,11 +36,23 @@ static enum dtype type_for_absorbed(enum dtype type, int64_t row) {
     return row % dtype_traits(DTYPE_Q5_0)->block_elements == 0 ? DTYPE_Q5_0 : DTYPE_BF16;
 }
 
-static enum dtype gguf_type(const struct synth_plan *plan, enum weight weight, int64_t row) {
+/* Which tensors the mixes of llama-quantize hold in Q6_K: the head, and in the first and last eighth of the layers and
+ * every third one between them the values and the projections out of the feed-forward. */
+static bool is_raised(const struct synth_plan *plan, enum weight weight, int layer) {
+    int layers = plan->desc.layers, eighth = layers / 8;
+    if (!plan->options->medium) return false;
+    if (weight == WEIGHT_HEAD) return true;
+    if (weight != WEIGHT_V && weight != WEIGHT_DOWN && weight != WEIGHT_EXPERT_DOWN &&
+        weight != WEIGHT_SHARED_DOWN)
+        return false;
+    return layer < eighth || layer >= 7 * layers / 8 || (layer - eighth) % 3 == 2;
+}
+
+static enum dtype gguf_type(const struct synth_plan *plan, enum weight weight, int layer, int64_t row) {
     enum dtype type = plan->options->type;
     if (weight_rows()[weight].kind != WEIGHT_MATRIX) return DTYPE_F32;
     if (weight == WEIGHT_K_B || weight == WEIGHT_V_B) return type_for_absorbed(type, row);
-    return type_for_row(type, row);
+    return type_for_row(is_raised(plan, weight, layer) ? DTYPE_Q6_K : type, row);
 }
 
 /* As published FP8 checkpoints: embedding, head and what routes stay BF16, the router's bias F32. */
@@ -98,8 +110,8 @@ static enum status append_weight(struct synth_plan *plan, enum weight weight, in
         item.shape[0] = plan->desc.experts;
         item.rank = 3;
     }
-    item.dtype =
-        plan->gguf ? gguf_type(plan, weight, item.shape[item.rank - 1]) : hugging_face_type(plan, weight);
+    item.dtype = plan->gguf ? gguf_type(plan, weight, layer, item.shape[item.rank - 1])
+                            : hugging_face_type(plan, weight);
     TRY(append(plan, item));
     return append_scales(plan, item);
 }
@@ -168,6 +180,8 @@ static enum status check_type(const struct synth_plan *plan) {
     enum dtype type = plan->options->type;
     const struct dtype_traits *traits = dtype_traits(type);
     if (!synth_format_known(type)) return fail(STATUS_USAGE, "type %s cannot hold weights", traits->name);
+    if (plan->options->medium && type != DTYPE_Q4_K && type != DTYPE_Q5_K)
+        return fail(STATUS_USAGE, "there is no mix of type %s, only of q4_k and q5_k", traits->name);
     if (plan->gguf && traits->gguf_type < 0)
         return fail(STATUS_USAGE,
                     "GGUF cannot hold fp8; a name without .gguf makes a Hugging Face directory");

@@ -218,6 +218,29 @@ static void short_rows_take_another_format(void **state) {
     }
 }
 
+static void mixes_raise_some_tensors(void **state) {
+    (void)state;
+    struct loaded loaded;
+    struct made made = made_from("r1-distill-qwen-7b", "model.gguf", DTYPE_Q4_K);
+    json_object_set_new(made.config, "num_hidden_layers", json_integer(4));
+    json_object_set_new(made.config, "intermediate_size", json_integer(512));
+    made.options.medium = true;
+    must_write(&made);
+    load(&loaded, made.options.path);
+    static const enum dtype down[] = {DTYPE_Q4_K, DTYPE_Q4_K, DTYPE_Q6_K, DTYPE_Q6_K};
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(weights_matrix(&loaded.weights, WEIGHT_DOWN, i, 0)->dtype, down[i]);
+        assert_int_equal(weights_matrix(&loaded.weights, WEIGHT_V, i, 0)->dtype, down[i]);
+        assert_int_equal(weights_matrix(&loaded.weights, WEIGHT_Q, i, 0)->dtype, DTYPE_Q4_K);
+    }
+    assert_int_equal(weights_matrix(&loaded.weights, WEIGHT_HEAD, 0, 0)->dtype, DTYPE_Q6_K);
+    assert_int_equal(weights_matrix(&loaded.weights, WEIGHT_EMBED, 0, 0)->dtype, DTYPE_Q4_K);
+    unload(&loaded);
+    made.options.type = DTYPE_Q8_0;
+    assert_int_equal(synth_write(&made.options, &made.result), STATUS_USAGE);
+    json_decref(made.config);
+}
+
 static void fp8_leaves_out_what_is_sensitive(void **state) {
     (void)state;
     struct loaded loaded;
@@ -522,6 +545,7 @@ int main(void) {
         cmocka_unit_test(directories_of_every_architecture_load),
         cmocka_unit_test(every_block_format_loads),
         cmocka_unit_test(short_rows_take_another_format),
+        cmocka_unit_test(mixes_raise_some_tensors),
         cmocka_unit_test(fp8_leaves_out_what_is_sensitive),
         cmocka_unit_test(matrices_keep_the_size_of_vectors),
         cmocka_unit_test(a_seed_decides_every_byte),
