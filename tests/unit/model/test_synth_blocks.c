@@ -83,7 +83,8 @@ static void vectors_have_a_mean(void **state) {
 static void rows_differ_by_their_gain(void **state) {
     (void)state;
     enum { ROW = 4096, ROWS = ELEMENTS / ROW };
-    static const enum dtype dtypes[] = {DTYPE_F32, DTYPE_BF16, DTYPE_Q8_0, DTYPE_Q4_K, DTYPE_Q5_0, DTYPE_IQ1_M};
+    static const enum dtype dtypes[] = {DTYPE_F32,  DTYPE_BF16, DTYPE_Q8_0,
+                                        DTYPE_Q4_K, DTYPE_Q5_0, DTYPE_IQ1_M};
     for (size_t t = 0; t < sizeof dtypes / sizeof *dtypes; t++) {
         struct rng rng;
         struct synth_format format = synth_format_of(dtypes[t]);
