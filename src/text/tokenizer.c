@@ -2,7 +2,8 @@
  *
  * All state of an encoding lives in one struct encoder on the caller's stack, so a tokenizer serves any number
  * of threads. The subtlety is the cache of pieces: an entry points at the first place in the text where the piece stood
- * and at the ids that were appended for it, so it costs no copy of either. */
+ * and at the ids that were appended for it, or holds both itself when they are short; it never owns memory.
+ */
 #define XXH_INLINE_ALL
 #include "text/tokenizer.h"
 
@@ -42,11 +43,17 @@ struct piece_key {
     uint64_t low, high;
 };
 
+enum { CACHE_LEAST = 64, CACHE_MOST = 1 << 16, CACHE_WAYS = 2, SELF_DESCRIBING = 16, INLINE_IDS = 2 };
+
+/* 32 bytes. Few ids stand in the entry itself, so that a hit touches one cache line. */
 struct cached_piece {
     struct piece_key key;
-    const unsigned char *text; /* where it stood first */
-    uint32_t first;            /* its ids are list->id[first] to [first + count) */
-    uint16_t bytes, count;     /* bytes 0: free */
+    union {
+        const unsigned char *text; /* of a piece that its key does not describe: where it stood first */
+        int32_t id[INLINE_IDS];    /* of one that it does, when there are no more */
+    };
+    uint32_t first;        /* the ids are list->id[first] to [first + count) */
+    uint16_t bytes, count; /* bytes 0: free */
 };
 
 struct encoder {
@@ -57,8 +64,6 @@ struct encoder {
     struct cached_piece *cache; /* [cache_mask + 1] */
     size_t cache_mask;
 };
-
-enum { CACHE_LEAST = 64, CACHE_MOST = 1 << 16, CACHE_WAYS = 2, SELF_DESCRIBING = 16 };
 
 /* Sized to the text: a chat message does not pay for clearing a big table. */
 static enum status open_cache(struct encoder *encoder, size_t text_bytes) {
@@ -92,18 +97,27 @@ static inline bool is_piece(const struct cached_piece *entry, struct piece_key k
 }
 
 static inline enum status repeat_ids(struct token_list *list, const struct cached_piece *entry) {
-    for (size_t i = 0; i < entry->count; i++) TRY(token_push(list, list->id[entry->first + i]));
+    bool in_entry = entry->bytes <= SELF_DESCRIBING && entry->count <= INLINE_IDS;
+    for (size_t i = 0; i < entry->count; i++)
+        TRY(token_push(list, in_entry ? entry->id[i] : list->id[entry->first + i]));
     return STATUS_OK;
 }
 
 static enum status encode_new_piece(struct encoder *encoder, struct cached_piece *entry, struct piece_key key,
                                     const unsigned char *piece, size_t bytes) {
     const struct tokenizer *tokenizer = encoder->tokenizer;
-    size_t first = encoder->list->count;
-    TRY(bpe_encode(&tokenizer->bpe, &tokenizer->vocabulary, &encoder->scratch, piece, bytes, encoder->list));
-    if (bytes <= UINT16_MAX && first <= UINT32_MAX)
-        *entry = (struct cached_piece){key, piece, (uint32_t)first, (uint16_t)bytes,
-                                       (uint16_t)(encoder->list->count - first)};
+    struct token_list *list = encoder->list;
+    size_t first = list->count;
+    TRY(bpe_encode(&tokenizer->bpe, &tokenizer->vocabulary, &encoder->scratch, piece, bytes, list));
+    if (bytes > UINT16_MAX || first > UINT32_MAX) return STATUS_OK;
+    *entry = (struct cached_piece){.key = key,
+                                   .first = (uint32_t)first,
+                                   .bytes = (uint16_t)bytes,
+                                   .count = (uint16_t)(list->count - first)};
+    if (bytes > SELF_DESCRIBING)
+        entry->text = piece;
+    else if (entry->count && entry->count <= INLINE_IDS)
+        memcpy(entry->id, list->id + first, entry->count * sizeof entry->id[0]);
     return STATUS_OK;
 }
 

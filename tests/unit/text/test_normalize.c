@@ -61,7 +61,8 @@ static void test_normal_text_is_not_copied(void **state) {
     struct arena arena = {0};
     const char *result;
     size_t bytes;
-    assert_int_equal(normalize(NORMAL_C, &classes, &arena, text, sizeof text - 1, &result, &bytes), STATUS_OK);
+    assert_int_equal(normalize(NORMAL_C, &classes, &arena, text, sizeof text - 1, &result, &bytes),
+                     STATUS_OK);
     assert_ptr_equal(result, text);
     assert_int_equal(bytes, sizeof text - 1);
     assert_null(arena.chunk);
