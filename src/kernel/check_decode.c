@@ -74,20 +74,21 @@ static double compare_dot_blocks(struct check *check, enum dtype dtype, int64_t 
     size_t row_values = (size_t)in * sizeof(float), shift = check_random(check) % 4;
     int64_t stride = row_bytes + check_random(check) % 3;
     struct guarded blocks = guarded_take(check, (size_t)(outs * stride), shift);
-    struct guarded x = guarded_take(check, row_values, shift * sizeof(float)),
-                   w = guarded_take(check, row_values, 0);
+    int64_t x_stride = outs % 2 ? 0 : in + check_random(check) % 3, x_count = in + (outs - 1) * x_stride;
+    struct guarded x = guarded_take(check, (size_t)x_count * sizeof(float), shift * sizeof(float));
+    struct guarded w = guarded_take(check, row_values, 0);
     struct guarded y = guarded_take(check, (size_t)outs * sizeof(float), shift * sizeof(float));
     if (check->out_of_memory) return 0;
-    check_fill(check, VALUES_WIDE, x.data, in);
+    check_fill(check, VALUES_WIDE, x.data, x_count);
     uint8_t *bytes = blocks.data;
     for (int64_t i = 0; i < outs * stride; i++) bytes[i] = (uint8_t)(check_random(check) >> 11);
-    check->tested.dot_blocks[dtype](x.data, bytes, stride, outs, in, y.data);
+    check->tested.dot_blocks[dtype](x.data, x_stride, bytes, stride, outs, in, y.data);
     *intact = *intact && guarded_intact(&y) && guarded_intact(&blocks);
     double different = 0;
     for (int64_t o = 0; o < outs; o++) {
         float wanted;
         check->tested.decode[dtype](bytes + o * stride, w.data, in);
-        check->tested.dot_tile(x.data, in, 1, w.data, in, 1, in, &wanted, 1);
+        check->tested.dot_tile((float *)x.data + o * x_stride, in, 1, w.data, in, 1, in, &wanted, 1);
         const float *found = (const float *)y.data + o;
         different += memcmp(found, &wanted, sizeof wanted) != 0 && !(wanted != wanted && *found != *found);
     }
@@ -105,7 +106,7 @@ struct dot_work {
 
 static void run_dot_blocks(void *context) {
     struct dot_work *work = context;
-    work->kernels->dot_blocks[work->dtype](work->x, work->blocks, work->row_bytes, 4, 512, work->y);
+    work->kernels->dot_blocks[work->dtype](work->x, 0, work->blocks, work->row_bytes, 4, 512, work->y);
 }
 
 static void measure_dot_blocks(struct check *check, enum dtype dtype) {

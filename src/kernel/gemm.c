@@ -16,7 +16,7 @@ enum {
     ROW_TILE = 192,    /* rows whose chunk of x stays cached, 384 KiB */
     PANEL_OUTS = 32,   /* at most, weight rows decoded together */
     PARTIAL_ROWS = 32, /* rows of sums that wait to be added to y */
-    ONE_ROW_OUTS = 4,
+    CHUNKS_TOGETHER = 4,
     CACHE_LINE = 64
 };
 
@@ -131,21 +131,42 @@ static void few_rows(const struct weights *weights, const struct gemm *gemm, int
     }
 }
 
-/* One row against weights that stay in their blocks. */
+/* Asks for `bytes` from `at` on, as far as the weights go. */
+static void prefetch_bytes(const uint8_t *at, int64_t bytes, const uint8_t *end) {
+    const uint8_t *stop = bytes < end - at ? at + bytes : end;
+    for (; at < stop; at += CACHE_LINE) __builtin_prefetch(at, 0, 2);
+}
+
+/* Adds the sums of `count` chunks to that of the chunks before them. */
+static float add_chunks(float sum, bool first, const float *partial, int64_t count) {
+    for (int64_t i = 0; i < count; i++) sum = first && i == 0 ? partial[0] : sum + partial[i];
+    return sum;
+}
+
+/* One row against weights that stay in their blocks. Several chunks of a weight row go together: their sums are
+ * independent, and memory is read from one end to the other. */
 static void one_row(const struct weights *weights, const struct gemm *gemm, int64_t out_begin,
                     int64_t out_end) {
     const struct tensor *w = weights->tensor;
-    float partial[ONE_ROW_OUTS];
-    for (int64_t out = out_begin; out < out_end; out += ONE_ROW_OUTS) {
-        struct part part = {0, 1, out, min_i64(ONE_ROW_OUTS, out_end - out), 0, 0};
-        for (; part.begin < w->shape[1]; part.begin += CHUNK) {
-            part.n = min_i64(CHUNK, w->shape[1] - part.begin);
-            for (int64_t o = 0; o < part.outs; o++) prefetch_next(weights, out + o, &part);
-            float *y = part.begin == 0 ? gemm->y + out : partial;
-            weights->kernels->dot_blocks[w->dtype](gemm->x + part.begin, chunk_data(weights, out, part.begin),
-                                                   weights->row_bytes, part.outs, part.n, y);
-            if (part.begin > 0) add_partial(partial, 1, part.outs, gemm->y + out, 0);
+    int64_t chunks = w->shape[1] / CHUNK, rest = w->shape[1] % CHUNK;
+    const uint8_t *at = chunk_data(weights, out_begin, 0),
+                  *end = at + (out_end - out_begin) * weights->row_bytes;
+    for (int64_t out = out_begin; out < out_end; out++, at += weights->row_bytes) {
+        const uint8_t *part = at;
+        float partial[CHUNKS_TOGETHER], sum = 0;
+        for (int64_t c = 0; c < chunks; c += CHUNKS_TOGETHER) {
+            int64_t count = min_i64(CHUNKS_TOGETHER, chunks - c), bytes = count * weights->chunk_bytes;
+            if (end - part > 2 * bytes) prefetch_bytes(part + 2 * bytes, bytes, end);
+            weights->kernels->dot_blocks[w->dtype](gemm->x + c * CHUNK, CHUNK, part, weights->chunk_bytes,
+                                                   count, CHUNK, partial);
+            sum = add_chunks(sum, c == 0, partial, count);
+            part += bytes;
         }
+        if (rest > 0) {
+            weights->kernels->dot_blocks[w->dtype](gemm->x + chunks * CHUNK, 0, part, 0, 1, rest, partial);
+            sum = add_chunks(sum, chunks == 0, partial, 1);
+        }
+        gemm->y[out] = sum;
     }
 }
 

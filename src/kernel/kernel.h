@@ -22,10 +22,11 @@ struct kernels {
     /* values[elements] from whole blocks of the format; bit-identical at every level. */
     void (*decode[DTYPE_COUNT])(const void *blocks, float *values, int64_t elements);
 
-    /* y[o] = sum_i x[i] * w[o][i] for o < outs, for weights that stay in their format, rows `row_bytes` apart, `in` in
-     * whole blocks: the bits of decode followed by dot_tile. NULL: the level has no such kernel for the format. */
-    void (*dot_blocks[DTYPE_COUNT])(const float *x, const void *blocks, int64_t row_bytes, int64_t outs,
-                                    int64_t in, float *y);
+    /* y[o] = sum_i x[o * x_stride + i] * w[o][i] for o < outs, with weights that stay in their format, w_bytes apart,
+     * `in` in whole blocks: the bits of decode followed by dot_tile. x_stride 0: one row meets many; another: pieces of
+     * one row meet pieces of one row. NULL: the level has no such kernel for the format. */
+    void (*dot_blocks[DTYPE_COUNT])(const float *x, int64_t x_stride, const void *w, int64_t w_bytes,
+                                    int64_t outs, int64_t in, float *y);
 
     /* y[r*y_stride + o] = sum_i x[r*x_stride + i] * w[o*w_stride + i], for r < rows, o < outs, i < in.
      * Strides in floats. Each sum has one order, fixed by `in` alone. Any in >= 0, no alignment needed. */
