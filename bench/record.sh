@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # record.sh NAME OPTIONS... - runs `hadal bench --json OPTIONS...` and writes bench/results/NAME.json: the command, the
-# commit, the machine, and every line of the benchmark with its raw samples. HADAL names another binary than build/hadal.
+# commit, the machine, and every line of the benchmark with its raw samples. HADAL names another binary than build/hadal,
+# NOTE says what else a reader should know.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ $# -ge 2 ] || {
@@ -20,9 +21,9 @@ commit=$(git rev-parse HEAD)
 [ -z "$(git status --porcelain -- src include Makefile)" ] && tree=clean || tree=modified
 mkdir -p bench/results
 jq -s --arg command "hadal bench --json $*" --arg commit "$commit" --arg tree "$tree" --arg load "$load" \
-    --arg date "$(date -u +%F)" --arg compiler "$(gcc --version | head -1)" --arg kernel "$(uname -sr)" \
+    --arg note "${NOTE:-}" --arg date "$(date -u +%F)" --arg compiler "$(gcc --version | head -1)" --arg kernel "$(uname -sr)" \
     --arg processors "$(nproc)" --arg memory "$(awk '/MemTotal/ { print $2 * 1024 }' /proc/meminfo)" \
     '{$date, $command, $commit, $tree, processor: .[0].processor, processors: ($processors | tonumber),
       memory_bytes: ($memory | tonumber), load_before: ($load | tonumber), $kernel, $compiler,
-      results: map(del(.processor))}' "$lines" > "bench/results/$name.json"
+      $note, results: map(del(.processor))}' "$lines" > "bench/results/$name.json"
 echo "bench/results/$name.json" >&2
