@@ -223,8 +223,8 @@ void synth_item_name(const struct synth_plan *plan, const struct synth_item *ite
     if (item->scale) strncat(name, "_scale_inv", SYNTH_NAME_BYTES - strlen(name) - 1);
 }
 
-/* What the layers add to the residual stream grows, over all of them, to about the size of the embedding. Else rounding
- * in the first layers would decide everything in the last. */
+/* What the layers add to the residual stream grows, over all of them, to about a third of the embedding. Else rounding
+ * in the first layers would decide the last ones' output, and no two programs would agree on it. */
 static double gain(const struct synth_plan *plan, enum weight weight) {
     const double residual = 2 / sqrt(2.0 * plan->desc.layers);
     switch (weight) {
@@ -257,8 +257,8 @@ static struct synth_pattern pattern_of(const struct synth_plan *plan, const stru
     switch (item->weight) {
     case WEIGHT_EMBED:
         if (plan->desc.tied_head) break; /* its values as a head */
-        return synth_pattern_of(format, 0, 1);
-    case WEIGHT_MTP_EMBED: return synth_pattern_of(format, 0, 1);
+        return synth_pattern_of(format, 0, 3);
+    case WEIGHT_MTP_EMBED: return synth_pattern_of(format, 0, 3);
     case WEIGHT_ROUTER_BIAS: return synth_pattern_of(format, 0, 0.05);
     case WEIGHT_Q_BIAS:
     case WEIGHT_K_BIAS:
