@@ -38,8 +38,12 @@ void buffer_append(struct buffer *buffer, const void *data, size_t bytes) {
     buffer->data[buffer->bytes] = 0;
 }
 
-void buffer_append_text(struct buffer *buffer, const char *text) { buffer_append(buffer, text, strlen(text)); }
-void buffer_append_char(struct buffer *buffer, char c) { buffer_append(buffer, &c, 1); }
+void buffer_append_text(struct buffer *buffer, const char *text) {
+    buffer_append(buffer, text, strlen(text));
+}
+void buffer_append_char(struct buffer *buffer, char c) {
+    buffer_append(buffer, &c, 1);
+}
 
 void buffer_printf(struct buffer *buffer, const char *format, ...) {
     va_list arguments, again;

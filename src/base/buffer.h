@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 struct buffer {
-    char *data; /* always NUL-terminated once anything was appended */
+    char *data;                    /* always NUL-terminated once anything was appended */
     size_t bytes, capacity, limit; /* limit 0: 1 GiB */
     bool failed;
 };

@@ -9,7 +9,8 @@ enum status json_parse(const char *text, size_t bytes, const char *origin, json_
     json_error_t error;
     *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     if (*root) return STATUS_OK;
-    return fail(STATUS_FORMAT, "%s: not valid JSON at line %d, column %d: %s", origin, error.line, error.column, error.text);
+    return fail(STATUS_FORMAT, "%s: not valid JSON at line %d, column %d: %s", origin, error.line,
+                error.column, error.text);
 }
 
 enum status json_read_file(const char *path, size_t limit_bytes, json_t **root) {
@@ -25,7 +26,8 @@ static const json_t *field_of(struct json_reader reader, const char *field) {
     return json_is_null(value) ? NULL : value;
 }
 
-enum status json_get_int(struct json_reader reader, const char *field, int64_t low, int64_t high, int64_t *value) {
+enum status json_get_int(struct json_reader reader, const char *field, int64_t low, int64_t high,
+                         int64_t *value) {
     const json_t *found = field_of(reader, field);
     if (!found) return fail(STATUS_FORMAT, "%s: field \"%s\" is missing", reader.origin, field);
     /* some writers store whole numbers as 8.0 */
@@ -51,10 +53,12 @@ enum status json_get_real_or(struct json_reader reader, const char *field, doubl
     const json_t *found = field_of(reader, field);
     *value = fallback;
     if (!found) return STATUS_OK;
-    if (!json_is_number(found)) return fail(STATUS_FORMAT, "%s: field \"%s\" must be a number", reader.origin, field);
+    if (!json_is_number(found))
+        return fail(STATUS_FORMAT, "%s: field \"%s\" must be a number", reader.origin, field);
     double real = json_number_value(found);
     if (!(real >= low && real <= high))
-        return fail(STATUS_FORMAT, "%s: field \"%s\" is %g, allowed are %g to %g", reader.origin, field, real, low, high);
+        return fail(STATUS_FORMAT, "%s: field \"%s\" is %g, allowed are %g to %g", reader.origin, field, real,
+                    low, high);
     *value = real;
     return STATUS_OK;
 }
@@ -69,11 +73,13 @@ enum status json_get_bool_or(struct json_reader reader, const char *field, bool 
     return STATUS_OK;
 }
 
-enum status json_get_text_or(struct json_reader reader, const char *field, const char *fallback, const char **value) {
+enum status json_get_text_or(struct json_reader reader, const char *field, const char *fallback,
+                             const char **value) {
     const json_t *found = field_of(reader, field);
     *value = fallback;
     if (!found) return STATUS_OK;
-    if (!json_is_string(found)) return fail(STATUS_FORMAT, "%s: field \"%s\" must be a string", reader.origin, field);
+    if (!json_is_string(found))
+        return fail(STATUS_FORMAT, "%s: field \"%s\" must be a string", reader.origin, field);
     *value = json_string_value(found);
     return STATUS_OK;
 }

@@ -20,13 +20,16 @@ struct json_reader {
     const char *origin; /* e.g. "dir/config.json" */
 };
 
-must_use enum status json_get_int(struct json_reader reader, const char *field, int64_t low, int64_t high, int64_t *value);
+must_use enum status json_get_int(struct json_reader reader, const char *field, int64_t low, int64_t high,
+                                  int64_t *value);
 must_use enum status json_get_int_or(struct json_reader reader, const char *field, int64_t low, int64_t high,
                                      int64_t fallback, int64_t *value);
 must_use enum status json_get_real_or(struct json_reader reader, const char *field, double low, double high,
                                       double fallback, double *value);
-must_use enum status json_get_bool_or(struct json_reader reader, const char *field, bool fallback, bool *value);
+must_use enum status json_get_bool_or(struct json_reader reader, const char *field, bool fallback,
+                                      bool *value);
 /* *value is borrowed; NULL fallback allowed. */
-must_use enum status json_get_text_or(struct json_reader reader, const char *field, const char *fallback, const char **value);
+must_use enum status json_get_text_or(struct json_reader reader, const char *field, const char *fallback,
+                                      const char **value);
 
 #endif

@@ -43,7 +43,9 @@ enum status fail_within(enum status code, const char *format, ...) {
     return code;
 }
 
-const char *status_message(void) { return message; }
+const char *status_message(void) {
+    return message;
+}
 
 struct status_row {
     const char *text;
@@ -54,9 +56,15 @@ struct status_row {
 static const struct status_row rows[STATUS_COUNT] = {STATUS_LIST(STATUS_AS_ROW)};
 #undef STATUS_AS_ROW
 
-const char *status_text(enum status code) { return rows[code].text; }
-int status_http(enum status code) { return rows[code].http; }
-int status_exit_code(enum status code) { return rows[code].exit_code; }
+const char *status_text(enum status code) {
+    return rows[code].text;
+}
+int status_http(enum status code) {
+    return rows[code].http;
+}
+int status_exit_code(enum status code) {
+    return rows[code].exit_code;
+}
 
 void must_fail(const char *condition, const char *file, int line) {
     fprintf(stderr, "hadal: broken invariant %s at %s:%d\n", condition, file, line);

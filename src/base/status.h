@@ -9,24 +9,24 @@
 #include <stddef.h>
 
 /* name, what it means to a user, HTTP status, exit status of the binary */
-#define STATUS_LIST(X)                                                                               \
-    X(STATUS_OK, "ok", 200, 0)                                                                       \
-    X(STATUS_USAGE, "wrong usage", 400, 2)                                                           \
-    X(STATUS_INPUT, "invalid input", 400, 1)                                                         \
-    X(STATUS_NOT_FOUND, "not found", 404, 1)                                                         \
-    X(STATUS_IO, "cannot read or write", 500, 1)                                                     \
-    X(STATUS_FORMAT, "malformed file", 500, 1)                                                       \
-    X(STATUS_UNSUPPORTED, "not supported", 501, 1)                                                   \
-    X(STATUS_LIMIT, "limit exceeded", 413, 1)                                                        \
-    X(STATUS_MEMORY, "out of memory", 503, 1)                                                        \
-    X(STATUS_CANCELLED, "cancelled", 499, 1)                                                         \
+#define STATUS_LIST(X)                                                                                       \
+    X(STATUS_OK, "ok", 200, 0)                                                                               \
+    X(STATUS_USAGE, "wrong usage", 400, 2)                                                                   \
+    X(STATUS_INPUT, "invalid input", 400, 1)                                                                 \
+    X(STATUS_NOT_FOUND, "not found", 404, 1)                                                                 \
+    X(STATUS_IO, "cannot read or write", 500, 1)                                                             \
+    X(STATUS_FORMAT, "malformed file", 500, 1)                                                               \
+    X(STATUS_UNSUPPORTED, "not supported", 501, 1)                                                           \
+    X(STATUS_LIMIT, "limit exceeded", 413, 1)                                                                \
+    X(STATUS_MEMORY, "out of memory", 503, 1)                                                                \
+    X(STATUS_CANCELLED, "cancelled", 499, 1)                                                                 \
     X(STATUS_INTERNAL, "internal error", 500, 1)
 
 #define STATUS_AS_ENUM(name, text, http, exit_code) name,
 enum status { STATUS_LIST(STATUS_AS_ENUM) STATUS_COUNT };
 #undef STATUS_AS_ENUM
 
-#define must_use __attribute__((warn_unused_result))
+#define must_use                         __attribute__((warn_unused_result))
 #define printf_like(format_index, first) __attribute__((format(printf, format_index, first)))
 
 /* Records the sentence for this thread and returns `code`. The text replaces any earlier one.
@@ -45,10 +45,10 @@ int status_http(enum status code);
 int status_exit_code(enum status code);
 
 /* Forwards a failure to the caller. */
-#define TRY(expression)                                                                              \
-    do {                                                                                             \
-        enum status try_status_ = (expression);                                                      \
-        if (try_status_ != STATUS_OK) return try_status_;                                            \
+#define TRY(expression)                                                                                      \
+    do {                                                                                                     \
+        enum status try_status_ = (expression);                                                              \
+        if (try_status_ != STATUS_OK) return try_status_;                                                    \
     } while (0)
 
 /* An invariant of this program, never a property of input. Always compiled in. */

@@ -21,7 +21,8 @@ void thread_pool_close(struct thread_pool *pool); /* NULL allowed */
 int processors_available(void); /* honours the affinity mask */
 
 /* The half-open share [*begin, *end) of `items` that falls to `worker`, in multiples of `grain`. */
-static inline void worker_share(int64_t items, int64_t grain, int worker, int workers, int64_t *begin, int64_t *end) {
+static inline void worker_share(int64_t items, int64_t grain, int worker, int workers, int64_t *begin,
+                                int64_t *end) {
     int64_t grains = (items + grain - 1) / grain;
     int64_t first = grains * worker / workers * grain, last = grains * (worker + 1) / workers * grain;
     *begin = first < items ? first : items;

@@ -16,11 +16,11 @@ enum checkpoint_kind { CHECKPOINT_HUGGING_FACE, CHECKPOINT_GGUF };
 
 struct checkpoint {
     enum checkpoint_kind kind;
-    char *path;                /* as given by the user */
-    json_t *config;            /* HF: config.json; GGUF: NULL */
-    json_t *generation_config; /* HF, NULL when there is none */
-    json_t *tokenizer_config;  /* HF, NULL when there is none */
-    struct gguf gguf;          /* GGUF: keys of the first file */
+    char *path;                 /* as given by the user */
+    json_t *config;             /* HF: config.json; GGUF: NULL */
+    json_t *generation_config;  /* HF, NULL when there is none */
+    json_t *tokenizer_config;   /* HF, NULL when there is none */
+    struct gguf gguf;           /* GGUF: keys of the first file */
     struct tensor_list tensors; /* sorted; empty unless CHECKPOINT_TENSORS was asked for */
     struct file_map *maps;
     size_t map_count;

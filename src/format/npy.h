@@ -8,7 +8,8 @@
 
 struct npy_writer;
 /* Rows are appended one by one; the file is published by finish under its name. */
-must_use enum status npy_writer_open(struct npy_writer **writer, const char *path, int64_t rows, int64_t columns);
+must_use enum status npy_writer_open(struct npy_writer **writer, const char *path, int64_t rows,
+                                     int64_t columns);
 must_use enum status npy_writer_append(struct npy_writer *writer, const float *row);
 must_use enum status npy_writer_finish(struct npy_writer *writer);
 void npy_writer_close(struct npy_writer *writer);

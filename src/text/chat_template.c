@@ -52,7 +52,8 @@ bool chat_template_thinks(enum chat_template template, enum thinking thinking) {
 }
 
 enum thinking chat_thinking_wanted(enum chat_template template, enum thinking thinking) {
-    bool reasoner = template == TEMPLATE_DEEPSEEK_R1_DISTILL_LLAMA_CPP || rows[template].thinks == THINKS_ALWAYS;
+    bool reasoner =
+        template == TEMPLATE_DEEPSEEK_R1_DISTILL_LLAMA_CPP || rows[template].thinks == THINKS_ALWAYS;
     return thinking == THINKING_DEFAULT && reasoner ? THINKING_ON : thinking;
 }
 
