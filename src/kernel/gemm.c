@@ -14,7 +14,7 @@ enum {
     CHUNK = 512,       /* a multiple of every block length, and of the extent of FP8 scales */
     FEW_ROWS = 4,      /* up to here: weights in memory order */
     ROW_TILE = 192,    /* rows whose chunk of x stays cached, 384 KiB */
-    PANEL_OUTS = 32,   /* at most, weight rows decoded together */
+    DECODED_OUTS = 32,   /* at most, weight rows decoded together */
     PARTIAL_ROWS = 32, /* rows of sums that wait to be added to y */
     CHUNKS_TOGETHER = 4,
     CACHE_LINE = 64
@@ -107,7 +107,7 @@ static void add_partial(const float *partial, int64_t rows, int64_t outs, float 
 /* The first chunk is stored, the others are added. */
 static void multiply_part(const struct kernels *kernels, const struct gemm *gemm, const struct part *part,
                           struct panel w) {
-    float partial[PARTIAL_ROWS * PANEL_OUTS];
+    float partial[PARTIAL_ROWS * DECODED_OUTS];
     for (int64_t done = 0; done < part->rows; done += PARTIAL_ROWS) {
         int64_t row = part->row + done, rows = min_i64(PARTIAL_ROWS, part->rows - done);
         const float *x = gemm->x + row * gemm->x_stride + part->begin;
@@ -177,7 +177,7 @@ static void many_rows(const struct weights *weights, const struct gemm *gemm, in
         struct part part = {row, min_i64(ROW_TILE, gemm->rows - row), 0, 0, 0, 0};
         for (part.begin = 0; part.begin < in; part.begin += CHUNK) {
             part.n = min_i64(CHUNK, in - part.begin);
-            int64_t fitting = min_i64(PANEL_OUTS, GEMM_SCRATCH_ROWS * in / part.n);
+            int64_t fitting = min_i64(DECODED_OUTS, GEMM_SCRATCH_ROWS * in / part.n);
             for (part.out = out_begin; part.out < out_end; part.out += part.outs) {
                 part.outs = min_i64(fitting, out_end - part.out);
                 multiply_part(weights->kernels, gemm, &part, panel_of(weights, &part, false, scratch));

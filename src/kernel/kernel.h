@@ -10,6 +10,7 @@
 #ifndef HADAL_KERNEL_KERNEL_H
 #define HADAL_KERNEL_KERNEL_H
 
+#include "kernel/panel.h"
 #include "tensor/tensor.h"
 
 #include <stdint.h>
@@ -51,6 +52,11 @@ struct kernels {
 
     /* The largest of x[n], n >= 1; NaN entries are ignored. */
     float (*maximum)(const float *x, int64_t n);
+
+    /* Integer products over rearranged weights and the rounding of activations for them, panel.h; the same bits at every
+     * level. */
+    panel_multiply *panel_multiply[PANEL_COUNT];
+    panel_round *panel_round;
 };
 
 /* The highest level that this processor (and operating system) has. */

@@ -32,6 +32,12 @@ enum cpu_level cpu_level_available(void) {
     return CPU_AMX;
 }
 
+/* AVX-512 came some years before its byte products. */
+static bool has_vnni(void) {
+    uint32_t a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & bit_AVX512VNNI);
+}
+
 static void add_vector_levels(struct kernels *kernels, enum cpu_level level) {
     if (level >= CPU_AVX2) {
         avx2_add_decoders(kernels);
@@ -45,6 +51,7 @@ static void add_vector_levels(struct kernels *kernels, enum cpu_level level) {
         avx512_add_dot(kernels);
         avx512_add_dot_blocks(kernels);
         avx512_add_elements(kernels);
+        if (has_vnni()) avx512_add_panels(kernels);
     }
 }
 #else
@@ -69,6 +76,7 @@ struct kernels kernels_for(enum cpu_level cap) {
     reference_add_decoders(&kernels);
     reference_add_dot(&kernels);
     reference_add_elements(&kernels);
+    reference_add_panels(&kernels);
     add_vector_levels(&kernels, kernels.level);
     return kernels;
 }

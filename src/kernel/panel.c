@@ -1,0 +1,245 @@
+/* panel.c - the table of panel formats and the rearranging of block formats into them. Pure functions over the
+ * caller's memory; any thread. */
+#include "kernel/panel.h"
+
+#include "base/bytes.h"
+#include "base/status.h"
+#include "kernel/panel_layout.h"
+
+#include <math.h>
+#include <string.h>
+
+struct panel_row {
+    const char *name;
+    int unit_inputs, unit_bytes;
+};
+static const struct panel_row rows[PANEL_COUNT] = {
+    [PANEL_NONE] = {"none", 1, 0},
+    [PANEL_I8] = {"i8", I8_UNIT, I8_BYTES},
+    [PANEL_I4] = {"i4", I4_UNIT, I4_BYTES},
+    [PANEL_Q4_K] = {"q4_k", K_UNIT, Q4_K_BYTES},
+    [PANEL_Q5_K] = {"q5_k", K_UNIT, Q5_K_BYTES},
+    [PANEL_Q6_K] = {"q6_k", K_UNIT, Q6_K_BYTES},
+};
+
+const char *panel_format_name(enum panel_format format) {
+    return rows[format].name;
+}
+int64_t panel_unit_inputs(enum panel_format format) {
+    return rows[format].unit_inputs;
+}
+int64_t panel_unit_bytes(enum panel_format format) {
+    return rows[format].unit_bytes;
+}
+int64_t panel_row_bytes(enum panel_format format, int64_t in) {
+    return in / rows[format].unit_inputs * rows[format].unit_bytes;
+}
+int64_t panels_bytes(enum panel_format format, int64_t outs, int64_t in) {
+    return divide_up(outs, PANEL_OUTS) * panel_row_bytes(format, in);
+}
+
+static enum panel_format own_format(enum dtype dtype) {
+    switch (dtype) {
+    case DTYPE_Q4_0: return PANEL_I4;
+    case DTYPE_Q4_K: return PANEL_Q4_K;
+    case DTYPE_Q5_K: return PANEL_Q5_K;
+    case DTYPE_Q6_K: return PANEL_Q6_K;
+    default: return PANEL_I8;
+    }
+}
+
+enum panel_format panel_format_for(enum dtype dtype, int64_t in) {
+    const struct dtype_traits *traits = dtype_traits(dtype);
+    if (!traits->decode || traits->block_elements == 1) return PANEL_NONE;
+    enum panel_format format = own_format(dtype);
+    return in % rows[format].unit_inputs ? PANEL_NONE : format;
+}
+
+bool panel_is_exact(enum panel_format format, enum dtype dtype) {
+    return format != PANEL_NONE && (own_format(dtype) == format) &&
+           (format != PANEL_I8 || dtype == DTYPE_Q8_0);
+}
+
+/* ---- one unit of one output, in a plain form ---- */
+
+struct unit {
+    uint8_t value[K_UNIT];           /* as stored: I8 as two's complement, the others unsigned */
+    uint16_t factor, minimum_factor; /* f16 */
+    uint16_t block_scale[2];         /* f16, of the 64-input units */
+    uint8_t scale[16], minimum[8];   /* of the K formats */
+};
+
+static void read_q8_0(const uint8_t *blocks, struct unit *unit) {
+    for (int b = 0; b < 2; b++, blocks += 34) {
+        unit->block_scale[b] = read_u16(blocks);
+        memcpy(unit->value + b * 32, blocks + 2, 32);
+    }
+}
+
+static void read_q4_0(const uint8_t *blocks, struct unit *unit) {
+    for (int b = 0; b < 2; b++, blocks += 18) {
+        unit->block_scale[b] = read_u16(blocks);
+        for (int i = 0; i < 16; i++) {
+            unit->value[b * 32 + i] = blocks[2 + i] & 15;
+            unit->value[b * 32 + 16 + i] = blocks[2 + i] >> 4;
+        }
+    }
+}
+
+/* Eight scales and minima of 6 bits in 12 bytes: the first four plainly, the others in nibbles and leftover bits. */
+static void read_k_scales(const uint8_t *packed, struct unit *unit) {
+    for (int b = 0; b < 4; b++) {
+        unit->scale[b] = packed[b] & 63;
+        unit->minimum[b] = packed[b + 4] & 63;
+        unit->scale[b + 4] = (uint8_t)((packed[b + 8] & 15) | (packed[b] >> 6) << 4);
+        unit->minimum[b + 4] = (uint8_t)((packed[b + 8] >> 4) | (packed[b + 4] >> 6) << 4);
+    }
+}
+
+/* Q4_K and Q5_K: factors, scales, [32 bytes of high bits,] 128 bytes of nibbles */
+static void read_q45_k(const uint8_t *block, struct unit *unit, bool five) {
+    const uint8_t *high = block + 16, *low = block + (five ? 48 : 16);
+    unit->factor = read_u16(block);
+    unit->minimum_factor = read_u16(block + 2);
+    read_k_scales(block + 4, unit);
+    for (int i = 0; i < K_UNIT; i++) {
+        int quarter = i / 64, second = i / 32 % 2, at = i % 32;
+        int nibble = low[quarter * 32 + at] >> (4 * second) & 15;
+        int bit = five ? high[at] >> (2 * quarter + second) & 1 : 0;
+        unit->value[i] = (uint8_t)(nibble | bit << 4);
+    }
+}
+
+static void read_q6_k(const uint8_t *block, struct unit *unit) {
+    const uint8_t *low = block, *high = block + 128;
+    memcpy(unit->scale, block + 192, 16);
+    unit->factor = read_u16(block + 208);
+    for (int i = 0; i < K_UNIT; i++) {
+        int half = i / 128, part = i % 128 / 32, at = i % 32;
+        int nibble = low[half * 64 + part % 2 * 32 + at] >> (part / 2 * 4) & 15;
+        int bits = high[half * 32 + at] >> (2 * part) & 3;
+        unit->value[i] = (uint8_t)(nibble | bits << 4);
+    }
+}
+
+/* Any other format: to the nearest int8 of each 32. */
+static void round_values(const float *values, struct unit *unit) {
+    for (int b = 0; b < 2; b++) {
+        float largest = 0;
+        for (int i = 0; i < 32; i++) largest = fmaxf(largest, fabsf(values[b * 32 + i]));
+        uint16_t bits = f32_to_f16(largest / 127);
+        if (f16_to_f32(bits) * 127 < largest) bits++; /* upwards, so that the largest number fits */
+        float scale = f16_to_f32(unit->block_scale[b] = bits);
+        for (int i = 0; i < 32; i++) {
+            float nearest = scale > 0 ? rintf(values[b * 32 + i] / scale) : 0;
+            unit->value[b * 32 + i] = (uint8_t)(int8_t)fminf(fmaxf(nearest, -127), 127);
+        }
+    }
+}
+
+static const uint8_t *blocks_at(const struct tensor *w, int64_t out, int64_t input) {
+    int64_t before;
+    MUST(dtype_row_bytes(w->dtype, input, &before));
+    return (const uint8_t *)tensor_row_data(w, out) + before;
+}
+
+/* A format without a layout of its own. Its blocks may be larger than the unit of 64, which then lies inside one. */
+static void read_any(const struct tensor *w, int64_t out, int64_t index, struct unit *unit) {
+    float values[K_UNIT];
+    int64_t block = dtype_traits(w->dtype)->block_elements, span = max_i64(block, I8_UNIT);
+    int64_t first = index * I8_UNIT / span * span;
+    dtype_traits(w->dtype)->decode(blocks_at(w, out, first), values, span);
+    round_values(values + (index * I8_UNIT - first), unit);
+}
+
+/* Reads unit `index` of an output. */
+static void read_unit(enum panel_format format, const struct tensor *w, int64_t out, int64_t index,
+                      struct unit *unit) {
+    int64_t input = index * rows[format].unit_inputs;
+    switch (w->dtype) {
+    case DTYPE_Q8_0: read_q8_0(blocks_at(w, out, input), unit); break;
+    case DTYPE_Q4_0: read_q4_0(blocks_at(w, out, input), unit); break;
+    case DTYPE_Q4_K: read_q45_k(blocks_at(w, out, input), unit, false); break;
+    case DTYPE_Q5_K: read_q45_k(blocks_at(w, out, input), unit, true); break;
+    case DTYPE_Q6_K: read_q6_k(blocks_at(w, out, input), unit); break;
+    default: read_any(w, out, index, unit);
+    }
+}
+
+/* ---- writing a unit: output o's numbers go to column o of every group ---- */
+
+static void write_i8(const struct unit *unit, int o, uint8_t *to) {
+    for (int i = 0; i < I8_UNIT; i++) to[i / 4 * 64 + o * 4 + i % 4] = unit->value[i];
+    for (int b = 0; b < 2; b++) memcpy(to + I8_SCALE + (b * PANEL_OUTS + o) * 2, &unit->block_scale[b], 2);
+}
+
+/* The low four bits of 64 inputs: block 0 in low nibbles, block 1 in high ones. */
+static void write_quarter(const uint8_t *value, int o, uint8_t *to) {
+    for (int i = 0; i < PANEL_BLOCK; i++)
+        to[i / 4 * 64 + o * 4 + i % 4] = (uint8_t)((value[i] & 15) | (value[i + PANEL_BLOCK] & 15) << 4);
+}
+
+static void write_i4(const struct unit *unit, int o, uint8_t *to) {
+    write_quarter(unit->value, o, to);
+    for (int b = 0; b < 2; b++) memcpy(to + I4_SCALE + (b * PANEL_OUTS + o) * 2, &unit->block_scale[b], 2);
+}
+
+static void write_k_scales(const struct unit *unit, int o, uint8_t *scale, uint8_t *minimum,
+                           uint8_t *factor) {
+    for (int b = 0; b < 8; b++) {
+        scale[b * PANEL_OUTS + o] = unit->scale[b];
+        minimum[b * PANEL_OUTS + o] = unit->minimum[b];
+    }
+    memcpy(factor + o * 2, &unit->factor, 2);
+    memcpy(factor + (PANEL_OUTS + o) * 2, &unit->minimum_factor, 2);
+}
+
+static void write_q4_k(const struct unit *unit, int o, uint8_t *to) {
+    for (int q = 0; q < 4; q++) write_quarter(unit->value + q * 64, o, to + q * K_QUARTER);
+    write_k_scales(unit, o, to + Q4_K_SCALE, to + Q4_K_MINIMUM, to + Q4_K_FACTOR);
+}
+
+/* Bit 4: byte [quarter][block][output][4] has one bit for each of the block's eight groups. */
+static void write_q5_k(const struct unit *unit, int o, uint8_t *to) {
+    for (int q = 0; q < 4; q++) write_quarter(unit->value + q * 64, o, to + q * K_QUARTER);
+    for (int i = 0; i < K_UNIT; i++)
+        to[Q5_K_HIGH + i / 32 * 64 + o * 4 + i % 4] |= (uint8_t)((unit->value[i] >> 4 & 1) << (i % 32 / 4));
+    write_k_scales(unit, o, to + Q5_K_SCALE, to + Q5_K_MINIMUM, to + Q5_K_FACTOR);
+}
+
+/* Bits 4 and 5: byte [block][half of its groups][output][4] has two bits for each of four groups. */
+static void write_q6_k(const struct unit *unit, int o, uint8_t *to) {
+    for (int q = 0; q < 4; q++) write_quarter(unit->value + q * 64, o, to + q * K_QUARTER);
+    for (int i = 0; i < K_UNIT; i++)
+        to[Q6_K_HIGH + i / 16 * 64 + o * 4 + i % 4] |=
+            (uint8_t)((unit->value[i] >> 4 & 3) << (i % 16 / 4 * 2));
+    for (int b = 0; b < 16; b++) to[Q6_K_SCALE + b * PANEL_OUTS + o] = unit->scale[b];
+    memcpy(to + Q6_K_FACTOR + o * 2, &unit->factor, 2);
+}
+
+static void write_unit(enum panel_format format, const struct unit *unit, int o, uint8_t *to) {
+    switch (format) {
+    case PANEL_I8: write_i8(unit, o, to); break;
+    case PANEL_I4: write_i4(unit, o, to); break;
+    case PANEL_Q4_K: write_q4_k(unit, o, to); break;
+    case PANEL_Q5_K: write_q5_k(unit, o, to); break;
+    case PANEL_Q6_K: write_q6_k(unit, o, to); break;
+    default: MUST(false);
+    }
+}
+
+void panels_pack(enum panel_format format, const struct tensor *w, int64_t begin, int64_t end,
+                 uint8_t *data) {
+    int64_t outs = w->shape[0], units = w->shape[1] / rows[format].unit_inputs,
+            panel_bytes = panel_row_bytes(format, w->shape[1]);
+    struct unit unit;
+    for (int64_t p = begin; p < end; p++) {
+        memset(data + p * panel_bytes, 0, (size_t)panel_bytes);
+        for (int o = 0; o < min_i64(PANEL_OUTS, outs - p * PANEL_OUTS); o++) {
+            for (int64_t u = 0; u < units; u++) {
+                read_unit(format, w, p * PANEL_OUTS + o, u, &unit);
+                write_unit(format, &unit, o, data + p * panel_bytes + u * rows[format].unit_bytes);
+            }
+        }
+    }
+}
