@@ -139,8 +139,10 @@ struct
 
 /* The largest sizes that any operation will see; scratch is taken once for them. */
 struct backend_shape {
-    int64_t rows;   /* of one step */
-    int64_t widest; /* largest input width of any matrix */
+    int64_t rows;          /* of one step */
+    int64_t places;        /* rows times experts of a row */
+    int64_t widest;        /* largest input width of any matrix */
+    int64_t widest_expert; /* of an expert's matrix */
     int heads, nope_dim, rope_dim, value_dim, kv_rank, kv_heads, head_dim;
 };
 
@@ -156,6 +158,8 @@ struct backend_ops {
     must_use enum status (*reserve)(struct backend *backend, const struct backend_shape *shape);
     void *(*allocate)(struct backend *backend, int64_t bytes); /* zeroed device memory or NULL */
     void (*release)(struct backend *backend, void *memory);
+    /* Writes w rearranged into `panels`, panels_bytes() of 64-byte aligned memory. */
+    void (*pack)(struct backend *backend, const struct tensor *w, int panel_format, void *panels);
     void (*embed)(struct backend *backend, const struct embed_op *op);
     void (*norm)(struct backend *backend, const struct norm_op *op);
     void (*project)(struct backend *backend, const struct project_op *op);
@@ -171,6 +175,7 @@ struct backend_ops {
 
 struct backend {
     const struct backend_ops *ops;
+    bool integer_products; /* matrices of block formats are faster rearranged: see pack */
 };
 
 /* One thread at a time may use a backend. The scratch that reserve() takes is `scratch_bytes` in all. */

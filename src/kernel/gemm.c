@@ -14,7 +14,7 @@ enum {
     CHUNK = 512,       /* a multiple of every block length, and of the extent of FP8 scales */
     FEW_ROWS = 4,      /* up to here: weights in memory order */
     ROW_TILE = 192,    /* rows whose chunk of x stays cached, 384 KiB */
-    DECODED_OUTS = 32,   /* at most, weight rows decoded together */
+    DECODED_OUTS = 32, /* at most, weight rows decoded together */
     PARTIAL_ROWS = 32, /* rows of sums that wait to be added to y */
     CHUNKS_TOGETHER = 4,
     CACHE_LINE = 64
@@ -196,8 +196,22 @@ static void finish(const struct gemm *gemm, int64_t out_begin, int64_t out_end) 
     }
 }
 
+static void panel_columns(const struct kernels *kernels, const struct gemm *gemm, int64_t out_begin,
+                          int64_t out_end) {
+    const struct tensor *w = gemm->w;
+    struct panels panels = {(enum panel_format)w->panel_format, w->panels, w->shape[0], w->shape[1]};
+    struct panel_product product = {&panels, gemm->rounded, gemm->bias, gemm->y, gemm->rows, gemm->y_stride};
+    MUST(out_begin % PANEL_OUTS == 0 && gemm->rounded->in == panels.in);
+    kernels->panel_multiply[panels.format](&product, out_begin / PANEL_OUTS, divide_up(out_end, PANEL_OUTS));
+}
+
 void gemm_columns(const struct kernels *kernels, const struct gemm *gemm, int64_t out_begin, int64_t out_end,
                   float *scratch) {
+    if (out_begin == out_end) return;
+    if (gemm->w->panels) {
+        panel_columns(kernels, gemm, out_begin, out_end);
+        return;
+    }
     struct weights weights = weights_of(kernels, gemm->w);
     if (gemm->rows == 1 && kernels->dot_blocks[gemm->w->dtype] && !gemm->w->scale)
         one_row(&weights, gemm, out_begin, out_end);

@@ -13,6 +13,7 @@
 #include "kernel/panel.h"
 #include "tensor/tensor.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum cpu_level { CPU_SCALAR, CPU_AVX2, CPU_AVX512, CPU_AMX, CPU_LEVEL_COUNT };
@@ -57,6 +58,7 @@ struct kernels {
      * level. */
     panel_multiply *panel_multiply[PANEL_COUNT];
     panel_round *panel_round;
+    bool integer_products; /* the level has its own: they are faster than decoding to floats */
 };
 
 /* The highest level that this processor (and operating system) has. */
@@ -76,8 +78,10 @@ struct gemm {
     const float *x;         /* [rows, in], row stride x_stride floats */
     float *y;               /* [rows, out], row stride y_stride floats; column o of the full output */
     int64_t x_stride, y_stride, rows;
+    const struct rounded_rows *rounded; /* x rounded, for weights that have panels; NULL: not needed */
 };
-/* Computes columns [out_begin, out_end) of every row. scratch: GEMM_SCRATCH_ROWS * in floats. */
+/* Computes columns [out_begin, out_end) of every row; with panels both are multiples of PANEL_OUTS, or out_end is the
+ * last. scratch: GEMM_SCRATCH_ROWS * in floats. */
 enum { GEMM_SCRATCH_ROWS = 8 };
 void gemm_columns(const struct kernels *kernels, const struct gemm *gemm, int64_t out_begin, int64_t out_end,
                   float *scratch);

@@ -97,6 +97,8 @@ struct backend_shape model_backend_shape(const struct model_desc *d, int64_t row
         max_i64(max_i64(2 * d->width, attended), max_i64(d->dense_ffn, d->shared_experts * d->expert_ffn));
     widest = max_i64(max_i64(widest, d->expert_ffn), max_i64(d->q_rank, d->kv_rank));
     return (struct backend_shape){.rows = rows,
+                                  .places = rows * d->experts_used,
+                                  .widest_expert = max_i64(d->width, d->expert_ffn),
                                   .widest = widest,
                                   .heads = d->heads,
                                   .nope_dim = d->nope_dim,

@@ -18,6 +18,9 @@ struct tensor {
     uint8_t rank;
     uint16_t block[2]; /* extent of one scale, 128 x 128 in published FP8 checkpoints */
     int64_t shape[TENSOR_MAX_RANK];
+    const void
+        *panels; /* rank 2: the same numbers rearranged for integer products (kernel/panel.h), or NULL */
+    uint8_t panel_format; /* enum panel_format */
 };
 
 int64_t tensor_elements(const struct tensor *tensor); /* of a validated tensor: cannot overflow */

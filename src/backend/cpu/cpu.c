@@ -13,6 +13,7 @@ static void cpu_close(struct backend *backend) {
     struct cpu_backend *cpu = cpu_of(backend);
     thread_pool_close(cpu->pool);
     free(cpu->scratch);
+    free(cpu->rounded.value);
     free(cpu);
 }
 
@@ -43,8 +44,31 @@ static int64_t scratch_floats(const struct backend_shape *shape) {
     return round_up(need + ALIGNMENT, ALIGNMENT);
 }
 
+/* Activations of the largest operation: all rows of the widest matrix, or all places of an expert's. */
+static int64_t rounded_entries(const struct backend_shape *shape) {
+    return round_up(max_i64(shape->rows * shape->widest, shape->places * shape->widest_expert), ALIGNMENT);
+}
+
+/* One byte for each value, a scale for each 32 and a sum for each 16. */
+static int64_t rounded_bytes(const struct backend_shape *shape) {
+    int64_t entries = rounded_entries(shape);
+    return entries + entries / PANEL_BLOCK * (int64_t)(sizeof(float) + 2 * sizeof(int32_t)) + ALIGNMENT;
+}
+
 int64_t backend_cpu_scratch_bytes(const struct backend_shape *shape, int threads) {
-    return scratch_floats(shape) * (threads ? threads : processors_available()) * (int64_t)sizeof(float);
+    int64_t workers = threads ? threads : processors_available();
+    return scratch_floats(shape) * workers * (int64_t)sizeof(float) + rounded_bytes(shape);
+}
+
+static enum status reserve_rounded(struct cpu_backend *cpu, const struct backend_shape *shape) {
+    int64_t entries = rounded_entries(shape);
+    int8_t *room = aligned_alloc(ALIGNMENT, (size_t)round_up(rounded_bytes(shape), ALIGNMENT));
+    if (!room) return fail(STATUS_MEMORY, "no memory for %lld rounded activations", (long long)entries);
+    free(cpu->rounded.value);
+    cpu->rounded.value = room;
+    cpu->rounded.scale = (float *)(void *)(room + entries);
+    cpu->rounded.sum = (int32_t *)(void *)(cpu->rounded.scale + entries / PANEL_BLOCK);
+    return STATUS_OK;
 }
 
 static enum status cpu_reserve(struct backend *backend, const struct backend_shape *shape) {
@@ -52,6 +76,7 @@ static enum status cpu_reserve(struct backend *backend, const struct backend_sha
     int64_t floats = scratch_floats(shape), bytes;
     if (!multiply_fits(floats, (int64_t)sizeof(float) * cpu->threads, &bytes))
         return fail(STATUS_LIMIT, "the model's shapes are too large for this backend");
+    if (cpu->base.integer_products) TRY(reserve_rounded(cpu, shape));
     float *scratch = aligned_alloc(ALIGNMENT, (size_t)bytes);
     if (!scratch) return fail(STATUS_MEMORY, "no memory for %lld bytes of scratch", (long long)bytes);
     free(cpu->scratch);
@@ -67,6 +92,7 @@ static const struct backend_ops operations = {
     .reserve = cpu_reserve,
     .allocate = cpu_allocate,
     .release = cpu_release,
+    .pack = cpu_pack,
     .embed = cpu_embed,
     .norm = cpu_norm,
     .project = cpu_project,
@@ -85,6 +111,7 @@ enum status backend_open_cpu(struct backend **backend, const struct backend_opti
     if (!cpu) return fail(STATUS_MEMORY, "no memory for the CPU backend");
     cpu->base.ops = &operations;
     cpu->kernels = kernels_for((enum cpu_level)options->cpu_level_cap);
+    cpu->base.integer_products = cpu->kernels.integer_products;
     cpu->threads = options->threads ? options->threads : processors_available();
     enum status status = thread_pool_open(&cpu->pool, cpu->threads);
     if (status != STATUS_OK) {

@@ -11,14 +11,15 @@ struct cpu_backend {
     struct kernels kernels;
     struct thread_pool *pool;
     int threads;
-    float *scratch;         /* [threads][scratch_floats] */
-    int64_t scratch_floats; /* of one worker */
+    float *scratch;              /* [threads][scratch_floats] */
+    int64_t scratch_floats;      /* of one worker */
+    struct rounded_rows rounded; /* room for the activations of one operation, for integer products */
     struct backend_shape shape;
     char description[64];
 };
 
-/* Columns are shared out in multiples of this, so that a decoded weight tile has one owner. */
-enum { COLUMN_GRAIN = GEMM_SCRATCH_ROWS };
+/* Columns are shared out in multiples of this, so that a panel, or a tile of decoded weights, has one owner. */
+enum { COLUMN_GRAIN = PANEL_OUTS };
 
 static inline struct cpu_backend *cpu_of(struct backend *backend) {
     return (struct cpu_backend *)backend;
@@ -31,6 +32,13 @@ static inline float *cpu_scratch(const struct cpu_backend *cpu, int worker) {
 int64_t cpu_latent_scratch_floats(const struct backend_shape *shape);
 int64_t cpu_grouped_scratch_floats(const struct backend_shape *shape);
 
+/* Rounds x [rows, n], row stride x_stride, into the backend's room, where `needed`; the view lasts until the next call. */
+struct rounded_rows cpu_round(struct cpu_backend *cpu, const float *x, int64_t x_stride, int64_t rows,
+                              int64_t n, bool needed);
+/* The view from row `first` on. */
+struct rounded_rows rounded_from(const struct rounded_rows *rounded, int64_t first);
+
+void cpu_pack(struct backend *backend, const struct tensor *w, int panel_format, void *panels);
 void cpu_embed(struct backend *backend, const struct embed_op *op);
 void cpu_norm(struct backend *backend, const struct norm_op *op);
 void cpu_project(struct backend *backend, const struct project_op *op);

@@ -10,34 +10,59 @@
 
 /* ---- dense ---- */
 
-struct ffn_task {
-    const struct cpu_backend *cpu;
-    const struct ffn_op *op;
+/* Rows of one feed-forward network on their way through it. */
+struct ffn_rows {
+    const struct kernels *kernels;
+    const struct tensor *gate, *up, *down;
+    const float *x;              /* [rows, width] */
+    float *inner;                /* [rows, 2 * ffn]: result left, up right */
+    struct rounded_rows rounded; /* of x, then of inner */
+    int64_t rows;
 };
 
-/* Columns [begin, end) of silu(gate x) * up x for `rows` rows; inner [rows, 2 * ffn]: result left, up right. */
-static void gate_up_columns(const struct kernels *kernels, const struct tensor *gate, const struct tensor *up,
-                            const float *x, int64_t rows, float *inner, int64_t begin, int64_t end,
-                            float *scratch) {
-    int64_t width = gate->shape[1], ffn = gate->shape[0];
-    struct gemm gemm = {.w = gate, .x = x, .y = inner, .x_stride = width, .y_stride = 2 * ffn, .rows = rows};
-    gemm_columns(kernels, &gemm, begin, end, scratch);
-    gemm.w = up;
-    gemm.y = inner + ffn;
-    gemm_columns(kernels, &gemm, begin, end, scratch);
-    for (int64_t r = 0; r < rows; r++) {
-        float *row = inner + r * 2 * ffn;
-        kernels->silu_multiply(row + begin, row + ffn + begin, row + begin, end - begin);
+/* Columns [begin, end) of silu(gate x) * up x. */
+static void gate_up_columns(const struct ffn_rows *f, int64_t begin, int64_t end, float *scratch) {
+    int64_t width = f->gate->shape[1], ffn = f->gate->shape[0];
+    struct gemm gemm = {.w = f->gate,
+                        .x = f->x,
+                        .y = f->inner,
+                        .x_stride = width,
+                        .y_stride = 2 * ffn,
+                        .rows = f->rows,
+                        .rounded = &f->rounded};
+    gemm_columns(f->kernels, &gemm, begin, end, scratch);
+    gemm.w = f->up;
+    gemm.y = f->inner + ffn;
+    gemm_columns(f->kernels, &gemm, begin, end, scratch);
+    for (int64_t r = 0; r < f->rows; r++) {
+        float *row = f->inner + r * 2 * ffn;
+        f->kernels->silu_multiply(row + begin, row + ffn + begin, row + begin, end - begin);
     }
 }
 
+/* Columns [begin, end) of down inner, to y [rows, width]. */
+static void down_columns(const struct ffn_rows *f, float *y, int64_t begin, int64_t end, float *scratch) {
+    struct gemm gemm = {.w = f->down,
+                        .x = f->inner,
+                        .y = y,
+                        .x_stride = 2 * f->down->shape[1],
+                        .y_stride = f->down->shape[0],
+                        .rows = f->rows,
+                        .rounded = &f->rounded};
+    gemm_columns(f->kernels, &gemm, begin, end, scratch);
+}
+
+struct ffn_task {
+    const struct cpu_backend *cpu;
+    const struct ffn_op *op;
+    struct ffn_rows rows;
+};
+
 static void dense_inner(void *context, int worker, int workers) {
     const struct ffn_task *task = context;
-    const struct ffn_op *op = task->op;
     int64_t begin, end;
-    worker_share(op->gate->shape[0], COLUMN_GRAIN, worker, workers, &begin, &end);
-    gate_up_columns(&task->cpu->kernels, op->gate, op->up, op->x, op->rows, op->inner, begin, end,
-                    cpu_scratch(task->cpu, worker));
+    worker_share(task->op->gate->shape[0], COLUMN_GRAIN, worker, workers, &begin, &end);
+    gate_up_columns(&task->rows, begin, end, cpu_scratch(task->cpu, worker));
 }
 
 static void dense_down(void *context, int worker, int workers) {
@@ -45,21 +70,20 @@ static void dense_down(void *context, int worker, int workers) {
     const struct ffn_op *op = task->op;
     int64_t begin, end, width = op->down->shape[0];
     worker_share(width, COLUMN_GRAIN, worker, workers, &begin, &end);
-    struct gemm gemm = {.w = op->down,
-                        .x = op->inner,
-                        .y = op->output,
-                        .x_stride = 2 * op->down->shape[1],
-                        .y_stride = width,
-                        .rows = op->rows};
-    gemm_columns(&task->cpu->kernels, &gemm, begin, end, cpu_scratch(task->cpu, worker));
+    down_columns(&task->rows, op->output, begin, end, cpu_scratch(task->cpu, worker));
     for (int64_t r = 0; r < op->rows; r++)
         task->cpu->kernels.add(op->output + r * width + begin, op->y + r * width + begin, end - begin);
 }
 
 void cpu_ffn(struct backend *backend, const struct ffn_op *op) {
-    struct ffn_task task = {cpu_of(backend), op};
-    thread_pool_run(task.cpu->pool, dense_inner, &task);
-    thread_pool_run(task.cpu->pool, dense_down, &task);
+    struct cpu_backend *cpu = cpu_of(backend);
+    int64_t width = op->gate->shape[1], ffn = op->gate->shape[0];
+    struct ffn_task task = {
+        cpu, op, {&cpu->kernels, op->gate, op->up, op->down, op->x, op->inner, cpu->rounded, op->rows}};
+    task.rows.rounded = cpu_round(cpu, op->x, width, op->rows, width, op->gate->panels || op->up->panels);
+    thread_pool_run(cpu->pool, dense_inner, &task);
+    task.rows.rounded = cpu_round(cpu, op->inner, 2 * ffn, op->rows, ffn, op->down->panels);
+    thread_pool_run(cpu->pool, dense_down, &task);
 }
 
 /* ---- experts ---- */
@@ -67,10 +91,25 @@ void cpu_ffn(struct backend *backend, const struct ffn_op *op) {
 struct experts_task {
     const struct cpu_backend *cpu;
     const struct experts_op *op;
-    const int32_t *start;  /* [experts + 1]: expert e owns places [start[e], start[e + 1]) */
-    const int32_t *source; /* [rows * used]: which (row * used + choice) sits at a place */
+    const int32_t *start;        /* [experts + 1]: expert e owns places [start[e], start[e + 1]) */
+    const int32_t *source;       /* [rows * used]: which (row * used + choice) sits at a place */
+    struct rounded_rows rounded; /* of all places */
     int64_t width, ffn;
 };
+
+/* The places of one expert. */
+static struct ffn_rows rows_of(const struct experts_task *task, int expert) {
+    const struct experts_op *op = task->op;
+    int64_t first = task->start[expert], rows = task->start[expert + 1] - first;
+    return (struct ffn_rows){&task->cpu->kernels,
+                             op->gate[expert],
+                             op->up[expert],
+                             op->down[expert],
+                             op->gathered + first * task->width,
+                             op->inner + first * 2 * task->ffn,
+                             rounded_from(&task->rounded, first),
+                             rows};
+}
 
 /* Counting sort by expert; stable, so rows stay in order within an expert. */
 static void sort_by_expert(const struct experts_op *op, int32_t *start, int32_t *source) {
@@ -95,15 +134,11 @@ static void gather_rows(void *context, int worker, int workers) {
 
 static void experts_inner(void *context, int worker, int workers) {
     const struct experts_task *task = context;
-    const struct experts_op *op = task->op;
     int64_t begin, end;
     worker_share(task->ffn, COLUMN_GRAIN, worker, workers, &begin, &end);
-    for (int e = 0; e < op->experts; e++) {
-        int64_t first = task->start[e], rows = task->start[e + 1] - first;
-        if (rows)
-            gate_up_columns(&task->cpu->kernels, op->gate[e], op->up[e], op->gathered + first * task->width,
-                            rows, op->inner + first * 2 * task->ffn, begin, end,
-                            cpu_scratch(task->cpu, worker));
+    for (int e = 0; e < task->op->experts; e++) {
+        struct ffn_rows rows = rows_of(task, e);
+        if (rows.rows) gate_up_columns(&rows, begin, end, cpu_scratch(task->cpu, worker));
     }
 }
 
@@ -114,29 +149,34 @@ static void experts_down(void *context, int worker, int workers) {
     int64_t begin, end, width = task->width;
     worker_share(width, COLUMN_GRAIN, worker, workers, &begin, &end);
     for (int e = 0; e < op->experts; e++) {
-        int64_t first = task->start[e], rows = task->start[e + 1] - first;
-        if (!rows) continue;
-        struct gemm gemm = {.w = op->down[e],
-                            .x = op->inner + first * 2 * task->ffn,
-                            .y = op->gathered + first * width,
-                            .x_stride = 2 * task->ffn,
-                            .y_stride = width,
-                            .rows = rows};
-        gemm_columns(&task->cpu->kernels, &gemm, begin, end, cpu_scratch(task->cpu, worker));
-        for (int64_t i = first; i < first + rows; i++) {
-            int32_t source = task->source[i];
-            task->cpu->kernels.axpy(op->weight[source], op->gathered + i * width + begin,
+        struct ffn_rows rows = rows_of(task, e);
+        if (!rows.rows) continue;
+        float *output = op->gathered + task->start[e] * width;
+        down_columns(&rows, output, begin, end, cpu_scratch(task->cpu, worker));
+        for (int64_t i = 0; i < rows.rows; i++) {
+            int32_t source = task->source[task->start[e] + i];
+            task->cpu->kernels.axpy(op->weight[source], output + i * width + begin,
                                     op->y + source / op->used * width + begin, end - begin);
         }
     }
 }
 
 void cpu_experts(struct backend *backend, const struct experts_op *op) {
-    struct experts_task task = {
-        cpu_of(backend),      op, op->order, op->order + op->experts + 1, op->gate[0]->shape[1],
-        op->gate[0]->shape[0]};
+    struct cpu_backend *cpu = cpu_of(backend);
+    int64_t places = op->rows * op->used;
+    struct experts_task task = {cpu,
+                                op,
+                                op->order,
+                                op->order + op->experts + 1,
+                                cpu->rounded,
+                                op->gate[0]->shape[1],
+                                op->gate[0]->shape[0]};
     sort_by_expert(op, op->order, op->order + op->experts + 1);
-    thread_pool_run(task.cpu->pool, gather_rows, &task);
-    thread_pool_run(task.cpu->pool, experts_inner, &task);
-    thread_pool_run(task.cpu->pool, experts_down, &task);
+    thread_pool_run(cpu->pool, gather_rows, &task);
+    /* all experts of a layer have one format in the files; a single one without panels only ignores the rounding */
+    task.rounded = cpu_round(cpu, op->gathered, task.width, places, task.width,
+                             op->gate[0]->panels || op->up[0]->panels);
+    thread_pool_run(cpu->pool, experts_inner, &task);
+    task.rounded = cpu_round(cpu, op->inner, 2 * task.ffn, places, task.ffn, op->down[0]->panels);
+    thread_pool_run(cpu->pool, experts_down, &task);
 }

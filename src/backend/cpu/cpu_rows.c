@@ -10,10 +10,11 @@
 struct task { /* what a worker is handed: the backend and one operation */
     const struct cpu_backend *cpu;
     const void *op;
+    struct rounded_rows rounded; /* of the operation's input, where it has integer products */
 };
 
 static void run(struct backend *backend, thread_work *work, const void *op) {
-    struct task task = {cpu_of(backend), op};
+    struct task task = {.cpu = cpu_of(backend), .op = op};
     thread_pool_run(task.cpu->pool, work, &task);
 }
 
@@ -57,13 +58,19 @@ static void project_columns(void *context, int worker, int workers) {
                             .y = target->y,
                             .x_stride = op->x_stride,
                             .y_stride = target->y_stride,
-                            .rows = op->rows};
+                            .rows = op->rows,
+                            .rounded = &task->rounded};
         gemm_columns(&task->cpu->kernels, &gemm, begin, end, cpu_scratch(task->cpu, worker));
     }
 }
 
 void cpu_project(struct backend *backend, const struct project_op *op) {
-    run(backend, project_columns, op);
+    struct task task = {.cpu = cpu_of(backend), .op = op};
+    bool panels = false;
+    for (int i = 0; i < op->count; i++) panels = panels || op->target[i].w->panels;
+    task.rounded =
+        cpu_round(cpu_of(backend), op->x, op->x_stride, op->rows, op->target[0].w->shape[1], panels);
+    thread_pool_run(task.cpu->pool, project_columns, &task);
 }
 
 static void rotate_interleaved(float *x, const float *cosine, const float *sine, int half) {

@@ -345,4 +345,5 @@ void avx512_add_panels(struct kernels *kernels) {
     kernels->panel_multiply[PANEL_Q5_K] = multiply_q5_k;
     kernels->panel_multiply[PANEL_Q6_K] = multiply_q6_k;
     kernels->panel_round = round_row;
+    kernels->integer_products = true;
 }
