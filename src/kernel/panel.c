@@ -96,29 +96,38 @@ static void read_k_scales(const uint8_t *packed, struct unit *unit) {
     }
 }
 
-/* Q4_K and Q5_K: factors, scales, [32 bytes of high bits,] 128 bytes of nibbles */
+/* Q4_K and Q5_K: factors, scales, [32 bytes of high bits,] 128 bytes of nibbles, 64 inputs in 32 bytes */
 static void read_q45_k(const uint8_t *block, struct unit *unit, bool five) {
     const uint8_t *high = block + 16, *low = block + (five ? 48 : 16);
     unit->factor = read_u16(block);
     unit->minimum_factor = read_u16(block + 2);
     read_k_scales(block + 4, unit);
-    for (int i = 0; i < K_UNIT; i++) {
-        int quarter = i / 64, second = i / 32 % 2, at = i % 32;
-        int nibble = low[quarter * 32 + at] >> (4 * second) & 15;
-        int bit = five ? high[at] >> (2 * quarter + second) & 1 : 0;
-        unit->value[i] = (uint8_t)(nibble | bit << 4);
+    for (int q = 0; q < 4; q++) {
+        uint8_t *value = unit->value + q * 64;
+        for (int i = 0; i < 32; i++) {
+            value[i] = low[q * 32 + i] & 15;
+            value[32 + i] = low[q * 32 + i] >> 4;
+        }
+        for (int i = 0; five && i < 32; i++) {
+            value[i] |= (uint8_t)((high[i] >> (2 * q) & 1) << 4);
+            value[32 + i] |= (uint8_t)((high[i] >> (2 * q + 1) & 1) << 4);
+        }
     }
 }
 
+/* 128 bytes of nibbles, 64 of pairs of bits, scales, factor; each half of 128 inputs in four parts of 32 */
 static void read_q6_k(const uint8_t *block, struct unit *unit) {
-    const uint8_t *low = block, *high = block + 128;
     memcpy(unit->scale, block + 192, 16);
     unit->factor = read_u16(block + 208);
-    for (int i = 0; i < K_UNIT; i++) {
-        int half = i / 128, part = i % 128 / 32, at = i % 32;
-        int nibble = low[half * 64 + part % 2 * 32 + at] >> (part / 2 * 4) & 15;
-        int bits = high[half * 32 + at] >> (2 * part) & 3;
-        unit->value[i] = (uint8_t)(nibble | bits << 4);
+    for (int half = 0; half < 2; half++) {
+        const uint8_t *low = block + half * 64, *high = block + 128 + half * 32;
+        uint8_t *value = unit->value + half * 128;
+        for (int i = 0; i < 32; i++) {
+            value[i] = (uint8_t)((low[i] & 15) | (high[i] & 3) << 4);
+            value[32 + i] = (uint8_t)((low[32 + i] & 15) | (high[i] >> 2 & 3) << 4);
+            value[64 + i] = (uint8_t)(low[i] >> 4 | (high[i] >> 4 & 3) << 4);
+            value[96 + i] = (uint8_t)(low[32 + i] >> 4 | (high[i] >> 6) << 4);
+        }
     }
 }
 
@@ -168,15 +177,24 @@ static void read_unit(enum panel_format format, const struct tensor *w, int64_t 
 
 /* ---- writing a unit: output o's numbers go to column o of every group ---- */
 
+static uint32_t four(const uint8_t *value) {
+    return read_u32(value);
+}
+static void put_four(uint8_t *to, uint32_t word) {
+    memcpy(to, &word, sizeof word);
+}
+
 static void write_i8(const struct unit *unit, int o, uint8_t *to) {
-    for (int i = 0; i < I8_UNIT; i++) to[i / 4 * 64 + o * 4 + i % 4] = unit->value[i];
+    for (int g = 0; g < I8_UNIT / 4; g++) put_four(to + g * 64 + o * 4, four(unit->value + g * 4));
     for (int b = 0; b < 2; b++) memcpy(to + I8_SCALE + (b * PANEL_OUTS + o) * 2, &unit->block_scale[b], 2);
 }
 
 /* The low four bits of 64 inputs: block 0 in low nibbles, block 1 in high ones. */
 static void write_quarter(const uint8_t *value, int o, uint8_t *to) {
-    for (int i = 0; i < PANEL_BLOCK; i++)
-        to[i / 4 * 64 + o * 4 + i % 4] = (uint8_t)((value[i] & 15) | (value[i + PANEL_BLOCK] & 15) << 4);
+    const uint32_t low = 0x0f0f0f0f;
+    for (int g = 0; g < PANEL_BLOCK / 4; g++)
+        put_four(to + g * 64 + o * 4, (four(value + g * 4) & low) | (four(value + PANEL_BLOCK + g * 4) & low)
+                                                                        << 4);
 }
 
 static void write_i4(const struct unit *unit, int o, uint8_t *to) {
@@ -199,20 +217,25 @@ static void write_q4_k(const struct unit *unit, int o, uint8_t *to) {
     write_k_scales(unit, o, to + Q4_K_SCALE, to + Q4_K_MINIMUM, to + Q4_K_FACTOR);
 }
 
-/* Bit 4: byte [quarter][block][output][4] has one bit for each of the block's eight groups. */
+/* Bit 4: byte [block][output][4] has one bit for each of the block's eight groups. */
 static void write_q5_k(const struct unit *unit, int o, uint8_t *to) {
     for (int q = 0; q < 4; q++) write_quarter(unit->value + q * 64, o, to + q * K_QUARTER);
-    for (int i = 0; i < K_UNIT; i++)
-        to[Q5_K_HIGH + i / 32 * 64 + o * 4 + i % 4] |= (uint8_t)((unit->value[i] >> 4 & 1) << (i % 32 / 4));
+    for (int b = 0; b < K_UNIT / 32; b++) {
+        uint32_t bits = 0;
+        for (int g = 0; g < 8; g++) bits |= (four(unit->value + b * 32 + g * 4) >> 4 & 0x01010101) << g;
+        put_four(to + Q5_K_HIGH + b * 64 + o * 4, bits);
+    }
     write_k_scales(unit, o, to + Q5_K_SCALE, to + Q5_K_MINIMUM, to + Q5_K_FACTOR);
 }
 
-/* Bits 4 and 5: byte [block][half of its groups][output][4] has two bits for each of four groups. */
+/* Bits 4 and 5: byte [half block][output][4] has two bits for each of four groups. */
 static void write_q6_k(const struct unit *unit, int o, uint8_t *to) {
     for (int q = 0; q < 4; q++) write_quarter(unit->value + q * 64, o, to + q * K_QUARTER);
-    for (int i = 0; i < K_UNIT; i++)
-        to[Q6_K_HIGH + i / 16 * 64 + o * 4 + i % 4] |=
-            (uint8_t)((unit->value[i] >> 4 & 3) << (i % 16 / 4 * 2));
+    for (int h = 0; h < K_UNIT / 16; h++) {
+        uint32_t bits = 0;
+        for (int g = 0; g < 4; g++) bits |= (four(unit->value + h * 16 + g * 4) >> 4 & 0x03030303) << (2 * g);
+        put_four(to + Q6_K_HIGH + h * 64 + o * 4, bits);
+    }
     for (int b = 0; b < 16; b++) to[Q6_K_SCALE + b * PANEL_OUTS + o] = unit->scale[b];
     memcpy(to + Q6_K_FACTOR + o * 2, &unit->factor, 2);
 }
