@@ -57,7 +57,7 @@ enum panel_format panel_format_for(enum dtype dtype, int64_t in) {
 
 bool panel_is_exact(enum panel_format format, enum dtype dtype) {
     return format != PANEL_NONE && (own_format(dtype) == format) &&
-           (format != PANEL_I8 || dtype == DTYPE_Q8_0);
+           (format != PANEL_I8 || dtype == DTYPE_Q8_0 || dtype == DTYPE_Q5_0);
 }
 
 /* ---- one unit of one output, in a plain form ---- */
@@ -82,6 +82,20 @@ static void read_q4_0(const uint8_t *blocks, struct unit *unit) {
         for (int i = 0; i < 16; i++) {
             unit->value[b * 32 + i] = blocks[2 + i] & 15;
             unit->value[b * 32 + 16 + i] = blocks[2 + i] >> 4;
+        }
+    }
+}
+
+/* Five bits less 16: the lower four as in Q4_0, the fifth in a word. */
+static void read_q5_0(const uint8_t *blocks, struct unit *unit) {
+    for (int b = 0; b < 2; b++, blocks += 22) {
+        uint32_t high = read_u32(blocks + 2);
+        unit->block_scale[b] = read_u16(blocks);
+        for (int i = 0; i < 16; i++) {
+            int low = (blocks[6 + i] & 15) | (int)(high >> i & 1) << 4;
+            int up = blocks[6 + i] >> 4 | (int)(high >> (i + 16) & 1) << 4;
+            unit->value[b * 32 + i] = (uint8_t)(int8_t)(low - 16);
+            unit->value[b * 32 + 16 + i] = (uint8_t)(int8_t)(up - 16);
         }
     }
 }
@@ -131,6 +145,9 @@ static void read_q6_k(const uint8_t *block, struct unit *unit) {
     }
 }
 
+/* Adding and taking it off again rounds a small number to the nearest whole one, ties to even. */
+static const float to_whole = 0x1.8p23f;
+
 /* Any other format: to the nearest int8 of each 32. */
 static void round_values(const float *values, struct unit *unit) {
     for (int b = 0; b < 2; b++) {
@@ -140,7 +157,7 @@ static void round_values(const float *values, struct unit *unit) {
         if (f16_to_f32(bits) * 127 < largest) bits++; /* upwards, so that the largest number fits */
         float scale = f16_to_f32(unit->block_scale[b] = bits);
         for (int i = 0; i < 32; i++) {
-            float nearest = scale > 0 ? rintf(values[b * 32 + i] / scale) : 0;
+            float nearest = scale > 0 ? values[b * 32 + i] / scale + to_whole - to_whole : 0;
             unit->value[b * 32 + i] = (uint8_t)(int8_t)fminf(fmaxf(nearest, -127), 127);
         }
     }
@@ -168,6 +185,7 @@ static void read_unit(enum panel_format format, const struct tensor *w, int64_t 
     switch (w->dtype) {
     case DTYPE_Q8_0: read_q8_0(blocks_at(w, out, input), unit); break;
     case DTYPE_Q4_0: read_q4_0(blocks_at(w, out, input), unit); break;
+    case DTYPE_Q5_0: read_q5_0(blocks_at(w, out, input), unit); break;
     case DTYPE_Q4_K: read_q45_k(blocks_at(w, out, input), unit, false); break;
     case DTYPE_Q5_K: read_q45_k(blocks_at(w, out, input), unit, true); break;
     case DTYPE_Q6_K: read_q6_k(blocks_at(w, out, input), unit); break;
