@@ -82,6 +82,7 @@ void generation_close(struct generation *generation) {
 struct prefill_listener {
     const struct generation *generation;
     const struct generation_events *events;
+    bool stopped; /* also in the last step, behind which engine_prefill() has nothing to stop */
 };
 
 static bool is_cancelled(const struct generation *generation) {
@@ -89,24 +90,25 @@ static bool is_cancelled(const struct generation *generation) {
 }
 
 static bool hear_prefill(void *context, int cached) {
-    const struct prefill_listener *listener = context;
+    struct prefill_listener *listener = context;
     const struct generation_events *events = listener->events;
     int total = listener->generation->sequence->tokens;
-    if (events->prefill && !events->prefill(events->context, cached, total)) return false;
-    return !is_cancelled(listener->generation);
+    listener->stopped = (events->prefill && !events->prefill(events->context, cached, total)) ||
+                        is_cancelled(listener->generation);
+    return !listener->stopped;
 }
 
 static enum status run_prefill(struct generation *generation, const struct generation_events *events,
                                int32_t *row) {
     struct sequence *sequence = generation->sequence;
-    struct prefill_listener listener = {generation, events};
+    struct prefill_listener listener = {generation, events, false};
     generation->timings.prompt_tokens = sequence->tokens;
     generation->timings.cached_tokens = sequence->cached;
     if (sequence->tokens == 0) return fail(STATUS_INPUT, "the prompt is empty");
     MUST(sequence->cached < sequence->tokens);
     sampler_see_prompt(&generation->sampler, sequence->token, sequence->tokens);
     enum status status = engine_prefill(sequence->engine, sequence, hear_prefill, &listener, row);
-    if (status != STATUS_CANCELLED) return status;
+    if (!listener.stopped) return status;
     generation->finish = FINISH_CANCELLED;
     return STATUS_OK;
 }

@@ -317,6 +317,21 @@ static void a_flag_cancels(void **state) {
     buffer_free(&outcome.text);
 }
 
+/* A prompt of one step has been read when its only event comes: nothing is generated all the same. */
+static void the_last_step_can_be_stopped(void **state) {
+    struct engine *engine = ((struct fixture *)*state)->engine;
+    struct outcome early = {.stop_prefill = true};
+    struct sequence *sequence = new_sequence(engine, 3);
+    run(sequence, greedy(TOKENS), &early);
+    assert_int_equal(early.status, STATUS_OK);
+    assert_int_equal(early.finish, FINISH_CANCELLED);
+    assert_int_equal(early.prefills, 1);
+    assert_int_equal(early.timings.generated_tokens, 0);
+    assert_int_equal(sequence->tokens, 3);
+    sequence_close(sequence);
+    buffer_free(&early.text);
+}
+
 static void events_cancel(void **state) {
     struct engine *engine = ((struct fixture *)*state)->engine;
     struct outcome early = {.stop_prefill = true}, late = {.stop_after = 3};
@@ -387,6 +402,7 @@ int main(void) {
         cmocka_unit_test(stop_strings_may_span_tokens),
         cmocka_unit_test(an_unfinished_stop_string_is_shown),
         cmocka_unit_test(a_flag_cancels),
+        cmocka_unit_test(the_last_step_can_be_stopped),
         cmocka_unit_test(events_cancel),
         cmocka_unit_test(bad_requests_are_refused),
         cmocka_unit_test(the_checkpoint_has_wishes),
