@@ -201,5 +201,5 @@ enum status conversation_answer(struct conversation *conversation, const struct 
     TRY(conversation_prompt(conversation, render, sequence, &answering.splitter.thinking));
     answer->reasoned = answering.splitter.thinking;
     TRY(run(&answering, options, sequence));
-    return add_answer(conversation, answer);
+    return answer->timings.generated_tokens ? add_answer(conversation, answer) : STATUS_OK;
 }

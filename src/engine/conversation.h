@@ -52,8 +52,8 @@ struct answer {                    /* zeroed before the first use; may be used a
 };
 void answer_free(struct answer *answer);
 
-/* Answers the conversation and adds the answer to it, as far as it came. On failure the messages stay as they were,
- * while `answer` holds what was generated. */
+/* Answers the conversation and adds the answer to it, as far as it came. An answer that did not begin is none. On failure
+ * the messages stay as they were, while `answer` holds what was generated. */
 must_use enum status conversation_answer(struct conversation *conversation,
                                          const struct render_options *render,
                                          const struct generation_options *options, struct sequence *sequence,

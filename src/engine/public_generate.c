@@ -165,17 +165,14 @@ static enum status generate(struct call *call) {
     return status;
 }
 
-/* An answer that did not begin is none: the conversation goes on waiting for it. */
 static enum status answer(struct call *call) {
     struct conversation *conversation = &call->session->conversation;
     struct answer_events events = {&call->speaker, take_prefill, take_text, take_token};
     struct answer heard = {0};
     struct render_options render;
-    int messages = conversation->messages;
     TRY(render_options_of(call->session->model, call->speaker.generation->thinking, &render));
     enum status status =
         conversation_answer(conversation, &render, &call->options, call->session->sequence, &events, &heard);
-    if (!heard.timings.generated_tokens) conversation_truncate(conversation, messages);
     report_usage(heard.finish, &heard.timings, call->usage);
     answer_free(&heard);
     return status;

@@ -236,6 +236,34 @@ static void a_stopped_answer_counts(void **state) {
     conversation_close(&conversation);
 }
 
+static bool stop_reading(void *context, int done, int total) {
+    (void)context;
+    assert_true(done <= total);
+    return false;
+}
+
+static void an_answer_that_did_not_begin_is_none(void **state) {
+    struct fixture *fixture = *state;
+    struct conversation conversation = {0};
+    struct answer answer = {0};
+    struct render_options render = {.template = TEMPLATE_DEEPSEEK_V3};
+    struct generation_options options = {.sampling = sampling_default(), .max_tokens = 4};
+    struct answer_events events = {.prefill = stop_reading};
+    static const char *const questions[] = {"x", "a question that takes more than one step to be read"};
+    for (size_t i = 0; i < COUNT_OF(questions); i++) {
+        conversation_truncate(&conversation, 0);
+        add(&conversation, ROLE_USER, questions[i]);
+        assert_int_equal(
+            conversation_answer(&conversation, &render, &options, fixture->sequence, &events, &answer),
+            STATUS_OK);
+        assert_int_equal(answer.finish, FINISH_CANCELLED);
+        assert_int_equal(answer.timings.generated_tokens, 0);
+        assert_int_equal(conversation.messages, 1);
+    }
+    answer_free(&answer);
+    conversation_close(&conversation);
+}
+
 static void what_does_not_fit_changes_nothing(void **state) {
     struct fixture *fixture = *state;
     struct conversation conversation = {0};
@@ -266,6 +294,7 @@ int main(void) {
         cmocka_unit_test(history_is_not_computed_again),
         cmocka_unit_test(reasoning_is_kept_apart_and_dropped_later),
         cmocka_unit_test(a_stopped_answer_counts),
+        cmocka_unit_test(an_answer_that_did_not_begin_is_none),
         cmocka_unit_test(what_does_not_fit_changes_nothing),
     };
     return cmocka_run_group_tests_name("conversation", tests, open_fixture, close_fixture);
