@@ -66,16 +66,16 @@ enum status generation_options_from(const struct option_values *values, const st
     return STATUS_OK;
 }
 
-enum status render_options_from(const struct option_values *values, const struct engine *engine,
+enum status render_options_from(const struct option_values *values, const struct checkpoint *checkpoint,
                                 struct arena *arena, struct render_options *options) {
-    const struct checkpoint *checkpoint = &engine->model.checkpoint;
     const char *name = option_text(values, "template"), *thinking = option_text(values, "thinking");
     *options = (struct render_options){0};
     if (thinking) options->thinking = strcmp(thinking, "on") == 0 ? THINKING_ON : THINKING_OFF;
-    TRY(chat_bos(checkpoint, arena, &options->bos));
+    if (checkpoint) TRY(chat_bos(checkpoint, arena, &options->bos));
     if (name && chat_template_from_name(name, &options->template)) return STATUS_OK;
     if (name) return fail(STATUS_USAGE, "--template: \"%.64s\" is no template", name);
-    enum status status = chat_template_choose(checkpoint, &options->template);
+    MUST(checkpoint);
+    enum status status = chat_template_choose(checkpoint, &options->template, NULL);
     if (status != STATUS_UNSUPPORTED) return status;
     return fail(status, "%s; choose one with --template", status_message());
 }

@@ -11,9 +11,11 @@
 must_use enum status generation_options_from(const struct option_values *values, const struct engine *engine,
                                              struct arena *arena, struct generation_options *options);
 
-/* --template, else the checkpoint's own or its family's; --thinking; the checkpoint's bos token. `arena` owns the
- * text. STATUS_UNSUPPORTED, saying what to do, when the checkpoint's template is unknown. */
-must_use enum status render_options_from(const struct option_values *values, const struct engine *engine,
-                                         struct arena *arena, struct render_options *options);
+/* --template, else the checkpoint's own or its family's; --thinking; the checkpoint's bos token. `checkpoint` may be NULL
+ * with --template. `arena` owns the text. STATUS_UNSUPPORTED, saying what to do, when the checkpoint's template is
+ * unknown. */
+must_use enum status render_options_from(const struct option_values *values,
+                                         const struct checkpoint *checkpoint, struct arena *arena,
+                                         struct render_options *options);
 
 #endif

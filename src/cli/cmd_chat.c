@@ -41,7 +41,10 @@ static void print_speed(const struct generation_timings *timings) {
 static void report_end(struct chat_session *session) {
     const struct answer *answer = &session->answer;
     bool full = session->sequence->tokens >= session->engine->context;
-    if (answer->finish == FINISH_CANCELLED) chat_screen_note(&session->screen, "[stopped]");
+    if (answer->finish == FINISH_CANCELLED)
+        chat_screen_note(&session->screen, answer->timings.generated_tokens
+                                               ? "[stopped]"
+                                               : "[stopped before the answer; the message does not count]");
     if (answer->finish == FINISH_LENGTH && !full)
         chat_screen_note(&session->screen, "[cut after %d tokens]", answer->timings.generated_tokens);
     if (answer->finish == FINISH_LENGTH && full)
@@ -77,12 +80,13 @@ enum status chat_answer(struct chat_session *session) {
     return STATUS_OK;
 }
 
-/* A message that could not be answered is taken back. */
+/* A message that could not be answered, or was stopped before its answer began, is taken back. */
 static enum status send_message(struct chat_session *session, const char *text, size_t bytes) {
     int messages = session->conversation.messages;
     TRY(conversation_add(&session->conversation, ROLE_USER, text, bytes));
     enum status status = chat_answer(session);
-    if (status != STATUS_OK) conversation_truncate(&session->conversation, messages);
+    if (status != STATUS_OK || session->conversation.messages == messages + 1)
+        conversation_truncate(&session->conversation, messages);
     return status;
 }
 
@@ -136,14 +140,24 @@ static enum status open_model(struct chat_session *session) {
     TRY(engine_open(&session->engine, &options));
     session->model = options.model;
     TRY(generation_options_from(session->values, session->engine, &session->arena, &session->generation));
-    TRY(render_options_from(session->values, session->engine, &session->arena, &session->render));
+    TRY(render_options_from(session->values, &session->engine->model.checkpoint, &session->arena,
+                            &session->render));
     TRY(conversation_set_system(&session->conversation, option_text(session->values, "system")));
     return sequence_open(&session->sequence, session->engine);
 }
 
+/* Is the template that of the checkpoint's family, for want of its own and of a choice? */
+static bool template_guessed(const struct chat_session *session) {
+    enum chat_template template;
+    bool guessed;
+    return !option_text(session->values, "template") &&
+           chat_template_choose(&session->engine->model.checkpoint, &template, &guessed) == STATUS_OK &&
+           guessed;
+}
+
 static void greet(struct chat_session *session) {
     const char *template = chat_template_name(session->render.template);
-    if (!session->engine->has_template && !option_text(session->values, "template"))
+    if (template_guessed(session))
         fprintf(stderr,
                 "hadal chat: the checkpoint has no chat template; using %s, --template chooses another\n",
                 template);

@@ -125,20 +125,14 @@ static void take_result(void *context, const struct check_result *result) {
     }
 }
 
-static enum cpu_level cap_of(const char *name) {
-    for (int level = 0; level < CPU_LEVEL_COUNT; level++)
-        if (!strcmp(name, cpu_level_name((enum cpu_level)level))) return (enum cpu_level)level;
-    return CPU_AMX; /* auto */
-}
-
 enum status command_check(const struct option_values *values) {
     struct printer printer = {.json = option_flag(values, "json")};
     struct check_options options = {.function = option_text(values, "function"),
                                     .seed = (uint64_t)option_int(values, "seed"),
-                                    .bench = option_flag(values, "bench"),
-                                    .cap = cap_of(option_text(values, "cpu"))};
+                                    .bench = option_flag(values, "bench")};
     struct machine machine;
     int failures = 0;
+    MUST(cpu_level_from_name(option_text(values, "cpu"), &options.cap)); /* one of the choices */
     machine_read(&machine);
     if (printer.json)
         print_machine_json(&machine);

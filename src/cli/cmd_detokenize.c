@@ -4,6 +4,7 @@
  * they are written. */
 #include "base/json.h"
 #include "cli/commands.h"
+#include "cli/open_engine.h"
 #include "text/tokenizer.h"
 
 #include <errno.h>
@@ -38,8 +39,8 @@ static enum status write_tokens(struct detokenize_job *job) {
 }
 
 static enum status detokenize(const struct option_values *values, struct detokenize_job *job) {
-    const char *model = option_text(values, "model");
-    if (!model) return fail(STATUS_USAGE, "give a model (-m MODEL)");
+    const char *model;
+    TRY(model_path_from(values, &model));
     TRY(tokenizer_open(&job->tokenizer, model));
     TRY(buffer_read_file(&job->text, "-", JSON_BYTES));
     TRY(json_parse(job->text.data, job->text.bytes, "standard input", &job->ids));

@@ -74,8 +74,8 @@ static enum status assign_text(struct generate_job *job) {
     if (status == STATUS_OK)
         status = tokenizer_encode(tokenizer, job->prompt.data, job->prompt.bytes, TOKENIZE_SPECIAL, &list);
     if (status == STATUS_OK && list.count > (size_t)job->engine->context)
-        status = fail(STATUS_LIMIT, "the prompt has %zu tokens, more than the context of %lld (see --ctx)",
-                      list.count, (long long)job->engine->context);
+        status = fail(STATUS_LIMIT, "the prompt has %zu tokens, more than the context of %lld", list.count,
+                      (long long)job->engine->context);
     if (status == STATUS_OK) status = sequence_append(job->sequence, list.id, (int)list.count, TOKEN_PROMPT);
     token_list_free(&list);
     return status;
@@ -84,7 +84,7 @@ static enum status assign_text(struct generate_job *job) {
 static enum status assign_chat(struct generate_job *job) {
     struct render_options render;
     bool thinking;
-    TRY(render_options_from(job->values, job->engine, &job->arena, &render));
+    TRY(render_options_from(job->values, &job->engine->model.checkpoint, &job->arena, &render));
     TRY(conversation_set_system(&job->conversation, option_text(job->values, "system")));
     TRY(conversation_add(&job->conversation, ROLE_USER, job->prompt.data, job->prompt.bytes));
     return conversation_prompt(&job->conversation, &render, job->sequence, &thinking);

@@ -39,7 +39,7 @@ static enum status open_preset(struct inspection *inspection) {
 
 static void find_template(struct inspection *inspection) {
     enum chat_template template;
-    if (chat_template_choose(&inspection->checkpoint, &template) == STATUS_OK)
+    if (chat_template_choose(&inspection->checkpoint, &template, NULL) == STATUS_OK)
         inspection->template = chat_template_name(template);
 }
 

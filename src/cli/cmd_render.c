@@ -1,4 +1,5 @@
 /* cmd_render.c - `hadal render`: messages in, the prompt string out, exactly and without a newline behind it. */
+#include "cli/answer_options.h"
 #include "cli/commands.h"
 #include "format/checkpoint.h"
 #include "text/chat.h"
@@ -16,16 +17,14 @@ struct render_job {
 };
 
 /* --template wins over the model's own; the model still names its bos token. */
-static enum status choose_template(const struct option_values *values, struct render_job *job) {
-    const char *model = option_text(values, "model"), *name = option_text(values, "template");
+static enum status read_options(const struct option_values *values, struct render_job *job) {
+    const char *model = option_text(values, "model");
     struct checkpoint checkpoint = {0};
-    if (!model && !name) return fail(STATUS_USAGE, "give a model (-m MODEL) or a template (--template NAME)");
-    if (name && !chat_template_from_name(name, &job->options.template))
-        return fail(STATUS_USAGE, "\"%.64s\" is no template", name);
-    if (!model) return STATUS_OK;
-    TRY(checkpoint_open(&checkpoint, model, 0));
-    enum status status = name ? STATUS_OK : chat_template_choose(&checkpoint, &job->options.template);
-    if (status == STATUS_OK) status = chat_bos(&checkpoint, &job->arena, &job->options.bos);
+    if (!model && !option_text(values, "template"))
+        return fail(STATUS_USAGE, "no model and no template given: name one with --model or --template");
+    if (model) TRY(checkpoint_open(&checkpoint, model, 0));
+    enum status status = render_options_from(values, model ? &checkpoint : NULL, &job->arena, &job->options);
+    if (status == STATUS_OK) job->options.no_generation_prompt = option_flag(values, "no-generation-prompt");
     checkpoint_close(&checkpoint);
     return status;
 }
@@ -55,10 +54,7 @@ static enum status print_prompt(struct render_job *job) {
 }
 
 static enum status render(const struct option_values *values, struct render_job *job) {
-    const char *thinking = option_text(values, "thinking");
-    if (thinking) job->options.thinking = strcmp(thinking, "on") == 0 ? THINKING_ON : THINKING_OFF;
-    job->options.no_generation_prompt = option_flag(values, "no-generation-prompt");
-    TRY(choose_template(values, job));
+    TRY(read_options(values, job));
     TRY(read_messages(values, job));
     TRY(chat_render(&job->chat, &job->options, &job->prompt));
     return print_prompt(job);

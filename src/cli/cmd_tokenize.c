@@ -1,5 +1,6 @@
 /* cmd_tokenize.c - `hadal tokenize`: text from standard input, a JSON array of token ids on one line. */
 #include "cli/commands.h"
+#include "cli/open_engine.h"
 #include "text/tokenizer.h"
 
 #include <errno.h>
@@ -25,9 +26,9 @@ static void write_ids(struct buffer *out, const struct token_list *list) {
 }
 
 static enum status tokenize(const struct option_values *values, struct tokenize_job *job) {
-    const char *model = option_text(values, "model");
+    const char *model;
     enum tokenize_mode mode = option_flag(values, "plain") ? TOKENIZE_PLAIN : TOKENIZE_SPECIAL;
-    if (!model) return fail(STATUS_USAGE, "give a model (-m MODEL)");
+    TRY(model_path_from(values, &model));
     TRY(tokenizer_open(&job->tokenizer, model));
     TRY(buffer_read_file(&job->text, "-", TEXT_BYTES));
     TRY(tokenizer_encode(job->tokenizer, job->text.data, job->text.bytes, mode, &job->list));

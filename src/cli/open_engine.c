@@ -5,19 +5,21 @@
 
 #include <string.h>
 
-static enum cpu_level level_of(const char *name) {
-    for (int level = 0; level < CPU_LEVEL_COUNT; level++)
-        if (!strcmp(name, cpu_level_name((enum cpu_level)level))) return (enum cpu_level)level;
-    return CPU_LEVEL_COUNT - 1; /* auto */
+enum status model_path_from(const struct option_values *values, const char **path) {
+    *path = option_text(values, "model");
+    return *path ? STATUS_OK
+                 : fail(STATUS_USAGE, "no model given: name a directory or .gguf file with --model");
 }
 
 enum status engine_options_from(const struct option_values *values, struct engine_options *options) {
-    const char *path = option_text(values, "model"), *kv_type = option_text(values, "kv-type");
-    if (!path) return fail(STATUS_USAGE, "no model given: name a directory or .gguf file with --model");
+    const char *path, *kv_type = option_text(values, "kv-type");
+    enum cpu_level cap;
+    TRY(model_path_from(values, &path));
+    MUST(cpu_level_from_name(option_text(values, "cpu"), &cap)); /* one of the choices */
     *options = (struct engine_options){
         .model = {.path = path,
                   .threads = option_given(values, "threads") ? (int)option_int(values, "threads") : 0,
-                  .cpu_level_cap = level_of(option_text(values, "cpu")),
+                  .cpu_level_cap = cap,
                   .max_rows = (int)option_int(values, "batch-size"),
                   .strict = option_flag(values, "strict"),
                   .kv_automatic = !strcmp(kv_type, "auto"),
@@ -27,10 +29,4 @@ enum status engine_options_from(const struct option_values *values, struct engin
                       option_given(values, "memory-limit") ? option_int(values, "memory-limit") : 0}};
     if (!options->model.kv_automatic) MUST(dtype_from_name(kv_type, &options->model.kv_type));
     return STATUS_OK;
-}
-
-enum status open_engine(const struct option_values *values, struct engine **engine) {
-    struct engine_options options;
-    TRY(engine_options_from(values, &options));
-    return engine_open(engine, &options);
 }

@@ -1,4 +1,4 @@
-/* engine.h - a model with its cache, tokenizer and template, stepping batches of sequences.
+/* engine.h - a model with its cache and tokenizer, stepping batches of sequences.
  *
  * One thread owns an engine and everything in it. A sequence is a list of tokens of which a prefix is
  * cached; each token has a role, prompt or generated, which alone decides the arithmetic form that
@@ -29,8 +29,6 @@ struct engine {
     struct model model;
     struct kv_pages kv;
     struct tokenizer *tokenizer; /* NULL with no_tokenizer */
-    bool has_template;           /* the checkpoint's template is one of ours */
-    enum chat_template chat_template;
     struct generation_defaults defaults;
     int32_t end_token[16]; /* any of them ends an answer */
     int end_tokens;

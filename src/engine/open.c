@@ -1,4 +1,4 @@
-/* open.c - opening an engine: model, tokenizer, template, generation defaults, cache. */
+/* open.c - opening an engine: model, tokenizer, generation defaults, cache. */
 #include "engine/open.h"
 
 #include "base/buffer.h"
@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { TEMPLATE_LIMIT_BYTES = 1 << 20 };
 
 /* ---- end tokens ---- */
 
@@ -56,37 +54,6 @@ static enum status read_defaults(struct engine *engine) {
     return STATUS_OK;
 }
 
-/* ---- chat template ---- */
-
-/* chat_template is a string, or a list of named ones of which "default" counts. */
-static const char *template_of_config(const json_t *config) {
-    const json_t *found = json_object_get(config, "chat_template"), *item;
-    size_t i;
-    if (json_is_string(found)) return json_string_value(found);
-    json_array_foreach(found, i, item) {
-        const char *name = json_string_value(json_object_get(item, "name"));
-        if (name && !strcmp(name, "default")) return json_string_value(json_object_get(item, "template"));
-    }
-    return NULL;
-}
-
-static enum status read_template(struct engine *engine) {
-    struct checkpoint *checkpoint = &engine->model.checkpoint;
-    const char *jinja = NULL;
-    struct buffer file = {0};
-    char path[4096];
-    if (checkpoint->kind == CHECKPOINT_GGUF) {
-        TRY(gguf_get_text_or(&checkpoint->gguf, &checkpoint->arena, "tokenizer.chat_template", &jinja));
-    } else {
-        jinja = template_of_config(checkpoint->tokenizer_config);
-        snprintf(path, sizeof path, "%s/chat_template.jinja", checkpoint->path);
-        if (!jinja && buffer_read_file(&file, path, TEMPLATE_LIMIT_BYTES) == STATUS_OK) jinja = file.data;
-    }
-    engine->has_template = jinja && chat_template_recognise(jinja, &engine->chat_template);
-    buffer_free(&file);
-    return STATUS_OK;
-}
-
 /* ---- whole ---- */
 
 static enum status open_parts(struct engine *engine, const struct engine_options *options) {
@@ -102,8 +69,7 @@ static enum status open_parts(struct engine *engine, const struct engine_options
     TRY(step_buffers_open(engine));
     if (!options->no_tokenizer) TRY(tokenizer_open(&engine->tokenizer, options->model.path));
     read_end_tokens(engine);
-    TRY(read_defaults(engine));
-    return read_template(engine);
+    return read_defaults(engine);
 }
 
 enum status engine_open(struct engine **engine, const struct engine_options *options) {

@@ -69,11 +69,12 @@ static enum status check_range(const char *field, int64_t value, int64_t low, in
                 (long long)high);
 }
 
-static enum status level_of(const char *name, int *level) {
-    for (*level = 0; *level < CPU_LEVEL_COUNT; ++*level)
-        if (!strcmp(name, cpu_level_name((enum cpu_level) * level))) return STATUS_OK;
-    *level = CPU_LEVEL_COUNT - 1;
-    if (!strcmp(name, "auto")) return STATUS_OK;
+static enum status level_of(const char *name, int *cap) {
+    enum cpu_level level;
+    if (cpu_level_from_name(name, &level)) {
+        *cap = (int)level;
+        return STATUS_OK;
+    }
     return fail(STATUS_INPUT, "cpu: \"%.32s\" is none of auto, scalar, avx2, avx512, amx", name);
 }
 
@@ -119,7 +120,7 @@ static enum status choose_template(struct hadal_model *model, const char *name) 
     const struct checkpoint *checkpoint = &model->engine->model.checkpoint;
     if (name && !chat_template_from_name(name, &model->chat_template))
         return fail(STATUS_INPUT, "chat_template: \"%.64s\" is no template", name);
-    enum status status = name ? STATUS_OK : chat_template_choose(checkpoint, &model->chat_template);
+    enum status status = name ? STATUS_OK : chat_template_choose(checkpoint, &model->chat_template, NULL);
     model->has_template = status == STATUS_OK;
     return status == STATUS_UNSUPPORTED ? STATUS_OK : status;
 }

@@ -100,7 +100,8 @@ enum status render_options_of(const struct hadal_model *model, enum hadal_thinki
     TRY(text_needed(model));
     if (model->has_template) return STATUS_OK;
     /* Says once more what is wrong with the checkpoint's template. */
-    return chat_template_choose(&model->engine->model.checkpoint, &options->template);
+    TRY(chat_template_choose(&model->engine->model.checkpoint, &options->template, NULL));
+    return STATUS_OK;
 }
 
 static enum status render(const struct hadal_model *model, const char *messages, size_t bytes,

@@ -64,6 +64,8 @@ struct kernels {
 /* The highest level that this processor (and operating system) has. */
 enum cpu_level cpu_level_available(void);
 const char *cpu_level_name(enum cpu_level level); /* "avx512" */
+/* "auto" is the highest. False for a name that is none. */
+bool cpu_level_from_name(const char *name, enum cpu_level *level);
 
 /* Levels up to min(cap, available) laid over each other. By value: there is no global table. */
 struct kernels kernels_for(enum cpu_level cap);

@@ -2,6 +2,8 @@
  * the architecture. Pure functions, any thread. */
 #include "kernel/level.h"
 
+#include <string.h>
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 
@@ -68,6 +70,13 @@ static void add_vector_levels(struct kernels *kernels, enum cpu_level level) {
 const char *cpu_level_name(enum cpu_level level) {
     static const char *const names[CPU_LEVEL_COUNT] = {"scalar", "avx2", "avx512", "amx"};
     return (unsigned)level < CPU_LEVEL_COUNT ? names[level] : "unknown";
+}
+
+bool cpu_level_from_name(const char *name, enum cpu_level *level) {
+    for (*level = 0; *level < CPU_LEVEL_COUNT; ++*level)
+        if (!strcmp(name, cpu_level_name(*level))) return true;
+    *level = CPU_LEVEL_COUNT - 1;
+    return !strcmp(name, "auto");
 }
 
 struct kernels kernels_for(enum cpu_level cap) {

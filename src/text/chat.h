@@ -101,9 +101,10 @@ bool chat_template_thinks(enum chat_template template, enum thinking thinking);
 /* What an answer should use where nobody said: on for models that always reason, whatever their template's text does
  * by itself. */
 enum thinking chat_thinking_wanted(enum chat_template template, enum thinking thinking);
-/* The checkpoint's own template; without one, that of its family. STATUS_UNSUPPORTED when it has one that is unknown,
- * since any other prompt would be wrong. */
-must_use enum status chat_template_choose(const struct checkpoint *checkpoint, enum chat_template *template);
+/* The checkpoint's own template; without one, that of its family: then *guessed is true (NULL: not asked for).
+ * STATUS_UNSUPPORTED when it has one that is unknown, since any other prompt would be wrong. */
+must_use enum status chat_template_choose(const struct checkpoint *checkpoint, enum chat_template *template,
+                                          bool *guessed);
 /* Text of the checkpoint's bos token, in `arena`; NULL when it names none. */
 must_use enum status chat_bos(const struct checkpoint *checkpoint, struct arena *arena, const char **bos);
 

@@ -78,25 +78,25 @@ static bool family_template(const char *name, enum chat_template *template) {
 }
 
 static enum status choose(const struct checkpoint *checkpoint, struct arena *arena,
-                          enum chat_template *template) {
+                          enum chat_template *template, bool *guessed) {
     const char *jinja = NULL, *family[2] = {NULL, NULL};
     TRY(find_template(checkpoint, arena, &jinja));
-    if (jinja && *jinja) {
+    *guessed = !jinja || !*jinja;
+    if (!*guessed) {
         if (chat_template_recognise(jinja, template)) return STATUS_OK;
-        return fail(STATUS_UNSUPPORTED,
-                    "%s: its chat template is none that hadal knows; name one (--template)",
-                    checkpoint->path);
+        return fail(STATUS_UNSUPPORTED, "%s: its chat template is none that hadal knows", checkpoint->path);
     }
     TRY(find_families(checkpoint, arena, family));
     if (family_template(family[0], template) || family_template(family[1], template)) return STATUS_OK;
-    return fail(STATUS_UNSUPPORTED,
-                "%s: no chat template is known for a model of type \"%.32s\"; name one (--template)",
+    return fail(STATUS_UNSUPPORTED, "%s: no chat template is known for a model of type \"%.32s\"",
                 checkpoint->path, family[0] ? family[0] : "");
 }
 
-enum status chat_template_choose(const struct checkpoint *checkpoint, enum chat_template *template) {
+enum status chat_template_choose(const struct checkpoint *checkpoint, enum chat_template *template,
+                                 bool *guessed) {
     struct arena arena = {0};
-    enum status status = choose(checkpoint, &arena, template);
+    bool unasked;
+    enum status status = choose(checkpoint, &arena, template, guessed ? guessed : &unasked);
     arena_free(&arena);
     return status;
 }

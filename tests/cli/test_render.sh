@@ -63,7 +63,7 @@ For each function call, return a json object with function name and arguments wi
 <|im_end|>
 ' --template qwen2.5 --tools "$work/tools.json" --no-generation-prompt -
 
-refused 2 "give a model (-m MODEL) or a template" -
+refused 2 "no model and no template given" -
 refused 2 "give one file of messages" --template deepseek-v3
 refused 1 "$work/none: No such file" --template deepseek-v3 "$work/none"
 refused 1 "tools.json: messages[0].role" --template deepseek-v3 "$work/tools.json"

@@ -74,6 +74,10 @@ static void levels_are_capped(void **state) {
     struct kernels scalar = kernels_for(CPU_SCALAR);
     assert_int_equal(scalar.level, CPU_SCALAR);
     assert_string_equal(cpu_level_name(CPU_AVX512), "avx512");
+    enum cpu_level level;
+    assert_true(cpu_level_from_name("avx2", &level) && level == CPU_AVX2);
+    assert_true(cpu_level_from_name("auto", &level) && level == CPU_AMX);
+    assert_false(cpu_level_from_name("avx", &level));
 }
 
 /* Memory whose end is the end of what may be read: one byte more ends the program. */

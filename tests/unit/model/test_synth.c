@@ -426,7 +426,7 @@ static void chat_templates_are_known(void **state) {
         struct made made = made_from(cases[i].base, "model.gguf", DTYPE_Q4_0);
         must_write(&made);
         assert_int_equal(checkpoint_open(&checkpoint, made.options.path, 0), STATUS_OK);
-        if (chat_template_choose(&checkpoint, &template) != STATUS_OK) fail_msg("%s", status_message());
+        if (chat_template_choose(&checkpoint, &template, NULL) != STATUS_OK) fail_msg("%s", status_message());
         assert_int_equal(template, cases[i].template);
         checkpoint_close(&checkpoint);
         json_decref(made.config);

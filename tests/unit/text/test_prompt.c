@@ -238,10 +238,10 @@ static void unknown_tokens_are_text(void **state) {
     tokenizer_close(tokenizer);
 }
 
-static enum status choose(struct scratch *scratch, enum chat_template *template) {
+static enum status choose(struct scratch *scratch, enum chat_template *template, bool *guessed) {
     struct checkpoint checkpoint;
     if (checkpoint_open(&checkpoint, scratch->directory, 0) != STATUS_OK) fail_msg("%s", status_message());
-    enum status status = chat_template_choose(&checkpoint, template);
+    enum status status = chat_template_choose(&checkpoint, template, guessed);
     checkpoint_close(&checkpoint);
     return status;
 }
@@ -251,28 +251,31 @@ static void checkpoints_choose_their_template(void **state) {
     (void)state;
     struct scratch scratch;
     enum chat_template template;
+    bool guessed;
     scratch_open(&scratch);
     scratch_text(&scratch, "config.json", "{\"model_type\": \"deepseek_v3\"}");
-    assert_int_equal(choose(&scratch, &template), STATUS_OK);
+    assert_int_equal(choose(&scratch, &template, &guessed), STATUS_OK);
     assert_int_equal(template, TEMPLATE_DEEPSEEK_V3);
+    assert_true(guessed);
     scratch_text(&scratch, "chat_template.jinja",
                  "{{'<｜User｜>' + message['content'] + '<｜Assistant｜>'}}");
-    assert_int_equal(choose(&scratch, &template), STATUS_OK);
+    assert_int_equal(choose(&scratch, &template, &guessed), STATUS_OK);
     assert_int_equal(template, TEMPLATE_DEEPSEEK_V3_0324);
+    assert_false(guessed);
     scratch_text(
         &scratch, "tokenizer_config.json",
         "{\"chat_template\": [{\"name\": \"x\", \"template\": \"\"}, {\"name\": \"default\", \"template\": "
         "\"{{'<｜User｜>' + content + '<｜Assistant｜>'}}\"}]}");
-    assert_int_equal(choose(&scratch, &template), STATUS_OK);
+    assert_int_equal(choose(&scratch, &template, &guessed), STATUS_OK);
     assert_int_equal(template, TEMPLATE_DEEPSEEK_R1_0528);
     scratch_text(&scratch, "tokenizer_config.json", "{\"chat_template\": \"{{ messages }}\"}");
-    assert_int_equal(choose(&scratch, &template), STATUS_UNSUPPORTED);
-    assert_non_null(strstr(status_message(), "--template"));
+    assert_int_equal(choose(&scratch, &template, &guessed), STATUS_UNSUPPORTED);
+    assert_non_null(strstr(status_message(), "none that hadal knows"));
     scratch_close(&scratch);
 
     scratch_open(&scratch);
     scratch_text(&scratch, "config.json", "{\"model_type\": \"other\"}");
-    assert_int_equal(choose(&scratch, &template), STATUS_UNSUPPORTED);
+    assert_int_equal(choose(&scratch, &template, &guessed), STATUS_UNSUPPORTED);
     assert_non_null(strstr(status_message(), "\"other\""));
     scratch_close(&scratch);
 }
@@ -336,7 +339,7 @@ static void gguf_keys_name_both(void **state) {
         assert_int_equal(gguf_writer_finish(writer), STATUS_OK);
         gguf_writer_close(writer);
         if (checkpoint_open(&checkpoint, path, 0) != STATUS_OK) fail_msg("%s", status_message());
-        assert_int_equal(chat_template_choose(&checkpoint, &template), STATUS_OK);
+        assert_int_equal(chat_template_choose(&checkpoint, &template, NULL), STATUS_OK);
         assert_int_equal(template, rows[index].template);
         assert_int_equal(chat_bos(&checkpoint, &arena, &bos), STATUS_OK);
         assert_string_equal(bos, "<s>");
