@@ -40,7 +40,7 @@ enum status sequence_append(struct sequence *sequence, const int32_t *token, int
                             enum token_role role) {
     const struct engine *engine = sequence->engine;
     if (count > engine->context - sequence->tokens)
-        return fail(STATUS_LIMIT, "%lld tokens do not fit into the context of %lld (see --ctx)",
+        return fail(STATUS_LIMIT, "%lld tokens do not fit into the context of %lld",
                     (long long)sequence->tokens + count, (long long)engine->context);
     for (int i = 0; i < count; i++)
         if (token[i] < 0 || token[i] >= engine->model.desc.vocab)
