@@ -167,6 +167,11 @@ enum status file_map_check(const struct file_map *map) {
     return STATUS_OK;
 }
 
+enum status file_map_stat(const struct file_map *map, struct stat *about) {
+    int failed = map->bytes ? fstat(table.slot[map->slot].file, about) : stat(map->path, about);
+    return failed ? fail(STATUS_IO, "%s: %s", map->path, strerror(errno)) : STATUS_OK;
+}
+
 void file_map_close(struct file_map *map) {
     if (map->bytes) {
         struct map_slot *slot = &table.slot[map->slot];

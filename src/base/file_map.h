@@ -10,6 +10,7 @@
 #include "base/status.h"
 
 #include <stdint.h>
+#include <sys/stat.h>
 
 struct file_map {
     const uint8_t *data;
@@ -21,6 +22,8 @@ struct file_map {
 must_use enum status file_map_open(struct file_map *map, const char *path);
 /* STATUS_IO, naming the file, once a page of it could not be read. */
 must_use enum status file_map_check(const struct file_map *map);
+/* What the system says about the mapped file itself, which its path may no longer name. */
+must_use enum status file_map_stat(const struct file_map *map, struct stat *about);
 void file_map_close(struct file_map *map); /* also for a zeroed map */
 
 #endif

@@ -104,6 +104,20 @@ enum status file_writer_pad(struct file_writer *writer, int64_t multiple, char f
     return STATUS_OK;
 }
 
+enum status file_writer_patch(struct file_writer *writer, int64_t offset, const void *data, size_t bytes) {
+    MUST(writer->open && writer->temporary && offset >= 0 && (int64_t)bytes <= writer->bytes - offset);
+    TRY(write_pending(writer));
+    for (const char *from = data; bytes > 0;) {
+        ssize_t written = pwrite(writer->file, from, bytes, offset);
+        if (written < 0 && errno == EINTR) continue;
+        if (written <= 0) return write_failed(writer);
+        from += written;
+        offset += written;
+        bytes -= (size_t)written;
+    }
+    return STATUS_OK;
+}
+
 /* The rename is only lasting once the directory is on the disk. Some file systems cannot do that;
  * the file is complete all the same. */
 static void flush_directory(const char *target) {

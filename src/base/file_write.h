@@ -25,6 +25,9 @@ struct file_writer {
 must_use enum status file_writer_open(struct file_writer *writer, const char *path);
 must_use enum status file_writer_append(struct file_writer *writer, const void *data, size_t bytes);
 must_use enum status file_writer_pad(struct file_writer *writer, int64_t multiple, char filler);
+/* Replaces bytes that were appended before, of a target that is a regular file. */
+must_use enum status file_writer_patch(struct file_writer *writer, int64_t offset, const void *data,
+                                       size_t bytes);
 must_use enum status file_writer_finish(struct file_writer *writer);
 void file_writer_close(struct file_writer *writer); /* always; removes an unfinished file. Zeroed allowed. */
 

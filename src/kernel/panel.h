@@ -26,6 +26,9 @@ enum panel_format {
     PANEL_COUNT
 };
 
+/* Of the bytes that panels_pack() writes: counts up with every change, and files of another version are made anew. */
+enum { PANEL_LAYOUT_VERSION = 1 };
+
 enum { PANEL_OUTS = 16, PANEL_BLOCK = 32, PANEL_ALIGNMENT = 64 };
 
 /* The rearranged form of a rank-2 tensor [outs, in]; a view. */

@@ -64,7 +64,7 @@ enum status model_forward(struct model *model, const struct model_step *step) {
     embed(model, weights_matrix(&model->weights, WEIGHT_EMBED, 0, 0), step, a->residual);
     for (int layer = 0; layer < model->desc.layers; layer++) model_layer(model, step, layer);
     norm_rows(model, WEIGHT_FINAL_NORM, 0, a->residual, a->hidden, model->desc.width, step->rows);
-    return checkpoint_check(&model->checkpoint);
+    return model_check(model);
 }
 
 static void head(struct model *model, const struct tensor *w, const float *hidden, const int32_t *row,
@@ -82,8 +82,10 @@ static void head(struct model *model, const struct tensor *w, const float *hidde
     model->backend->ops->project(model->backend, &op);
 }
 
+/* A tied head has a slot of its own once it is rearranged. */
 static const struct tensor *head_matrix(const struct model *model) {
-    return weights_matrix(&model->weights, model->desc.tied_head ? WEIGHT_EMBED : WEIGHT_HEAD, 0, 0);
+    const struct tensor *own = weights_matrix(&model->weights, WEIGHT_HEAD, 0, 0);
+    return own ? own : weights_matrix(&model->weights, WEIGHT_EMBED, 0, 0);
 }
 
 void model_head(struct model *model, const int32_t *row, int count, float *logits) {
@@ -111,7 +113,7 @@ enum status model_mtp_forward(struct model *model, const struct model_step *step
     model->backend->ops->project(model->backend, &project);
     model_layer(model, step, layer);
     norm_rows(model, WEIGHT_MTP_FINAL_NORM, layer, a->residual, a->mtp_hidden, width, step->rows);
-    return checkpoint_check(&model->checkpoint);
+    return model_check(model);
 }
 
 void model_mtp_head(struct model *model, const int32_t *row, int count, float *logits) {

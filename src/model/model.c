@@ -39,15 +39,19 @@ static int64_t kv_tokens(int64_t context, int sequences) {
     return round_up(context, KV_PAGE_TOKENS) * sequences;
 }
 
+static int64_t memory_to_use(const struct model_options *options) {
+    return options->memory_limit ? options->memory_limit : memory_available();
+}
+
 struct memory_plan model_memory_plan(const struct model *model, const struct model_options *options) {
     struct backend_shape shape = model_backend_shape(&model->desc, model->max_rows);
     struct memory_plan plan = {
-        .weights = checkpoint_bytes(&model->checkpoint),
+        .weights = checkpoint_bytes(&model->checkpoint) - model->packed.native_bytes + model->packed.bytes,
         .kv = kv_bytes_per_token(&model->desc, model->plane, true) *
               kv_tokens(model->context, options->sequences),
         .activations = activations_bytes(&model->desc, model->max_rows),
         .scratch = backend_cpu_scratch_bytes(&shape, options->threads),
-        .available = options->memory_limit ? options->memory_limit : memory_available(),
+        .available = memory_to_use(options),
     };
     plan.total = plan.weights + plan.kv + plan.activations + plan.scratch;
     return plan;
@@ -59,8 +63,7 @@ static enum status check_memory(const struct model *model, const struct model_op
     char total[32], weights[32], kv[32], work[32], available[32];
     return fail(STATUS_MEMORY,
                 "%s: needs %s (weights %s, cache of %lld tokens %s, working memory %s) but %s are available; "
-                "a smaller --ctx "
-                "or --batch-size, a more compact type, or --memory-limit may help",
+                "a smaller context or batch size, a more compact type or a higher memory limit may help",
                 model->checkpoint.path, bytes_text(plan.total, total), bytes_text(plan.weights, weights),
                 (long long)kv_tokens(model->context, options->sequences), bytes_text(plan.kv, kv),
                 bytes_text(plan.activations + plan.scratch, work), bytes_text(plan.available, available));
@@ -81,6 +84,30 @@ static enum status settle_context(struct model *model, const struct model_option
     return STATUS_OK;
 }
 
+/* Compact types take more memory when they are rearranged: a model that only fits as it is runs as it is. */
+static void give_up_what_does_not_fit(struct model *model, const struct model_options *options) {
+    char reason[160], total[32], available[32];
+    if (options->pack != PACK_AUTOMATIC || model->packed.place == PACKED_NOWHERE) return;
+    model->context = options->context ? min_i64(options->context, model->desc.context) : KV_PAGE_TOKENS;
+    struct memory_plan plan = model_memory_plan(model, options);
+    if (plan.total <= plan.available) return;
+    snprintf(reason, sizeof reason, "arranged it would need %s and %s are available",
+             bytes_text(plan.total, total), bytes_text(plan.available, available));
+    packed_give_up(&model->packed, reason);
+}
+
+static enum status prepare_packed(struct model *model, const struct model_options *options) {
+    struct packed_options packed = {.mode = options->pack,
+                                    .cache_dir = options->cache_dir,
+                                    .available = memory_to_use(options),
+                                    .progress = options->progress,
+                                    .progress_context = options->progress_context};
+    if (!model->backend->integer_products) return STATUS_OK;
+    TRY(packed_prepare(&model->packed, &model->weights, &model->desc, &model->checkpoint, &packed));
+    give_up_what_does_not_fit(model, options);
+    return STATUS_OK;
+}
+
 static enum status open_parts(struct model *model, const struct model_options *options) {
     TRY(checkpoint_open(&model->checkpoint, options->path, CHECKPOINT_TENSORS));
     TRY(read_description(model));
@@ -90,12 +117,14 @@ static enum status open_parts(struct model *model, const struct model_options *o
     model->strict = options->strict;
     TRY(kv_planes_of(&model->desc, options->kv_automatic ? automatic_kv_type(model) : options->kv_type,
                      model->plane));
+    struct backend_options backend = {options->threads, options->cpu_level_cap};
+    TRY(backend_open_cpu(&model->backend, &backend));
+    TRY(prepare_packed(model, options));
     TRY(settle_context(model, options));
     TRY(check_memory(model, options));
-    struct backend_options backend = {options->threads, options->cpu_level_cap};
     struct backend_shape shape = model_backend_shape(&model->desc, model->max_rows);
-    TRY(backend_open_cpu(&model->backend, &backend));
     TRY(model->backend->ops->reserve(model->backend, &shape));
+    TRY(packed_arrange(&model->packed, &model->weights, &model->checkpoint, model->backend));
     return activations_open(model);
 }
 
@@ -107,9 +136,15 @@ enum status model_open(struct model *model, const struct model_options *options)
     return status;
 }
 
+enum status model_check(const struct model *model) {
+    TRY(packed_check(&model->packed));
+    return checkpoint_check(&model->checkpoint);
+}
+
 void model_close(struct model *model) {
     activations_close(model);
     if (model->backend) model->backend->ops->close(model->backend);
+    packed_close(&model->packed);
     weights_free(&model->weights);
     checkpoint_close(&model->checkpoint);
     *model = (struct model){0};

@@ -7,6 +7,7 @@
 #include "backend/backend.h"
 #include "format/checkpoint.h"
 #include "model/kv_planes.h"
+#include "model/packed.h"
 #include "model/weights.h"
 
 struct activations; /* forward.c */
@@ -15,6 +16,8 @@ struct model {
     struct checkpoint checkpoint;
     struct model_desc desc;
     struct weights weights;
+    struct packed
+        packed; /* what the matrices of `weights` are multiplied through, where they are rearranged */
     struct backend *backend;
     struct activations *activations;
     int max_rows;    /* of one step */
@@ -37,6 +40,10 @@ struct model_options {
         context; /* tokens of one sequence; 0: the model's own, as far as AUTOMATIC_CONTEXT and memory allow */
     int sequences;        /* that are cached at once, >= 1 */
     int64_t memory_limit; /* bytes; 0: what the machine has available */
+    enum pack_mode pack;
+    const char *cache_dir; /* of rearranged weights; NULL or "": no files */
+    bool (*progress)(void *context, int64_t done, int64_t total); /* bytes rearranged; as in packed.h */
+    void *progress_context;
 };
 
 /* Bytes that a model needs, by purpose. */
@@ -57,6 +64,9 @@ struct model_step {
     int runs;
     const struct kv_plane_view *kv; /* [layers + mtp_layers][KV_PLANES] */
 };
+
+/* STATUS_IO when a mapped file has shrunk since. */
+must_use enum status model_check(const struct model *model);
 
 /* Leaves the final-normed hidden state of every row inside the model, for model_head and the MTP module. */
 must_use enum status model_forward(struct model *model, const struct model_step *step);

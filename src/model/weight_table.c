@@ -8,7 +8,7 @@
 
 static const struct weight_row rows[WEIGHT_COUNT] = {
     {WEIGHT_EMBED, "embed", "model.embed_tokens.weight", "token_embd.weight", PER_MODEL, WEIGHT_MATRIX, false,
-     false},
+     false, true},
     {WEIGHT_FINAL_NORM, "final_norm", "model.norm.weight", "output_norm.weight", PER_MODEL, WEIGHT_VECTOR,
      false, false},
     {WEIGHT_HEAD, "head", "lm_head.weight", "output.weight", PER_MODEL, WEIGHT_MATRIX, false, false},
@@ -47,9 +47,9 @@ static const struct weight_row rows[WEIGHT_COUNT] = {
      PER_LAYER, WEIGHT_VECTOR, false, false},
     /* GGUF holds either kv_b (older files) or k_b and v_b; weights.c demands one of the two. */
     {WEIGHT_KV_B, "kv_b", LAYER "self_attn.kv_b_proj.weight", "blk.%d.attn_kv_b.weight", PER_LAYER,
-     WEIGHT_MATRIX, false, false},
-    {WEIGHT_K_B, "k_b", NULL, "blk.%d.attn_k_b.weight", PER_LAYER, WEIGHT_MATRIX, false, true},
-    {WEIGHT_V_B, "v_b", NULL, "blk.%d.attn_v_b.weight", PER_LAYER, WEIGHT_MATRIX, false, true},
+     WEIGHT_MATRIX, false, false, true},
+    {WEIGHT_K_B, "k_b", NULL, "blk.%d.attn_k_b.weight", PER_LAYER, WEIGHT_MATRIX, false, true, true},
+    {WEIGHT_V_B, "v_b", NULL, "blk.%d.attn_v_b.weight", PER_LAYER, WEIGHT_MATRIX, false, true, true},
     {WEIGHT_LATENT_OUTPUT, "latent_output", LAYER "self_attn.o_proj.weight", "blk.%d.attn_output.weight",
      PER_LAYER, WEIGHT_MATRIX, false, false},
     {WEIGHT_GATE, "gate", LAYER "mlp.gate_proj.weight", "blk.%d.ffn_gate.weight", PER_LAYER, WEIGHT_MATRIX,
@@ -75,7 +75,7 @@ static const struct weight_row rows[WEIGHT_COUNT] = {
     {WEIGHT_SHARED_DOWN, "shared_down", LAYER "mlp.shared_experts.down_proj.weight",
      "blk.%d.ffn_down_shexp.weight", PER_LAYER, WEIGHT_MATRIX, false, false},
     {WEIGHT_MTP_EMBED, "mtp_embed", LAYER "embed_tokens.weight", "blk.%d.nextn.embed_tokens.weight",
-     PER_LAYER, WEIGHT_MATRIX, true, true},
+     PER_LAYER, WEIGHT_MATRIX, true, true, true},
     {WEIGHT_MTP_EMBED_NORM, "mtp_embed_norm", LAYER "enorm.weight", "blk.%d.nextn.enorm.weight", PER_LAYER,
      WEIGHT_VECTOR, false, false},
     {WEIGHT_MTP_HIDDEN_NORM, "mtp_hidden_norm", LAYER "hnorm.weight", "blk.%d.nextn.hnorm.weight", PER_LAYER,

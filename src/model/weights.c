@@ -17,13 +17,17 @@ struct loader {
     bool *used; /* per tensor of the checkpoint */
 };
 
-const struct tensor *weights_matrix(const struct weights *weights, enum weight weight, int layer,
-                                    int expert) {
+int64_t weights_slot(const struct weights *weights, enum weight weight, int layer, int expert) {
     enum weight_copies copies = weight_rows()[weight].copies;
     int64_t index = copies == PER_MODEL   ? 0
                     : copies == PER_LAYER ? layer
                                           : (int64_t)layer * weights->experts + expert;
-    const struct tensor *slot = &weights->slot[weights->first[weight] + index];
+    return weights->first[weight] + index;
+}
+
+const struct tensor *weights_matrix(const struct weights *weights, enum weight weight, int layer,
+                                    int expert) {
+    const struct tensor *slot = &weights->slot[weights_slot(weights, weight, layer, expert)];
     return slot->data ? slot : NULL;
 }
 
@@ -33,11 +37,7 @@ const float *weights_vector(const struct weights *weights, enum weight weight, i
 }
 
 static struct tensor *slot_of(const struct loader *loader, enum weight weight, int layer, int expert) {
-    enum weight_copies copies = weight_rows()[weight].copies;
-    int64_t index = copies == PER_MODEL   ? 0
-                    : copies == PER_LAYER ? layer
-                                          : (int64_t)layer * loader->weights->experts + expert;
-    return &loader->weights->slot[loader->weights->first[weight] + index];
+    return &loader->weights->slot[weights_slot(loader->weights, weight, layer, expert)];
 }
 
 static const struct named_tensor *find(const struct loader *loader, enum weight weight, int layer,

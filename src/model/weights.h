@@ -24,6 +24,8 @@ must_use enum status weights_load(struct weights *weights, struct model_desc *de
                                   const struct checkpoint *checkpoint);
 void weights_free(struct weights *weights);
 
+/* Where in `slot` the copy is; layer and expert are ignored where the weight has no such copies. */
+int64_t weights_slot(const struct weights *weights, enum weight weight, int layer, int expert);
 /* The copy of a matrix, NULL when the model has none. */
 const struct tensor *weights_matrix(const struct weights *weights, enum weight weight, int layer, int expert);
 /* f32 vector or NULL. */
