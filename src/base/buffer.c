@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { DEFAULT_LIMIT = 1 << 30 };
 
@@ -88,13 +89,20 @@ static enum status read_stream(struct buffer *buffer, FILE *stream, const char *
     return buffer_check(buffer, name);
 }
 
+enum status file_check_regular(const char *path) {
+    struct stat about;
+    if (stat(path, &about))
+        return fail(errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO, "%s: %s", path, strerror(errno));
+    return S_ISREG(about.st_mode) ? STATUS_OK : fail(STATUS_INPUT, "%s: not a regular file", path);
+}
+
 enum status buffer_read_file(struct buffer *buffer, const char *path, size_t limit) {
     *buffer = (struct buffer){.limit = limit};
-    if (!strcmp(path, "-")) return read_stream(buffer, stdin, "standard input", limit);
-    FILE *stream = fopen(path, "rb");
+    bool standard = !strcmp(path, "-");
+    FILE *stream = standard ? stdin : fopen(path, "rb");
     if (!stream) return fail(STATUS_IO, "%s: %s", path, strerror(errno));
-    enum status status = read_stream(buffer, stream, path, limit);
-    fclose(stream);
+    enum status status = read_stream(buffer, stream, standard ? "standard input" : path, limit);
+    if (!standard) fclose(stream);
     if (status != STATUS_OK) buffer_free(buffer);
     return status;
 }

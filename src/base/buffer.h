@@ -24,7 +24,11 @@ void buffer_free(struct buffer *buffer);
 /* STATUS_MEMORY or STATUS_LIMIT with `what` in the sentence when an append failed. */
 must_use enum status buffer_check(const struct buffer *buffer, const char *what);
 
-/* Reads a whole file (or standard input for "-") of at most `limit` bytes. The caller frees. */
+/* A file that a model should have, before it is opened: reading a pipe would wait for its writer. STATUS_NOT_FOUND when
+ * there is none, STATUS_INPUT when it is no regular file. */
+must_use enum status file_check_regular(const char *path);
+
+/* Reads a whole file (or standard input for "-") of at most `limit` bytes. The caller frees; on failure there is nothing to free. */
 must_use enum status buffer_read_file(struct buffer *buffer, const char *path, size_t limit);
 
 #endif

@@ -2,6 +2,7 @@
  * path, map and name lives as long as the checkpoint. Opened and closed by one thread, then constant. */
 #include "format/checkpoint.h"
 
+#include "base/buffer.h"
 #include "format/checkpoint_load.h"
 
 #include <errno.h>
@@ -29,12 +30,8 @@ static enum status no_memory(const struct checkpoint *checkpoint) {
     return fail(STATUS_MEMORY, "%s: out of memory", checkpoint->path);
 }
 
-/* The type is asked first: opening a pipe would wait for a writer. */
 enum status checkpoint_read_object(const char *path, size_t limit_bytes, json_t **root) {
-    struct stat about;
-    if (stat(path, &about))
-        return fail(errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO, "%s: %s", path, strerror(errno));
-    if (!S_ISREG(about.st_mode)) return fail(STATUS_INPUT, "%s: not a regular file", path);
+    TRY(file_check_regular(path));
     TRY(json_read_file(path, limit_bytes, root));
     if (json_is_object(*root)) return STATUS_OK;
     json_decref(*root);

@@ -27,8 +27,9 @@ static enum status template_in_file(const struct checkpoint *checkpoint, struct 
     buffer_printf(&path, "%s/chat_template.jinja", checkpoint->path);
     enum status status = buffer_check(&path, "path");
     *jinja = NULL;
-    if (status == STATUS_OK && !access(path.data, R_OK)) {
-        status = buffer_read_file(&text, path.data, JINJA_LIMIT);
+    if (status == STATUS_OK && !access(path.data, F_OK)) {
+        status = file_check_regular(path.data);
+        if (status == STATUS_OK) status = buffer_read_file(&text, path.data, JINJA_LIMIT);
         if (status == STATUS_OK) *jinja = arena_copy(arena, text.data, text.bytes);
         if (status == STATUS_OK && !*jinja) status = fail(STATUS_MEMORY, "%s: out of memory", path.data);
     }

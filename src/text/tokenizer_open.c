@@ -40,12 +40,17 @@ static enum status open_gguf(struct tokenizer **tokenizer, const char *path) {
     return status;
 }
 
+static enum status read_json(const char *path, json_t **root) {
+    TRY(file_check_regular(path));
+    return json_read_file(path, FILE_BYTES, root);
+}
+
 /* `path` is tokenizer.json, `config_path` tokenizer_config.json beside it, which may be missing. */
 static enum status open_json(struct tokenizer **tokenizer, const char *path, const char *config_path) {
     json_t *root = NULL, *config = NULL;
     enum status status = STATUS_OK;
-    if (!access(config_path, F_OK)) status = json_read_file(config_path, FILE_BYTES, &config);
-    if (status == STATUS_OK) status = json_read_file(path, FILE_BYTES, &root);
+    if (!access(config_path, F_OK)) status = read_json(config_path, &config);
+    if (status == STATUS_OK) status = read_json(path, &root);
     if (status == STATUS_OK) status = tokenizer_from_json(tokenizer, root, config, path);
     json_decref(root);
     json_decref(config);
@@ -60,7 +65,8 @@ enum status tokenizer_open(struct tokenizer **tokenizer, const char *path) {
     bool directory = S_ISDIR(about.st_mode);
     if (!directory && ends_in(path, ".gguf")) return open_gguf(tokenizer, path);
     if (!directory && !ends_in(path, ".json"))
-        return fail(STATUS_USAGE, "%s: a model is a directory with tokenizer.json, or a .gguf file", path);
+        return fail(STATUS_INPUT,
+                    "%s: not a model; expected a directory with tokenizer.json, or a .gguf file", path);
     const char *slash = strrchr(path, '/');
     size_t folder = directory ? strlen(path) : slash ? (size_t)(slash - path) : 0;
     buffer_append(&config, path, folder);
