@@ -35,7 +35,7 @@ struct sampling sampling_of_checkpoint(const struct generation_defaults *default
     if (!defaults->greedy && !isnan(defaults->temperature)) sampling.temperature = defaults->temperature;
     if (!isnan(defaults->top_p)) sampling.top_p = defaults->top_p;
     if (!isnan(defaults->min_p)) sampling.min_p = defaults->min_p;
-    if (!isnan(defaults->repetition_penalty) && defaults->repetition_penalty > 0)
+    if (defaults->repetition_penalty >= REPETITION_PENALTY_LOWEST) /* false for NaN, and 0 means none */
         sampling.repetition_penalty = defaults->repetition_penalty;
     sampling.top_k = defaults->top_k;
     return sampling;

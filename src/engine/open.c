@@ -33,16 +33,14 @@ static void read_end_tokens(struct engine *engine) {
 
 /* ---- generation_config.json ---- */
 
-static enum status read_defaults(struct engine *engine) {
-    struct generation_defaults *defaults = &engine->defaults;
-    *defaults = (struct generation_defaults){NAN, NAN, NAN, NAN, 0, false};
-    const struct checkpoint *checkpoint = &engine->model.checkpoint;
-    if (checkpoint->kind == CHECKPOINT_GGUF) {
-        TRY(gguf_get_real_or(&checkpoint->gguf, "general.sampling.temp", NAN, &defaults->temperature));
-        return gguf_get_real_or(&checkpoint->gguf, "general.sampling.top_p", NAN, &defaults->top_p);
-    }
-    if (!checkpoint->generation_config) return STATUS_OK;
-    struct json_reader reader = {checkpoint->generation_config, "generation_config.json"};
+static enum status read_key(const struct gguf *gguf, const char *key, double high, double *value) {
+    TRY(gguf_get_real_or(gguf, key, NAN, value));
+    if (isnan(*value) || (*value >= 0 && *value <= high)) return STATUS_OK;
+    return fail(STATUS_FORMAT, "%s: key %s is %g, allowed are 0 to %g", gguf->path, key, *value, high);
+}
+
+static enum status read_config(const json_t *config, struct generation_defaults *defaults) {
+    struct json_reader reader = {config, "generation_config.json"};
     bool sample;
     TRY(json_get_real_or(reader, "temperature", 0, 100, NAN, &defaults->temperature));
     TRY(json_get_real_or(reader, "top_p", 0, 1, NAN, &defaults->top_p));
@@ -52,6 +50,19 @@ static enum status read_defaults(struct engine *engine) {
     TRY(json_get_bool_or(reader, "do_sample", true, &sample));
     defaults->greedy = !sample;
     return STATUS_OK;
+}
+
+static enum status read_defaults(struct engine *engine) {
+    struct generation_defaults *defaults = &engine->defaults;
+    *defaults = (struct generation_defaults){NAN, NAN, NAN, NAN, 0, false};
+    const struct checkpoint *checkpoint = &engine->model.checkpoint;
+    if (checkpoint->kind == CHECKPOINT_GGUF) {
+        TRY(read_key(&checkpoint->gguf, "general.sampling.temp", 100, &defaults->temperature));
+        return read_key(&checkpoint->gguf, "general.sampling.top_p", 1, &defaults->top_p);
+    }
+    if (!checkpoint->generation_config) return STATUS_OK;
+    enum status status = read_config(checkpoint->generation_config, defaults);
+    return status == STATUS_OK ? status : fail_within(status, "%s", checkpoint->path);
 }
 
 /* ---- whole ---- */

@@ -35,7 +35,7 @@ static enum status check_sampling(const struct sampling *sampling, int32_t vocab
     TRY(check_range("top_k", (double)sampling->top_k, 0, INT32_MAX));
     TRY(check_range("top_p", sampling->top_p, 0, 1));
     TRY(check_range("min_p", sampling->min_p, 0, 1));
-    TRY(check_range("repetition_penalty", sampling->repetition_penalty, 0.01, 100));
+    TRY(check_range("repetition_penalty", sampling->repetition_penalty, REPETITION_PENALTY_LOWEST, 100));
     TRY(check_range("presence_penalty", sampling->presence_penalty, -2, 2));
     TRY(check_range("frequency_penalty", sampling->frequency_penalty, -2, 2));
     TRY(check_range("logprobs", sampling->logprobs, -1, LOGPROBS_LIMIT));

@@ -25,6 +25,8 @@
 
 enum { LOGPROBS_LIMIT = 20, LOGIT_BIAS_LIMIT = 1 << 20 };
 
+#define REPETITION_PENALTY_LOWEST 0.01
+
 #define LOGPROB_LOWEST (-9999.0f) /* stands for -infinity, which JSON cannot say */
 
 struct logit_bias {

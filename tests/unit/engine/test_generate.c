@@ -388,6 +388,9 @@ static void the_checkpoint_has_wishes(void **state) {
     struct sampling qwen =
         sampling_of_checkpoint(&(struct generation_defaults){0.7, 0.8, 0.1, 1.05, 20, true});
     assert_true(qwen.temperature == 0 && qwen.top_k == 20 && qwen.repetition_penalty == 1.05);
+    struct sampling odd =
+        sampling_of_checkpoint(&(struct generation_defaults){NAN, NAN, NAN, 0.001, 0, false});
+    assert_true(odd.repetition_penalty == 1); /* no sampler could take it */
 }
 
 int main(void) {
