@@ -1,4 +1,4 @@
-/* chat_input.c - libedit on a terminal, getline() elsewhere. Owns the terminal's mode only while a line is edited.
+/* chat_input.c - libedit on a terminal, plain reading elsewhere. Owns the terminal's mode only while a line is edited.
  *
  * libedit reads through read_character(), which waits for signals too: a read that a signal interrupts would be
  * taken for an error. A pasted text comes between two marks and becomes one line that contains newlines. */
@@ -245,7 +245,6 @@ void chat_input_close(struct chat_input *input) {
         close(input->signals);
         pthread_sigmask(SIG_SETMASK, &input->mask_before, NULL);
     }
-    free(input->line);
     *input = (struct chat_input){0};
 }
 
@@ -280,15 +279,16 @@ static enum status edit_line(struct chat_input *input, struct buffer *line, enum
     return buffer_check(line, "the line");
 }
 
-static enum status plain_line(struct chat_input *input, struct buffer *line, enum input_event *event) {
+static enum status plain_line(struct buffer *line, enum input_event *event) {
+    int byte = 0;
     errno = 0;
-    ssize_t bytes = getline(&input->line, &input->line_capacity, stdin);
-    if (bytes > 0) {
-        buffer_append(line, input->line, (size_t)bytes);
-        return buffer_check(line, "a line of standard input");
+    while (byte != '\n' && (byte = getc_unlocked(stdin)) != EOF) {
+        buffer_append_char(line, (char)byte);
+        TRY(buffer_check(line, "a line of standard input"));
     }
-    *event = INPUT_END;
-    return ferror(stdin) ? fail(STATUS_IO, "standard input: %s", strerror(errno)) : STATUS_OK;
+    if (ferror(stdin)) return fail(STATUS_IO, "standard input: %s", strerror(errno));
+    if (!line->bytes) *event = INPUT_END;
+    return STATUS_OK;
 }
 
 static enum status read_line(struct chat_input *input, const char *prompt, struct buffer *line,
@@ -297,7 +297,7 @@ static enum status read_line(struct chat_input *input, const char *prompt, struc
     buffer_append(line, "", 0);
     input->prompt = prompt;
     *event = INPUT_MESSAGE;
-    TRY(input->terminal ? edit_line(input, line, event) : plain_line(input, line, event));
+    TRY(input->terminal ? edit_line(input, line, event) : plain_line(line, event));
     cut_newline(line);
     if (*event == INPUT_MESSAGE && input->terminal) history_enter(input, line->data);
     return STATUS_OK;

@@ -25,8 +25,6 @@ struct chat_input {
     wchar_t literal;             /* to come behind the key that quotes it; 0: none */
     wchar_t unread_character[MARK_CHARACTERS];
     int unread, unread_next; /* [unread_next, unread) were read in vain */
-    char *line;              /* of getline() */
-    size_t line_capacity;
 };
 
 /* `history_path` (NULL: none) must outlive the input; its folder is made. */

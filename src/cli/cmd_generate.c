@@ -174,6 +174,16 @@ static void print_stats(const struct generate_job *job) {
             timings->generated_tokens, timings->decode_seconds, decode_speed(timings), job->load_seconds);
 }
 
+/* Fewer tokens than were asked for, and not because the model had no more to say. */
+static void warn_if_full(const struct generate_job *job) {
+    int64_t context = job->engine->context;
+    if (job->generation.finish == FINISH_LENGTH && job->sequence->tokens >= context &&
+        job->generation.timings.generated_tokens < job->options.max_tokens)
+        fprintf(stderr, "hadal generate: stopped after %d of %lld tokens: the context of %lld is full\n",
+                job->generation.timings.generated_tokens, (long long)job->options.max_tokens,
+                (long long)context);
+}
+
 /* ---- whole ---- */
 
 /* A checkpoint without a tokenizer still continues ids. */
@@ -217,6 +227,7 @@ static enum status generate(struct generate_job *job) {
     progress_start(&job->progress, "reading the prompt", job->prompt_tokens, "tokens");
     TRY(generation_run(&job->generation, &(struct generation_events){job, show_prefill, show_piece}));
     if (!job->json) print_text(job, "\n", 1);
+    warn_if_full(job);
     if (job->write_error) return fail(STATUS_IO, "standard output: %s", strerror(job->write_error));
     return job->json ? print_json(job) : STATUS_OK;
 }

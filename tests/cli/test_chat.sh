@@ -68,6 +68,9 @@ chat 0 '/load '"$work"'/saved.json\n/system\n' && holds "/load" "be brief" "$out
 chat 0 '/save '"$work"'/saved.json\n' --system 'first' && holds "--system" '"first"' "$(cat "$work/saved.json")"
 chat 0 '/help\n' && holds "/help" "/think on|off" "$output"
 chat 0 'hello\n' --template deepseek-r1 && same "reasoning is not printed in a pipe" "" "$output"
+head -c 20000000 /dev/zero | tr '\0' x | "$HADAL" chat -m "$work/model" > "$work/output" 2> "$work/errors"
+same "a line without end ends a pipe" 1 $?
+holds "naming the limit" "longer than 16777216 bytes" "$(cat "$work/errors")"
 chat 0 'hello\n' --history "$work/history" && [ ! -e "$work/history" ] && pass "a pipe has no history" ||
     fail "a pipe has no history"
 

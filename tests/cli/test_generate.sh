@@ -119,6 +119,7 @@ generate 0 -p hello -n 12 --logit-bias 1=100 --show-special
 generate 0 -p hello -n 5000 --ctx 30 --temperature 0 --json
 same "a full context ends it" '"length"' "$(field finish_reason)"
 same "prompt and answer fill it" 30 $(($(field prompt_tokens) + $(field generated_tokens)))
+[[ $errors == *"of 5000 tokens: the context of 30 is full"* ]] && pass "which is told" || fail "which is told" "$errors"
 piece=${text:4:3}
 generate 0 -p hello "${greedy[@]}" --stop "$piece"
 same "a stop string ends it before it" "${text%%"$piece"*}" "$output"
@@ -142,6 +143,22 @@ refused 1 "token id 4000 at place 1 is outside the vocabulary" --ids 1,4000
 refused 1 "stop: an empty text" -p x --stop ''
 refused 1 "more than the context of 3" -p 'one two three four five' --ctx 3
 refused 1 "No such file" --prompt-file "$work/missing"
+
+# a pipe among the files of a model is refused, not waited for
+for file in tokenizer.json tokenizer_config.json chat_template.jinja generation_config.json; do
+    rm -rf "$work/piped" && cp -r "$work/model" "$work/piped" && rm -f "$work/piped/$file" && mkfifo "$work/piped/$file"
+    timeout 20 "$HADAL" generate -m "$work/piped" --chat -p x -n 1 > "$work/output" 2> "$work/errors"
+    [ $? = 1 ] && grep -q "$file: not a regular file" "$work/errors" && pass "a pipe: $file" ||
+        fail "a pipe: $file" "$(cat "$work/errors")"
+done
+
+# what the files of a model recommend is checked with their names
+cp -r "$work/model" "$work/advised"
+echo '{"do_sample": true, "temperature": -1}' > "$work/advised/generation_config.json"
+"$HADAL" generate -m "$work/advised" -p x -n 1 > "$work/output" 2> "$work/errors"
+[ $? = 1 ] && grep -q 'advised: generation_config.json: field "temperature" is -1' "$work/errors" &&
+    pass "a bad recommendation" || fail "a bad recommendation" "$(cat "$work/errors")"
+
 "$HADAL" generate -m "$work/model" -p x -n 4 > /dev/full 2> "$work/errors"
 [ $? = 1 ] && grep -q 'standard output: No space left' "$work/errors" && pass "a full disk is a failure" ||
     fail "a full disk is a failure" "$(cat "$work/errors")"
