@@ -1,9 +1,12 @@
 /* thread_pool.c - the workers of thread_pool.h.
  *
- * Owns its threads. A run is published by advancing `ticket` and is over when `pending` reaches zero;
- * both words are waited for in the same way: look at it for a moment, then sleep in the kernel.
- * The subtlety: whoever wants to sleep says so and then looks again, whoever changes a word looks for
- * sleepers afterwards; as all four are sequentially consistent, a wake-up cannot be missed. */
+ * Owns its threads. A run is published by filling every worker's lane with slices and advancing `ticket`; it is
+ * over when `pending` slices reach zero, whether or not every worker took part. Both words are waited for in the
+ * same way: look at it for a moment, then sleep in the kernel.
+ * The subtleties: whoever wants to sleep says so and then looks again, whoever changes a word looks for
+ * sleepers afterwards; as all four are sequentially consistent, a wake-up cannot be missed. And a worker may come
+ * late: the slice that it takes then belongs to the run that filled the lane, and what that run is to do stays
+ * readable until the slice is done. */
 #include "base/thread_pool.h"
 
 #include <errno.h>
@@ -23,6 +26,11 @@ enum {
     SPINS = 2000 /* pauses of 20 to 50 ns: longer than the gap between two operations of a step */
 };
 
+/* Slices that are left of a worker's own in the low half; the high half tells runs apart. */
+struct lane {
+    _Alignas(CACHE_LINE) _Atomic uint64_t left;
+};
+
 struct worker {
     struct thread_pool *pool;
     pthread_t thread;
@@ -32,11 +40,14 @@ struct worker {
 struct thread_pool {
     /* Written by the owner, read by all workers. */
     _Alignas(CACHE_LINE) _Atomic uint32_t ticket;
-    thread_work *work; /* published by ticket; NULL: end */
+    thread_work *work; /* these three are published by the lanes */
     void *context;
+    int slices_each;
     int threads, spins;
     bool running;
     struct worker *worker; /* [threads], entry 0 unused */
+    struct lane *lane;     /* [threads] */
+    atomic_bool ends;
     /* Written by the workers. */
     _Alignas(CACHE_LINE) _Atomic uint32_t pending;
     _Alignas(CACHE_LINE) atomic_int sleepers;
@@ -78,33 +89,66 @@ static void await_workers(struct thread_pool *pool) {
     atomic_store(&pool->owner_sleeps, false);
 }
 
-static void *worker_main(void *argument) {
-    struct worker *worker = argument;
-    struct thread_pool *pool = worker->pool;
-    for (uint32_t seen = 0;; seen++) {
-        await_ticket(pool, seen);
-        thread_work *work = pool->work;
-        if (!work) return NULL;
-        work(pool->context, worker->index, pool->threads);
-        if (atomic_fetch_sub(&pool->pending, 1) == 1 && atomic_load(&pool->owner_sleeps))
-            word_wake(&pool->pending, 1);
+/* Takes a slice out of a lane, if one is left. */
+static bool take_slice(struct thread_pool *pool, int lane, int *slice) {
+    uint64_t left = atomic_load_explicit(&pool->lane[lane].left, memory_order_relaxed);
+    do {
+        if (!(uint32_t)left) return false;
+    } while (!atomic_compare_exchange_weak_explicit(&pool->lane[lane].left, &left, left - 1,
+                                                    memory_order_acquire, memory_order_relaxed));
+    *slice = (lane + 1) * pool->slices_each - (int)(uint32_t)left;
+    return true;
+}
+
+/* Its own slices first, then those of the next ones. */
+static void drain(struct thread_pool *pool, int worker) {
+    int slice;
+    for (int i = 0; i < pool->threads; i++) {
+        while (take_slice(pool, (worker + i) % pool->threads, &slice)) {
+            pool->work(pool->context, worker, slice, pool->threads * pool->slices_each);
+            if (atomic_fetch_sub(&pool->pending, 1) == 1 && atomic_load(&pool->owner_sleeps))
+                word_wake(&pool->pending, 1);
+        }
     }
 }
 
-static void publish(struct thread_pool *pool, thread_work *work, void *context) {
-    pool->work = work;
-    pool->context = context;
-    atomic_store_explicit(&pool->pending, (uint32_t)pool->threads - 1, memory_order_relaxed);
+static void *worker_main(void *argument) {
+    struct worker *worker = argument;
+    struct thread_pool *pool = worker->pool;
+    for (uint32_t seen = 0; !atomic_load(&pool->ends);) {
+        await_ticket(pool, seen);
+        seen = atomic_load(&pool->ticket);
+        drain(pool, worker->index);
+    }
+    return NULL;
+}
+
+static void advance_ticket(struct thread_pool *pool) {
     atomic_fetch_add(&pool->ticket, 1);
     if (atomic_load(&pool->sleepers)) word_wake(&pool->ticket, MAX_THREADS);
 }
 
-void thread_pool_run(struct thread_pool *pool, thread_work *work, void *context) {
-    MUST(!pool->running);
+static void publish(struct thread_pool *pool, int slices_each, thread_work *work, void *context) {
+    uint64_t run = (uint64_t)(atomic_load_explicit(&pool->ticket, memory_order_relaxed) + 1) << 32;
+    pool->work = work;
+    pool->context = context;
+    pool->slices_each = slices_each;
+    atomic_store_explicit(&pool->pending, (uint32_t)(pool->threads * slices_each), memory_order_relaxed);
+    for (int i = 0; i < pool->threads; i++)
+        atomic_store_explicit(&pool->lane[i].left, run | (uint32_t)slices_each, memory_order_release);
+    advance_ticket(pool);
+}
+
+void thread_pool_run(struct thread_pool *pool, int slices_each, thread_work *work, void *context) {
+    MUST(!pool->running && slices_each >= 1);
     pool->running = true;
-    if (pool->threads > 1) publish(pool, work, context);
-    work(context, 0, pool->threads);
-    if (pool->threads > 1) await_workers(pool);
+    if (pool->threads == 1) {
+        work(context, 0, 0, 1);
+    } else {
+        publish(pool, slices_each, work, context);
+        drain(pool, 0);
+        await_workers(pool);
+    }
     pool->running = false;
 }
 
@@ -143,12 +187,15 @@ enum status thread_pool_open(struct thread_pool **result, int threads) {
         return fail(STATUS_USAGE, "%d threads: allowed are 1 to %d", threads, MAX_THREADS);
     struct thread_pool *pool = aligned_alloc(CACHE_LINE, sizeof *pool);
     struct worker *worker = calloc((size_t)threads, sizeof *worker);
-    if (!pool || !worker) {
+    struct lane *lane = aligned_alloc(CACHE_LINE, (size_t)threads * sizeof *lane);
+    if (!pool || !worker || !lane) {
         free(pool);
         free(worker);
+        free(lane);
         return fail(STATUS_MEMORY, "out of memory for %d threads", threads);
     }
-    *pool = (struct thread_pool){.worker = worker};
+    *pool = (struct thread_pool){.worker = worker, .lane = lane};
+    memset(lane, 0, (size_t)threads * sizeof *lane);
     pool->spins = threads > processors_available() ? 0 : SPINS; /* who spins there keeps others from work */
     enum status status = start_workers(pool, threads);
     if (status != STATUS_OK)
@@ -160,8 +207,10 @@ enum status thread_pool_open(struct thread_pool **result, int threads) {
 
 void thread_pool_close(struct thread_pool *pool) {
     if (!pool) return;
-    if (pool->threads > 1) publish(pool, NULL, NULL);
+    atomic_store(&pool->ends, true);
+    advance_ticket(pool);
     for (int i = 1; i < pool->threads; i++) pthread_join(pool->worker[i].thread, NULL);
     free(pool->worker);
+    free(pool->lane);
     free(pool);
 }

@@ -42,11 +42,12 @@ struct read_job {
     _Atomic uint64_t sum; /* keeps the reads from being optimised away */
 };
 
-static void read_share(void *context, int worker, int workers) {
+static void read_share(void *context, int worker, int slice, int slices) {
+    (void)worker;
     struct read_job *job = context;
     int64_t begin, end;
     uint64_t sum[4] = {0};
-    worker_share(job->bytes, 4096, worker, workers, &begin, &end);
+    slice_share(job->bytes, 4096, slice, slices, &begin, &end);
     for (; begin + 32 <= end; begin += 32)
         for (int i = 0; i < 4; i++) sum[i] += read_u64(job->data + begin + 8 * i);
     job->sum += sum[0] + sum[1] + sum[2] + sum[3];
@@ -58,7 +59,7 @@ static double read_all(const struct checkpoint *checkpoint, struct thread_pool *
     for (size_t i = 0; i < checkpoint->map_count; i++) {
         const struct file_map *map = &checkpoint->maps[i];
         struct read_job job = {map->data, min_i64(map->bytes, read_most), 0};
-        thread_pool_run(pool, read_share, &job);
+        thread_pool_run(pool, SLICES_FINE, read_share, &job);
         *bytes += job.bytes;
     }
     return clock_seconds() - started;

@@ -67,10 +67,11 @@ static void make_chunk(const struct batch *batch, int64_t index) {
                min_i64(CHUNK_ELEMENTS, batch->elements - first));
 }
 
-static void work(void *context, int worker, int workers) {
+static void work(void *context, int worker, int slice, int slices) {
     struct batch *batch = context;
-    (void)workers;
-    if (worker == 0) batch->written = synth_stream_flush(batch->stream);
+    (void)worker;
+    (void)slices;
+    if (slice == 0) batch->written = synth_stream_flush(batch->stream);
     for (;;) {
         int64_t index = atomic_fetch_add(&batch->next, 1);
         if (index >= batch->chunks) return;
@@ -91,7 +92,7 @@ enum status synth_stream_tensor(struct synth_stream *stream, const struct synth_
                               .chunks = min_i64(CHUNKS, all - chunk),
                               .elements = elements};
         batch.chunk_bytes = (size_t)(CHUNK_ELEMENTS / traits->block_elements * traits->block_bytes);
-        thread_pool_run(stream->pool, work, &batch);
+        thread_pool_run(stream->pool, SLICES_WHOLE, work, &batch);
         TRY(batch.written);
         int64_t made = min_i64(bytes, batch.chunks * (int64_t)batch.chunk_bytes);
         TRY(advance(stream, (size_t)made));

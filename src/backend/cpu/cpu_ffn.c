@@ -58,18 +58,18 @@ struct ffn_task {
     struct ffn_rows rows;
 };
 
-static void dense_inner(void *context, int worker, int workers) {
+static void dense_inner(void *context, int worker, int slice, int slices) {
     const struct ffn_task *task = context;
     int64_t begin, end;
-    worker_share(task->op->gate->shape[0], COLUMN_GRAIN, worker, workers, &begin, &end);
+    slice_share(task->op->gate->shape[0], COLUMN_GRAIN, slice, slices, &begin, &end);
     gate_up_columns(&task->rows, begin, end, cpu_scratch(task->cpu, worker));
 }
 
-static void dense_down(void *context, int worker, int workers) {
+static void dense_down(void *context, int worker, int slice, int slices) {
     const struct ffn_task *task = context;
     const struct ffn_op *op = task->op;
     int64_t begin, end, width = op->down->shape[0];
-    worker_share(width, COLUMN_GRAIN, worker, workers, &begin, &end);
+    slice_share(width, COLUMN_GRAIN, slice, slices, &begin, &end);
     down_columns(&task->rows, op->output, begin, end, cpu_scratch(task->cpu, worker));
     for (int64_t r = 0; r < op->rows; r++)
         task->cpu->kernels.add(op->output + r * width + begin, op->y + r * width + begin, end - begin);
@@ -81,9 +81,9 @@ void cpu_ffn(struct backend *backend, const struct ffn_op *op) {
     struct ffn_task task = {
         cpu, op, {&cpu->kernels, op->gate, op->up, op->down, op->x, op->inner, cpu->rounded, op->rows}};
     task.rows.rounded = cpu_round(cpu, op->x, width, op->rows, width, op->gate->panels || op->up->panels);
-    thread_pool_run(cpu->pool, dense_inner, &task);
+    thread_pool_run(cpu->pool, SLICES_FINE, dense_inner, &task);
     task.rows.rounded = cpu_round(cpu, op->inner, 2 * ffn, op->rows, ffn, op->down->panels);
-    thread_pool_run(cpu->pool, dense_down, &task);
+    thread_pool_run(cpu->pool, SLICES_FINE, dense_down, &task);
 }
 
 /* ---- experts ---- */
@@ -122,20 +122,21 @@ static void sort_by_expert(const struct experts_op *op, int32_t *start, int32_t 
     start[0] = 0;
 }
 
-static void gather_rows(void *context, int worker, int workers) {
+static void gather_rows(void *context, int worker, int slice, int slices) {
+    (void)worker;
     const struct experts_task *task = context;
     const struct experts_op *op = task->op;
     int64_t begin, end;
-    worker_share(op->rows * op->used, 1, worker, workers, &begin, &end);
+    slice_share(op->rows * op->used, 1, slice, slices, &begin, &end);
     for (int64_t i = begin; i < end; i++)
         memcpy(op->gathered + i * task->width, op->x + task->source[i] / op->used * task->width,
                (size_t)task->width * sizeof(float));
 }
 
-static void experts_inner(void *context, int worker, int workers) {
+static void experts_inner(void *context, int worker, int slice, int slices) {
     const struct experts_task *task = context;
     int64_t begin, end;
-    worker_share(task->ffn, COLUMN_GRAIN, worker, workers, &begin, &end);
+    slice_share(task->ffn, COLUMN_GRAIN, slice, slices, &begin, &end);
     for (int e = 0; e < task->op->experts; e++) {
         struct ffn_rows rows = rows_of(task, e);
         if (rows.rows) gate_up_columns(&rows, begin, end, cpu_scratch(task->cpu, worker));
@@ -143,11 +144,11 @@ static void experts_inner(void *context, int worker, int workers) {
 }
 
 /* The gathered inputs are spent: their memory takes the outputs of down before they are scattered. */
-static void experts_down(void *context, int worker, int workers) {
+static void experts_down(void *context, int worker, int slice, int slices) {
     const struct experts_task *task = context;
     const struct experts_op *op = task->op;
     int64_t begin, end, width = task->width;
-    worker_share(width, COLUMN_GRAIN, worker, workers, &begin, &end);
+    slice_share(width, COLUMN_GRAIN, slice, slices, &begin, &end);
     for (int e = 0; e < op->experts; e++) {
         struct ffn_rows rows = rows_of(task, e);
         if (!rows.rows) continue;
@@ -172,11 +173,11 @@ void cpu_experts(struct backend *backend, const struct experts_op *op) {
                                 op->gate[0]->shape[1],
                                 op->gate[0]->shape[0]};
     sort_by_expert(op, op->order, op->order + op->experts + 1);
-    thread_pool_run(cpu->pool, gather_rows, &task);
+    thread_pool_run(cpu->pool, SLICES_FINE, gather_rows, &task);
     /* all experts of a layer have one format in the files; a single one without panels only ignores the rounding */
     task.rounded = cpu_round(cpu, op->gathered, task.width, places, task.width,
                              op->gate[0]->panels || op->up[0]->panels);
-    thread_pool_run(cpu->pool, experts_inner, &task);
+    thread_pool_run(cpu->pool, SLICES_FINE, experts_inner, &task);
     task.rounded = cpu_round(cpu, op->inner, 2 * task.ffn, places, task.ffn, op->down[0]->panels);
-    thread_pool_run(cpu->pool, experts_down, &task);
+    thread_pool_run(cpu->pool, SLICES_FINE, experts_down, &task);
 }

@@ -94,11 +94,11 @@ static void attend_run(const struct grouped_task *task, const struct batch_run *
                                      y + r * stride + (int64_t)g * op->head_dim, op->head_dim);
 }
 
-static void attend_heads(void *context, int worker, int workers) {
+static void attend_heads(void *context, int worker, int slice, int slices) {
     const struct grouped_task *task = context;
     struct grouped_scratch scratch;
     int64_t begin, end;
-    worker_share(task->op->kv_heads, 1, worker, workers, &begin, &end);
+    slice_share(task->op->kv_heads, 1, slice, slices, &begin, &end);
     if (begin == end) return;
     carve(&scratch, cpu_scratch(task->cpu, worker), &task->cpu->shape);
     for (int head = (int)begin; head < end; head++)
@@ -107,5 +107,5 @@ static void attend_heads(void *context, int worker, int workers) {
 
 void cpu_attend_grouped(struct backend *backend, const struct grouped_attention_op *op) {
     struct grouped_task task = {cpu_of(backend), op};
-    thread_pool_run(task.cpu->pool, attend_heads, &task);
+    thread_pool_run(task.cpu->pool, SLICES_WHOLE, attend_heads, &task);
 }

@@ -292,11 +292,11 @@ static void attend_absorbed(const struct latent_task *task, int head_begin, int 
     attend_block(task, &block, s);
 }
 
-static void attend_heads(void *context, int worker, int workers) {
+static void attend_heads(void *context, int worker, int slice, int slices) {
     const struct latent_task *task = context;
     struct latent_scratch scratch;
     int64_t begin, end;
-    worker_share(task->op->heads, 1, worker, workers, &begin, &end);
+    slice_share(task->op->heads, 1, slice, slices, &begin, &end);
     if (begin == end) return;
     carve(&scratch, cpu_scratch(task->cpu, worker), &task->cpu->shape);
     attend_decompressed(task, (int)begin, (int)end, &scratch);
@@ -305,5 +305,5 @@ static void attend_heads(void *context, int worker, int workers) {
 
 void cpu_attend_latent(struct backend *backend, const struct latent_attention_op *op) {
     struct latent_task task = {cpu_of(backend), op};
-    thread_pool_run(task.cpu->pool, attend_heads, &task);
+    thread_pool_run(task.cpu->pool, SLICES_WHOLE, attend_heads, &task);
 }

@@ -7,12 +7,13 @@ struct round_task {
     int64_t x_stride, rows, n;
 };
 
-static void round_rows(void *context, int worker, int workers) {
+static void round_rows(void *context, int worker, int slice, int slices) {
+    (void)worker;
     const struct round_task *task = context;
     struct rounded_rows to = task->cpu->rounded;
     int64_t begin, end;
     to.in = task->n;
-    worker_share(task->rows, 1, worker, workers, &begin, &end);
+    slice_share(task->rows, 1, slice, slices, &begin, &end);
     for (int64_t r = begin; r < end; r++) {
         struct rounded_rows row = rounded_from(&to, r);
         task->cpu->kernels.panel_round(task->x + r * task->x_stride, task->n, row.value, row.scale, row.sum);
@@ -24,7 +25,7 @@ struct rounded_rows cpu_round(struct cpu_backend *cpu, const float *x, int64_t x
     struct round_task task = {cpu, x, x_stride, rows, n};
     struct rounded_rows view = cpu->rounded;
     view.in = n;
-    if (needed) thread_pool_run(cpu->pool, round_rows, &task);
+    if (needed) thread_pool_run(cpu->pool, SLICES_FINE, round_rows, &task);
     return view;
 }
 
@@ -40,14 +41,15 @@ struct pack_task {
     uint8_t *panels;
 };
 
-static void pack_panels(void *context, int worker, int workers) {
+static void pack_panels(void *context, int worker, int slice, int slices) {
+    (void)worker;
     const struct pack_task *task = context;
     int64_t begin, end, panels = (task->w->shape[0] + PANEL_OUTS - 1) / PANEL_OUTS;
-    worker_share(panels, 1, worker, workers, &begin, &end);
+    slice_share(panels, 1, slice, slices, &begin, &end);
     panels_pack(task->format, task->w, begin, end, task->panels);
 }
 
 void cpu_pack(struct backend *backend, const struct tensor *w, int panel_format, void *panels) {
     struct pack_task task = {w, (enum panel_format)panel_format, panels};
-    thread_pool_run(cpu_of(backend)->pool, pack_panels, &task);
+    thread_pool_run(cpu_of(backend)->pool, SLICES_FINE, pack_panels, &task);
 }

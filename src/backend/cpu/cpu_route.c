@@ -11,11 +11,11 @@ struct route_task {
     const struct route_op *op;
 };
 
-static void score_columns(void *context, int worker, int workers) {
+static void score_columns(void *context, int worker, int slice, int slices) {
     const struct route_task *task = context;
     const struct route_op *op = task->op;
     int64_t begin, end, width = op->w->shape[1];
-    worker_share(op->experts, COLUMN_GRAIN, worker, workers, &begin, &end);
+    slice_share(op->experts, COLUMN_GRAIN, slice, slices, &begin, &end);
     struct gemm gemm = {
         .w = op->w, .x = op->x, .y = op->score, .x_stride = width, .y_stride = op->experts, .rows = op->rows};
     gemm_columns(&task->cpu->kernels, &gemm, begin, end, cpu_scratch(task->cpu, worker));
@@ -101,15 +101,16 @@ static void route_row(const struct route_op *op, const struct kernels *kernels, 
     for (int i = 0; i < n; i++) weight[i] *= factor;
 }
 
-static void choose_rows(void *context, int worker, int workers) {
+static void choose_rows(void *context, int worker, int slice, int slices) {
+    (void)worker;
     const struct route_task *task = context;
     int64_t begin, end;
-    worker_share(task->op->rows, 1, worker, workers, &begin, &end);
+    slice_share(task->op->rows, 1, slice, slices, &begin, &end);
     for (int64_t r = begin; r < end; r++) route_row(task->op, &task->cpu->kernels, r);
 }
 
 void cpu_route(struct backend *backend, const struct route_op *op) {
     struct route_task task = {cpu_of(backend), op};
-    thread_pool_run(task.cpu->pool, score_columns, &task);
-    thread_pool_run(task.cpu->pool, choose_rows, &task);
+    thread_pool_run(task.cpu->pool, SLICES_FINE, score_columns, &task);
+    thread_pool_run(task.cpu->pool, SLICES_FINE, choose_rows, &task);
 }

@@ -15,14 +15,15 @@ struct task { /* what a worker is handed: the backend and one operation */
 
 static void run(struct backend *backend, thread_work *work, const void *op) {
     struct task task = {.cpu = cpu_of(backend), .op = op};
-    thread_pool_run(task.cpu->pool, work, &task);
+    thread_pool_run(task.cpu->pool, SLICES_FINE, work, &task);
 }
 
-static void embed_rows(void *context, int worker, int workers) {
+static void embed_rows(void *context, int worker, int slice, int slices) {
+    (void)worker;
     const struct task *task = context;
     const struct embed_op *op = task->op;
     int64_t begin, end, width = op->table->shape[1];
-    worker_share(op->rows, 1, worker, workers, &begin, &end);
+    slice_share(op->rows, 1, slice, slices, &begin, &end);
     for (int64_t r = begin; r < end; r++)
         kernels_decode_row(&task->cpu->kernels, op->table, op->token[r], op->y + r * width);
 }
@@ -31,11 +32,12 @@ void cpu_embed(struct backend *backend, const struct embed_op *op) {
     run(backend, embed_rows, op);
 }
 
-static void norm_rows(void *context, int worker, int workers) {
+static void norm_rows(void *context, int worker, int slice, int slices) {
+    (void)worker;
     const struct task *task = context;
     const struct norm_op *op = task->op;
     int64_t begin, end;
-    worker_share(op->rows, 1, worker, workers, &begin, &end);
+    slice_share(op->rows, 1, slice, slices, &begin, &end);
     for (int64_t r = begin; r < end; r++)
         task->cpu->kernels.rms_norm(op->x + r * op->x_stride, op->weight, op->y + r * op->y_stride, op->n,
                                     op->epsilon);
@@ -45,13 +47,13 @@ void cpu_norm(struct backend *backend, const struct norm_op *op) {
     run(backend, norm_rows, op);
 }
 
-static void project_columns(void *context, int worker, int workers) {
+static void project_columns(void *context, int worker, int slice, int slices) {
     const struct task *task = context;
     const struct project_op *op = task->op;
     for (int i = 0; i < op->count; i++) {
         const struct project_target *target = &op->target[i];
         int64_t begin, end;
-        worker_share(target->w->shape[0], COLUMN_GRAIN, worker, workers, &begin, &end);
+        slice_share(target->w->shape[0], COLUMN_GRAIN, slice, slices, &begin, &end);
         struct gemm gemm = {.w = target->w,
                             .bias = target->bias,
                             .x = op->x,
@@ -70,7 +72,7 @@ void cpu_project(struct backend *backend, const struct project_op *op) {
     for (int i = 0; i < op->count; i++) panels = panels || op->target[i].w->panels;
     task.rounded =
         cpu_round(cpu_of(backend), op->x, op->x_stride, op->rows, op->target[0].w->shape[1], panels);
-    thread_pool_run(task.cpu->pool, project_columns, &task);
+    thread_pool_run(task.cpu->pool, SLICES_FINE, project_columns, &task);
 }
 
 static void rotate_interleaved(float *x, const float *cosine, const float *sine, int half) {
@@ -89,12 +91,13 @@ static void rotate_halves(float *x, const float *cosine, const float *sine, int 
     }
 }
 
-static void rope_rows(void *context, int worker, int workers) {
+static void rope_rows(void *context, int worker, int slice, int slices) {
+    (void)worker;
     const struct task *task = context;
     const struct rope_op *op = task->op;
     int64_t begin, end;
     int half = op->dim / 2;
-    worker_share(op->rows, 1, worker, workers, &begin, &end);
+    slice_share(op->rows, 1, slice, slices, &begin, &end);
     for (int64_t r = begin; r < end; r++) {
         for (int h = 0; h < op->heads; h++) {
             float *x = op->x + r * op->row_stride + h * op->head_stride;
@@ -128,14 +131,15 @@ static void store_entry(const struct kv_plane_view *plane, const float *x, uint8
                    traits->block_elements);
 }
 
-static void store_rows(void *context, int worker, int workers) {
+static void store_rows(void *context, int worker, int slice, int slices) {
+    (void)worker;
     const struct task *task = context;
     const struct kv_store_op *op = task->op;
     const struct kv_plane_view *plane = &op->plane;
     for (int i = 0; i < op->runs; i++) {
         const struct batch_run *batch_run = &op->run[i];
         int64_t begin, end;
-        worker_share(batch_run->rows, 1, worker, workers, &begin, &end);
+        slice_share(batch_run->rows, 1, slice, slices, &begin, &end);
         for (int64_t r = begin; r < end; r++) {
             int64_t position = batch_run->position + r;
             int64_t slot = (int64_t)batch_run->page[position / KV_PAGE_TOKENS] * KV_PAGE_TOKENS +

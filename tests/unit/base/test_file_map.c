@@ -134,10 +134,11 @@ static void replaced_file_stays_readable(void **state) {
     file_map_close(&map);
 }
 
-static void read_share(void *context, int worker, int workers) {
+static void read_share(void *context, int worker, int slice, int slices) {
+    (void)worker;
     const struct file_map *map = context;
     int64_t begin, end;
-    worker_share(map->bytes, 1, worker, workers, &begin, &end);
+    slice_share(map->bytes, 1, slice, slices, &begin, &end);
     for (int round = 0; round < 20; round++) (void)sum(map, begin, end);
 }
 
@@ -157,7 +158,7 @@ static void survives_truncation_under_threads(void **state) {
         char *path = strdup(write_pages("raced"));
         assert_int_equal(file_map_open(&map, path), STATUS_OK);
         assert_int_equal(pthread_create(&thread, NULL, truncate_soon, path), 0);
-        thread_pool_run(pool, read_share, &map);
+        thread_pool_run(pool, SLICES_WHOLE, read_share, &map);
         assert_int_equal(pthread_join(thread, &failed), 0);
         assert_null(failed);
         assert_int_equal(file_map_check(&map), STATUS_IO);

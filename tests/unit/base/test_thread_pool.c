@@ -9,37 +9,42 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-enum { MOST = 9 };
+enum { MOST = 9, EACH = 3 };
 
 struct tally {
-    int calls[MOST]; /* plain memory: the pool orders it */
-    int workers[MOST];
+    int calls[MOST * EACH]; /* plain memory: the pool orders it */
+    int slices[MOST * EACH];
+    atomic_int busy[MOST]; /* a worker runs one slice at a time: its scratch memory is its own */
 };
 
-static void count_call(void *context, int worker, int workers) {
+static void count_call(void *context, int worker, int slice, int slices) {
     struct tally *tally = context;
-    tally->calls[worker]++;
-    tally->workers[worker] = workers;
+    if (atomic_fetch_add(&tally->busy[worker], 1)) abort();
+    tally->calls[slice]++;
+    tally->slices[slice] = slices;
+    atomic_fetch_sub(&tally->busy[worker], 1);
 }
 
-static void every_worker_runs_once(void **state) {
+static void every_slice_runs_once(void **state) {
     (void)state;
     for (int threads = 1; threads <= MOST; threads += 2) {
         struct thread_pool *pool;
         struct tally tally = {0};
+        int slices = threads == 1 ? 1 : threads * EACH;
         assert_int_equal(thread_pool_open(&pool, threads), STATUS_OK);
         assert_int_equal(thread_pool_threads(pool), threads);
         for (int run = 1; run <= 300; run++) {
-            thread_pool_run(pool, count_call, &tally);
-            for (int i = 0; i < threads; i++) {
+            thread_pool_run(pool, EACH, count_call, &tally);
+            for (int i = 0; i < slices; i++) {
                 assert_int_equal(tally.calls[i], run);
-                assert_int_equal(tally.workers[i], threads);
+                assert_int_equal(tally.slices[i], slices);
             }
             if (run % 100 == 0) usleep(3000); /* long enough for workers to fall asleep */
         }
@@ -47,15 +52,39 @@ static void every_worker_runs_once(void **state) {
     }
 }
 
+/* Runs of different work and cut follow each other at once: a late worker must never mix them up. */
+static void add_one(void *context, int worker, int slice, int slices) {
+    (void)worker, (void)slice, (void)slices;
+    atomic_fetch_add((atomic_int *)context, 1);
+}
+static void add_thousand(void *context, int worker, int slice, int slices) {
+    (void)worker, (void)slice, (void)slices;
+    atomic_fetch_add((atomic_int *)context, 1000);
+}
+
+static void late_workers_find_the_present_run(void **state) {
+    (void)state;
+    struct thread_pool *pool;
+    assert_int_equal(thread_pool_open(&pool, 4), STATUS_OK);
+    for (int run = 0; run < 20000; run++) {
+        atomic_int sum = 0;
+        int each = 1 + run % 5;
+        thread_pool_run(pool, each, run % 2 ? add_one : add_thousand, &sum);
+        assert_int_equal(atomic_load(&sum), 4 * each * (run % 2 ? 1 : 1000));
+    }
+    thread_pool_close(pool);
+}
+
 struct relay {
     int64_t value[1000];
 };
 
 /* Each run reads what other workers wrote in the run before. */
-static void reverse_and_add(void *context, int worker, int workers) {
+static void reverse_and_add(void *context, int worker, int slice, int slices) {
+    (void)worker;
     struct relay *relay = context; /* [2][1000] */
     int64_t begin, end;
-    worker_share(1000, 8, worker, workers, &begin, &end);
+    slice_share(1000, 8, slice, slices, &begin, &end);
     for (int64_t i = begin; i < end; i++) relay[1].value[i] = relay[0].value[999 - i] + 1;
 }
 
@@ -65,16 +94,17 @@ static void results_pass_between_runs(void **state) {
     static struct relay relay[2];
     assert_int_equal(thread_pool_open(&pool, 2), STATUS_OK);
     for (int run = 0; run < 2000; run++) {
-        thread_pool_run(pool, reverse_and_add, relay);
+        thread_pool_run(pool, SLICES_FINE, reverse_and_add, relay);
         relay[0] = relay[1];
     }
     for (int i = 0; i < 1000; i++) assert_int_equal(relay[0].value[i], 2000);
     thread_pool_close(pool);
 }
 
-static void sleep_unevenly(void *context, int worker, int workers) {
-    (void)workers;
-    usleep((useconds_t)(worker * 2000));
+static void sleep_unevenly(void *context, int worker, int slice, int slices) {
+    (void)worker;
+    (void)slices;
+    usleep((useconds_t)(slice * 2000));
     atomic_fetch_add((atomic_int *)context, 1);
 }
 
@@ -84,7 +114,7 @@ static void owner_waits_for_the_slowest(void **state) {
     atomic_int done = 0;
     assert_int_equal(thread_pool_open(&pool, 4), STATUS_OK);
     for (int run = 1; run <= 5; run++) {
-        thread_pool_run(pool, sleep_unevenly, &done);
+        thread_pool_run(pool, SLICES_WHOLE, sleep_unevenly, &done);
         assert_int_equal(atomic_load(&done), 4 * run);
     }
     thread_pool_close(pool);
@@ -110,7 +140,7 @@ static void shares_cover_everything_once(void **state) {
             for (int workers = 1; workers < 6; workers++) {
                 int64_t next = 0, begin, end;
                 for (int worker = 0; worker < workers; worker++) {
-                    worker_share(items[i], grains[g], worker, workers, &begin, &end);
+                    slice_share(items[i], grains[g], worker, workers, &begin, &end);
                     assert_int_equal(begin, next);
                     assert_true(end >= begin && (end == items[i] || end % grains[g] == 0));
                     next = end;
@@ -163,7 +193,8 @@ static int close_scratch(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_worker_runs_once),
+        cmocka_unit_test(every_slice_runs_once),
+        cmocka_unit_test(late_workers_find_the_present_run),
         cmocka_unit_test(results_pass_between_runs),
         cmocka_unit_test(owner_waits_for_the_slowest),
         cmocka_unit_test(refuses_impossible_counts),

@@ -593,12 +593,13 @@ struct shared_work {
     struct token_list list[THREADS][TEXTS];
 };
 
-static void encode_all(void *context, int worker, int workers) {
+static void encode_all(void *context, int worker, int slice, int slices) {
     struct shared_work *work = context;
-    (void)workers;
+    (void)worker;
+    (void)slices;
     for (int i = 0; i < TEXTS; i++)
         if (tokenizer_encode(work->tokenizer, (char *)work->text[i], work->bytes[i], TOKENIZE_SPECIAL,
-                             &work->list[worker][i]))
+                             &work->list[slice][i]))
             abort();
 }
 
@@ -614,7 +615,7 @@ static void test_threads_agree(void **state) {
     work->tokenizer = tokenizer;
     for (int i = 0; i < TEXTS; i++) work->bytes[i] = random_text(&seed, work->text[i], TEXT_BYTES);
     assert_int_equal(thread_pool_open(&pool, THREADS), STATUS_OK);
-    thread_pool_run(pool, encode_all, work);
+    thread_pool_run(pool, SLICES_WHOLE, encode_all, work);
     thread_pool_close(pool);
     for (int i = 0; i < TEXTS; i++) {
         for (int t = 1; t < THREADS; t++) {
