@@ -13,8 +13,7 @@
  * Ownership  What a function takes is copied; what it gives out as a pointer belongs to the model and lives as long.
  * Threads    One thread at a time may use a model and its sessions, whichever thread that is. hadal_tokenize(),
  *            hadal_detokenize(), hadal_render(), hadal_render_ids() and hadal_model_info() read only and may be called
- *            from any thread while another uses the model. Different models are independent, but one thread at a
- *            time may open or close any.
+ *            from any thread while another uses the model. Different models are independent.
  * Signals    While a model is open, SIGBUS has a handler: a file of the checkpoint that shrinks is an error of the next
  *            call, not the end of the program. Any other SIGBUS goes to the handler that was there before. */
 #ifndef HADAL_H
@@ -80,7 +79,9 @@ struct hadal_model_options {
     int batch_size;       /* prompt tokens that are computed in one step */
     int strict;           /* 1: prompt and generated tokens are computed in one form and have the same bits */
     int ids_only; /* 1: no tokenizer is needed, and functions that take or give text are HADAL_UNSUPPORTED */
-    int64_t reserved[8]; /* 0 */
+    const char *pack; /* where block-quantised weights are kept rearranged: "auto", "memory", "file", "off" */
+    const char *cache_dir; /* for files of them, which later starts map; NULL: none are written */
+    int64_t reserved[6];   /* 0 */
 };
 
 /* Everything automatic, one session, 512 tokens a step. `path` is still to be set. */
@@ -105,9 +106,10 @@ struct hadal_model_info {
     int64_t trained_context;    /* tokens that the checkpoint itself allows */
     int32_t vocabulary;         /* ids are 0 .. vocabulary - 1; also the length of a row of logits */
     int32_t layers;
-    int32_t bos;    /* the token that begins every text; -1: none */
-    int32_t thinks; /* 1: the model can reason before it answers */
-    int64_t reserved[8];
+    int32_t bos;        /* the token that begins every text; -1: none */
+    int32_t thinks;     /* 1: the model can reason before it answers */
+    const char *notice; /* why the model runs slower than it could; NULL: it does not */
+    int64_t reserved[7];
 };
 HADAL_API enum hadal_status hadal_model_info(const struct hadal_model *model, struct hadal_model_info *info);
 

@@ -73,7 +73,7 @@ static enum status open_model(const struct option_values *values, struct job *jo
     options.model.sequences = (int)batch;
     options.model.max_rows = (int)max_i64(options.model.max_rows, batch);
     options.no_tokenizer = true;
-    TRY(engine_open(&job->engine, &options));
+    TRY(open_engine(&job->engine, &options));
     job->subject.engine = job->engine;
     job->subject.weight_bytes = bench_weight_bytes(&job->engine->model);
     if (!plan->decode) return STATUS_OK;

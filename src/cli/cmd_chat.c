@@ -137,7 +137,7 @@ static const char *history_path(struct chat_session *session) {
 static enum status open_model(struct chat_session *session) {
     struct engine_options options;
     TRY(engine_options_from(session->values, &options));
-    TRY(engine_open(&session->engine, &options));
+    TRY(open_engine(&session->engine, &options));
     session->model = options.model;
     TRY(generation_options_from(session->values, session->engine, &session->arena, &session->generation));
     TRY(render_options_from(session->values, &session->engine->model.checkpoint, &session->arena,

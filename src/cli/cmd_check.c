@@ -1,9 +1,12 @@
 /* cmd_check.c - `hadal check`: what the machine offers, then every kernel against the scalar truth. For
- * people one line for each kernel and level; with --json one object a line for each result. */
+ * people one line for each kernel and level; with --json one object a line for each result. Or the checksums of a file of
+ * arranged weights. */
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/machine.h"
+#include "cli/progress.h"
 #include "kernel/check.h"
+#include "model/packed.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -125,7 +128,33 @@ static void take_result(void *context, const struct check_result *result) {
     }
 }
 
-enum status command_check(const struct option_values *values) {
+/* ---- a cache file ---- */
+
+static bool show_reading(void *context, int64_t done, int64_t total) {
+    struct progress *progress = context;
+    if (!progress->total) progress_start(progress, "reading", total, "bytes");
+    progress_update(progress, done);
+    return true;
+}
+
+static enum status check_cache(const char *path, bool json) {
+    struct progress progress = {0};
+    struct packed_report report;
+    char bytes[32];
+    enum status status = packed_verify(path, show_reading, &progress, &report);
+    progress_finish(&progress);
+    TRY(status);
+    if (json)
+        print_object(json_pack("{s:s, s:s*, s:I, s:I, s:b}", "cache", path, "source", report.source,
+                               "matrices", (json_int_t)report.matrices, "bytes", (json_int_t)report.bytes,
+                               "passed", 1));
+    else
+        printf("%s: ok, %lld matrices of %s in %s\n", path, (long long)report.matrices, report.source,
+               bytes_text(report.bytes, bytes));
+    return STATUS_OK;
+}
+
+static enum status check_kernels(const struct option_values *values) {
     struct printer printer = {.json = option_flag(values, "json")};
     struct check_options options = {.function = option_text(values, "function"),
                                     .seed = (uint64_t)option_int(values, "seed"),
@@ -145,4 +174,9 @@ enum status command_check(const struct option_values *values) {
     if (failures > 0)
         return fail(STATUS_INTERNAL, "%d test%s of kernels failed", failures, failures == 1 ? "" : "s");
     return STATUS_OK;
+}
+
+enum status command_check(const struct option_values *values) {
+    const char *cache = option_text(values, "cache");
+    return cache ? check_cache(cache, option_flag(values, "json")) : check_kernels(values);
 }

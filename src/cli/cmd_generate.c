@@ -203,7 +203,7 @@ static enum status open_all(struct generate_job *job) {
     double start = clock_seconds();
     TRY(engine_options_from(job->values, &options));
     options.no_tokenizer = option_ints(job->values, "ids", &ids) > 0 && lacks_tokenizer(options.model.path);
-    TRY(engine_open(&job->engine, &options));
+    TRY(open_engine(&job->engine, &options));
     job->load_seconds = clock_seconds() - start;
     return sequence_open(&job->sequence, job->engine);
 }

@@ -90,7 +90,7 @@ enum status command_logits(const struct option_values *values) {
     TRY(engine_options_from(values, &options));
     if (!options.model.context) options.model.context = count;
     options.no_tokenizer = true;
-    TRY(engine_open(&job.engine, &options));
+    TRY(open_engine(&job.engine, &options));
     enum status status = run(&job, values);
     if (job.writer) npy_writer_close(job.writer);
     free(job.logits);

@@ -21,6 +21,15 @@ struct inspection {
     char problem[1024];   /* why the weights do not fit the description; empty: they do, or there are none */
 };
 
+/* The tensors of one type. */
+struct type_sum {
+    int64_t tensors, values, bytes;
+    const char
+        *panels; /* what matrices of the type are rearranged to for integer products; NULL: they are not */
+    bool exact;  /* holding the very same numbers */
+};
+struct type_sum inspect_type(const struct inspection *inspection, enum dtype dtype);
+
 int64_t inspect_tensor_bytes(const struct tensor *tensor); /* with its scales */
 
 must_use enum status inspect_print_json(const struct inspection *inspection, FILE *stream);

@@ -1,6 +1,7 @@
 /* inspect_json.c - an inspection as one JSON object. */
 #include "base/bytes.h"
 #include "cli/inspect.h"
+#include "kernel/panel.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,6 +13,24 @@ int64_t inspect_tensor_bytes(const struct tensor *tensor) {
     rows = divide_up(tensor->shape[tensor->rank - 2], tensor->block[0]);
     columns = divide_up(tensor->shape[tensor->rank - 1], tensor->block[1]);
     return bytes + rows * columns * dtype_traits(tensor->scale_dtype)->block_bytes;
+}
+
+enum { USUAL_WIDTH = 256 }; /* a row of whole units in every format */
+
+struct type_sum inspect_type(const struct inspection *inspection, enum dtype dtype) {
+    struct type_sum sum = {0};
+    const struct tensor_list *tensors = &inspection->checkpoint.tensors;
+    for (size_t i = 0; i < tensors->count; i++) {
+        const struct tensor *tensor = &tensors->item[i].tensor;
+        if (tensor->dtype != dtype) continue;
+        sum.tensors++;
+        sum.values += tensor_elements(tensor);
+        sum.bytes += inspect_tensor_bytes(tensor);
+    }
+    enum panel_format format = panel_format_for(dtype, USUAL_WIDTH);
+    sum.panels = format == PANEL_NONE ? NULL : panel_format_name(format);
+    sum.exact = panel_is_exact(format, dtype);
+    return sum;
 }
 
 /* Names come from files and may be no UTF-8, which JSON cannot hold. */
@@ -108,6 +127,19 @@ static void set_sizes(const struct inspection *inspection, json_t *root) {
         json_object_set_new(root, sizes[i].name, whole(sizes[i].value));
 }
 
+static json_t *types(const struct inspection *inspection) {
+    json_t *list = json_array();
+    for (enum dtype t = 0; t < DTYPE_COUNT; t++) {
+        struct type_sum sum = inspect_type(inspection, t);
+        if (!sum.tensors) continue;
+        json_array_append_new(
+            list, json_pack("{s:s, s:I, s:I, s:I, s:s?, s:b}", "dtype", dtype_traits(t)->name, "tensors",
+                            (json_int_t)sum.tensors, "values", (json_int_t)sum.values, "bytes",
+                            (json_int_t)sum.bytes, "panels", sum.panels, "exact", sum.exact || !sum.panels));
+    }
+    return list;
+}
+
 static json_t *inspection_object(const struct inspection *inspection) {
     const struct model_desc *d = &inspection->desc;
     const struct tensor_list *tensors = &inspection->checkpoint.tensors;
@@ -125,6 +157,7 @@ static json_t *inspection_object(const struct inspection *inspection) {
     json_object_set_new(root, "eos", end_tokens(d));
     json_object_set_new(root, "template", text(inspection->template));
     json_object_set_new(root, "problem", text(*inspection->problem ? inspection->problem : NULL));
+    json_object_set_new(root, "types", types(inspection));
     json_object_set_new(root, "tensors", list);
     for (size_t i = 0; i < tensors->count; i++) json_array_append_new(list, tensor_object(&tensors->item[i]));
     return root;

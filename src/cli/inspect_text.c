@@ -96,23 +96,20 @@ static void print_sizes(const struct inspection *inspection, FILE *stream) {
             inspection->checkpoint.map_count == 1 ? "" : "s");
 }
 
-static void print_types(const struct tensor_list *tensors, FILE *stream) {
-    struct {
-        int64_t tensors, values, bytes;
-    } of[DTYPE_COUNT] = {0};
-    for (size_t i = 0; i < tensors->count; i++) {
-        const struct tensor *tensor = &tensors->item[i].tensor;
-        of[tensor->dtype].tensors++;
-        of[tensor->dtype].values += tensor_elements(tensor);
-        of[tensor->dtype].bytes += inspect_tensor_bytes(tensor);
-    }
-    fprintf(stream, "\n  %-8s %8s %20s %10s %12s\n", "type", "tensors", "values", "size", "bits a value");
-    for (int t = 0; t < DTYPE_COUNT; t++) {
+static void print_types(const struct inspection *inspection, FILE *stream) {
+    fprintf(stream, "\n  %-8s %8s %20s %10s %12s  %s\n", "type", "tensors", "values", "size", "bits a value",
+            "multiplied as");
+    for (enum dtype t = 0; t < DTYPE_COUNT; t++) {
         char number[NUMBER_BYTES], bytes[32];
-        if (!of[t].tensors) continue;
-        fprintf(stream, "  %-8s %8lld %20s %10s %12.2f\n", dtype_traits((enum dtype)t)->name,
-                (long long)of[t].tensors, grouped(of[t].values, number), bytes_text(of[t].bytes, bytes),
-                of[t].values ? 8.0 * (double)of[t].bytes / (double)of[t].values : 0.0);
+        struct type_sum sum = inspect_type(inspection, t);
+        if (!sum.tensors) continue;
+        fprintf(stream, "  %-8s %8lld %20s %10s %12.2f  %s%s\n", dtype_traits(t)->name,
+                (long long)sum.tensors, grouped(sum.values, number), bytes_text(sum.bytes, bytes),
+                sum.values ? 8.0 * (double)sum.bytes / (double)sum.values : 0.0,
+                sum.panels ? sum.panels : "floats",
+                !sum.panels ? ""
+                : sum.exact ? " panels, exactly"
+                            : " panels, rounded");
     }
 }
 
@@ -125,6 +122,6 @@ void inspect_print_text(const struct inspection *inspection, FILE *stream) {
     print_mechanisms(d, stream);
     if (inspection->template) row(stream, "chat template", "%s", inspection->template);
     print_sizes(inspection, stream);
-    if (inspection->checkpoint.tensors.count) print_types(&inspection->checkpoint.tensors, stream);
+    if (inspection->checkpoint.tensors.count) print_types(inspection, stream);
     if (*inspection->problem) fprintf(stream, "\n  It cannot be run: %s\n", inspection->problem);
 }

@@ -1,8 +1,11 @@
 /* open_engine.c - the common options of all commands that run a model. */
 #include "cli/open_engine.h"
 
+#include "cli/environment.h"
+#include "cli/progress.h"
 #include "kernel/kernel.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum status model_path_from(const struct option_values *values, const char **path) {
@@ -27,6 +30,30 @@ enum status engine_options_from(const struct option_values *values, struct engin
                   .context = option_given(values, "ctx") ? option_int(values, "ctx") : 0,
                   .memory_limit =
                       option_given(values, "memory-limit") ? option_int(values, "memory-limit") : 0}};
+    options->model.cache_dir = option_text(values, "cache-dir");
+    MUST(pack_mode_from_name(option_text(values, "pack"), &options->model.pack));
     if (!options->model.kv_automatic) MUST(dtype_from_name(kv_type, &options->model.kv_type));
     return STATUS_OK;
+}
+
+static bool show_arranging(void *context, int64_t done, int64_t total) {
+    struct progress *progress = context;
+    if (!progress->total) progress_start(progress, "arranging weights", total, "bytes");
+    progress_update(progress, done);
+    return true;
+}
+
+enum status open_engine(struct engine **engine, const struct engine_options *options) {
+    char directory[4096];
+    struct progress progress = {0};
+    struct engine_options complete = *options;
+    complete.model.progress = show_arranging;
+    complete.model.progress_context = &progress;
+    if (!complete.model.cache_dir && user_path(USER_CACHE, "weights", directory, sizeof directory))
+        complete.model.cache_dir = directory;
+    enum status status = engine_open(engine, &complete);
+    progress_finish(&progress);
+    if (status == STATUS_OK && *(*engine)->model.packed.notice)
+        fprintf(stderr, "hadal: %s\n", (*engine)->model.packed.notice);
+    return status;
 }

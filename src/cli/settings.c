@@ -297,6 +297,12 @@ static const struct option_row rows[] = {
      .argument = "S",
      .commands = CHECK,
      .help = "Seed of the random inputs."},
+    {.name = "cache",
+     .kind = OPTION_TEXT,
+     .argument = "FILE",
+     .commands = CHECK,
+     .help = "Check a file of arranged weights (see --cache-dir of hadal generate) instead of the kernels: "
+             "read it whole and compare every checksum."},
     {.name = "test",
      .kind = OPTION_CHOICE,
      .choices = "all|prefill|decode|tokenizer",
@@ -413,6 +419,24 @@ static const struct option_row rows[] = {
      .commands = RUNNERS,
      .group = GROUP_MODEL,
      .help = "Refuse a plan that needs more. Unset: the memory that the machine has available."},
+
+    {.name = "pack",
+     .kind = OPTION_CHOICE,
+     .choices = "auto|memory|file|off",
+     .fallback = "auto",
+     .argument = "WHERE",
+     .commands = RUNNERS,
+     .group = GROUP_MODEL,
+     .help = "Where block-quantised weights are kept in the order that the processor likes best: arranged in "
+             "memory at each start, or in a file of the cache directory; off uses them as they are. auto "
+             "takes memory for small models and the file for others, where the disk has room."},
+    {.name = "cache-dir",
+     .kind = OPTION_TEXT,
+     .argument = "DIR",
+     .commands = RUNNERS,
+     .group = GROUP_MODEL,
+     .help = "Where files of arranged weights are kept; an empty name keeps none. They may be removed at any "
+             "time. Unset: hadal/weights in $XDG_CACHE_HOME (~/.cache)."},
 
     /* every command */
     {.name = "config-file",

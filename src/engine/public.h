@@ -32,7 +32,7 @@ struct hadal_session {
 /* public_model.c */
 enum hadal_status public_status(enum status status);
 must_use enum status argument_missing(const char *function, const char *argument); /* STATUS_USAGE */
-must_use enum status reserved_check(const int64_t *reserved, const char *structure);
+must_use enum status reserved_check(const int64_t *reserved, size_t count, const char *structure);
 /* Takes the model for one call; STATUS_USAGE when another has it, or for NULL. session_leave() gives it back. */
 must_use enum status session_enter(struct hadal_session *session, const char *function);
 enum hadal_status session_leave(struct hadal_session *session, enum status status);

@@ -37,7 +37,7 @@ static enum status choose_seed(int64_t wanted, uint64_t *seed) {
 }
 
 static enum status check_lists(const struct hadal_generation *generation) {
-    TRY(reserved_check(generation->reserved, "hadal_generation"));
+    TRY(reserved_check(generation->reserved, COUNT_OF(generation->reserved), "hadal_generation"));
     if (generation->stops < 0 || (generation->stops && !generation->stop))
         return fail(STATUS_INPUT, "stop: %d texts, but no list of them", generation->stops);
     for (int i = 0; i < generation->stops; i++)

@@ -47,8 +47,8 @@ enum status argument_missing(const char *function, const char *argument) {
 }
 
 /* A struct on the stack that nobody filled in is found out here. */
-enum status reserved_check(const int64_t *reserved, const char *structure) {
-    for (int i = 0; i < 8; i++)
+enum status reserved_check(const int64_t *reserved, size_t count, const char *structure) {
+    for (size_t i = 0; i < count; i++)
         if (reserved[i])
             return fail(STATUS_INPUT, "%s: a reserved field is not 0; begin with %s_default()", structure,
                         structure);
@@ -59,8 +59,8 @@ enum status reserved_check(const int64_t *reserved, const char *structure) {
 
 void hadal_model_options_default(struct hadal_model_options *options) {
     if (!options) return;
-    *options =
-        (struct hadal_model_options){.cpu = "auto", .kv_type = "auto", .sessions = 1, .batch_size = 512};
+    *options = (struct hadal_model_options){
+        .cpu = "auto", .kv_type = "auto", .pack = "auto", .sessions = 1, .batch_size = 512};
 }
 
 static enum status check_range(const char *field, int64_t value, int64_t low, int64_t high) {
@@ -87,10 +87,15 @@ static enum status kv_type_of(const char *name, struct model_options *options) {
     return fail(STATUS_INPUT, "kv_type: \"%.32s\" is none of auto, f32, f16, bf16, q8_0", name);
 }
 
+static enum status pack_mode_of(const char *name, enum pack_mode *mode) {
+    if (pack_mode_from_name(name, mode)) return STATUS_OK;
+    return fail(STATUS_INPUT, "pack: \"%.32s\" is none of auto, memory, file, off", name);
+}
+
 static enum status check_options(const struct hadal_model_options *options) {
     if (!options) return argument_missing("hadal_model_open", "options");
     if (!options->path) return argument_missing("hadal_model_open", "options->path");
-    TRY(reserved_check(options->reserved, "hadal_model_options"));
+    TRY(reserved_check(options->reserved, COUNT_OF(options->reserved), "hadal_model_options"));
     TRY(check_range("sessions", options->sessions, 1, 65536));
     TRY(check_range("threads", options->threads, 0, 1024));
     TRY(check_range("batch_size", options->batch_size, 1, 65536));
@@ -107,9 +112,11 @@ static enum status engine_options_of(const struct hadal_model_options *options,
                                                 .strict = options->strict != 0,
                                                 .context = options->context,
                                                 .sequences = options->sessions,
-                                                .memory_limit = options->memory_limit},
+                                                .memory_limit = options->memory_limit,
+                                                .cache_dir = options->cache_dir},
                                       .no_tokenizer = options->ids_only != 0};
     TRY(level_of(options->cpu ? options->cpu : "auto", &engine->model.cpu_level_cap));
+    TRY(pack_mode_of(options->pack ? options->pack : "auto", &engine->model.pack));
     return kv_type_of(options->kv_type ? options->kv_type : "auto", &engine->model);
 }
 
@@ -178,6 +185,7 @@ enum hadal_status hadal_model_info(const struct hadal_model *model, struct hadal
         .vocabulary = (int32_t)desc->vocab,
         .layers = desc->layers,
         .bos = engine->tokenizer ? tokenizer_bos(engine->tokenizer) : desc->bos,
+        .notice = *engine->model.packed.notice ? engine->model.packed.notice : NULL,
         .thinks = model->has_template && chat_template_thinks(model->chat_template, THINKING_ON)};
     return HADAL_OK;
 }

@@ -15,6 +15,17 @@
 enum { HUGE_PAGE_BYTES = 2 << 20 };
 static const int64_t small_bytes = 2000000000; /* of a model that is arranged in memory at each start */
 
+bool pack_mode_from_name(const char *name, enum pack_mode *mode) {
+    static const char *const names[] = {
+        [PACK_AUTOMATIC] = "auto", [PACK_MEMORY] = "memory", [PACK_FILE] = "file", [PACK_OFF] = "off"};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        if (strcmp(name, names[i]) != 0) continue;
+        *mode = (enum pack_mode)i;
+        return true;
+    }
+    return false;
+}
+
 /* ---- where ---- */
 
 /* Free bytes of the file system that holds the directory, or would once it exists. */
@@ -137,25 +148,31 @@ static void point_to_panels(const struct packed *packed, struct weights *weights
     }
 }
 
-enum status packed_arrange(struct packed *packed, struct weights *weights,
-                           const struct checkpoint *checkpoint, struct backend *backend) {
+static enum status make(struct packed *packed, const struct weights *weights,
+                        const struct checkpoint *checkpoint, struct backend *backend) {
+    char reason[400];
     if (packed->place == PACKED_IN_MEMORY) {
         TRY(reserve_memory(packed));
         TRY(packed_build_memory(packed, weights, checkpoint, backend));
         mprotect(packed->memory, (size_t)packed->reserved_bytes, PROT_READ); /* constant from here on */
-    } else if (packed->place == PACKED_IN_FILE && !packed->panels) {
-        enum status status = packed_build_file(packed, weights, checkpoint, backend);
-        TRY(checkpoint_check(checkpoint));
-        if (status == STATUS_IO && packed->options.mode == PACK_AUTOMATIC) {
-            char reason[400];
-            snprintf(reason, sizeof reason, "%s", status_message());
-            packed_give_up(packed, reason);
-            return STATUS_OK;
-        }
-        TRY(status);
+        return STATUS_OK;
     }
-    if (packed->place != PACKED_NOWHERE) point_to_panels(packed, weights);
+    enum status status = packed_build_file(packed, weights, checkpoint, backend);
+    if (status != STATUS_IO || packed->options.mode != PACK_AUTOMATIC) return status;
+    snprintf(reason, sizeof reason, "%s", status_message());
+    TRY(checkpoint_check(checkpoint)); /* which would not be the cache's fault */
+    packed_give_up(packed, reason);
     return STATUS_OK;
+}
+
+enum status packed_arrange(struct packed *packed, struct weights *weights,
+                           const struct checkpoint *checkpoint, struct backend *backend) {
+    enum status status = STATUS_OK;
+    if (packed->place != PACKED_NOWHERE && !packed->panels)
+        status = make(packed, weights, checkpoint, backend);
+    packed->options = (struct packed_options){0}; /* its pointers are the caller's */
+    if (status == STATUS_OK && packed->place != PACKED_NOWHERE) point_to_panels(packed, weights);
+    return status;
 }
 
 enum status packed_check(const struct packed *packed) {

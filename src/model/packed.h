@@ -22,6 +22,9 @@ enum pack_mode {
     PACK_OFF
 };
 
+/* "auto", "memory", "file", "off"; false: none of them. */
+bool pack_mode_from_name(const char *name, enum pack_mode *mode);
+
 struct packed_options {
     enum pack_mode mode;
     const char *cache_dir; /* is made when it is absent; NULL or "": no files */
@@ -57,7 +60,7 @@ struct packed {
 };
 
 /* Decides where the panels will be and how many bytes they take; maps the cache file when it is there and good. Takes
- * no memory and writes nothing yet. The strings in `options` must live as long as `packed`. */
+ * no memory and writes nothing yet. What `options` points to must live until packed_arrange() has returned. */
 must_use enum status packed_prepare(struct packed *packed, const struct weights *weights,
                                     const struct model_desc *desc, const struct checkpoint *checkpoint,
                                     const struct packed_options *options);

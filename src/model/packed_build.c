@@ -148,7 +148,10 @@ static enum status write_file(struct builder *builder, const struct packed_ident
     TRY(packed_identity(builder->checkpoint, &now));
     if (memcmp(&now, identity, sizeof now) != 0)
         return fail(STATUS_IO, "%s: changed while its weights were arranged", builder->checkpoint->path);
-    packed_header_seal(&header, packed, identity, builder->checkpoint->path, builder->record);
+    char *source = realpath(builder->checkpoint->path, NULL);
+    packed_header_seal(&header, packed, identity, source ? source : builder->checkpoint->path,
+                       builder->record);
+    free(source);
     TRY(file_writer_patch(&builder->writer, 0, &header, sizeof header));
     TRY(file_writer_patch(&builder->writer, PACKED_ALIGNMENT, builder->record,
                           (size_t)packed->entries * sizeof *builder->record));
