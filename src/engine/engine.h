@@ -55,8 +55,9 @@ void sequence_close(struct sequence *sequence); /* NULL allowed */
 must_use enum status sequence_append(struct sequence *sequence, const int32_t *token, int count,
                                      enum token_role role);
 void sequence_truncate(struct sequence *sequence, int tokens); /* forgets what follows, pages too */
-/* Makes the sequence hold exactly these prompt tokens, keeping the longest cached prefix that matches. The last token is
- * always left to be computed, so that its logits can be had. */
+/* Makes the sequence hold exactly these tokens, keeping the longest cached prefix that matches, roles and all; what is
+ * still to be computed has the role of a prompt. The last token is always left to be computed, so that its logits can
+ * be had. A failure, as of sequence_append(), leaves the prefix. */
 must_use enum status sequence_assign(struct sequence *sequence, const int32_t *token, int count);
 
 struct step_item {
@@ -72,7 +73,8 @@ must_use enum status engine_step(struct engine *engine, const struct step_item *
 void engine_logits(struct engine *engine, const int32_t *row, int count, float *logits);
 
 /* After a step over one sequence: MTP logits [count, vocab] of the step's rows 0 .. count-1, which need the token after
- * each (count is rows, or rows - 1 when the last token has no successor yet). Runs the first MTP module. */
+ * each (count is rows, or rows - 1 when the last token has no successor yet). Runs the first MTP module, which attends to
+ * the rows that it has run itself: a sequence needs this call after each of its steps, or after none. */
 must_use enum status engine_mtp_logits(struct engine *engine, const struct step_item *item, int count,
                                        float *logits);
 

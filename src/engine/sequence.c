@@ -64,11 +64,8 @@ void sequence_truncate(struct sequence *sequence, int tokens) {
 
 enum status sequence_assign(struct sequence *sequence, const int32_t *token, int count) {
     int same = 0;
-    while (same < count && same < sequence->tokens && sequence->token[same] == token[same]) same++;
+    while (same < count && same < sequence->cached && sequence->token[same] == token[same]) same++;
+    if (same && same == count) same--; /* the last token's logits are still to be had */
     sequence_truncate(sequence, same);
-    if (count && sequence->cached >= count) { /* the last token's logits are still to be had */
-        sequence_truncate(sequence, count - 1);
-        same = count - 1;
-    }
     return sequence_append(sequence, token + same, count - same, TOKEN_PROMPT);
 }
