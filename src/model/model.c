@@ -6,6 +6,7 @@
 #include "model/activations.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { MAX_HEAD_DIM = 4096 }; /* of one head; the CPU backend keeps one such column on the stack */
 
@@ -19,10 +20,25 @@ static enum status check_dimensions(const struct model_desc *desc, const char *p
                 MAX_HEAD_DIM);
 }
 
+static bool has_first(const struct checkpoint *checkpoint, enum weight weight) {
+    char name[64];
+    weight_name(&weight_rows()[weight], true, 0, 0, name, sizeof name);
+    return tensor_list_find(&checkpoint->tensors, name) != NULL;
+}
+
+/* GGUF has no key for the biases of llama's attention: where their tensors are, they are meant. */
+static enum status read_gguf(struct model_desc *desc, const struct checkpoint *checkpoint) {
+    TRY(model_desc_from_gguf(desc, &checkpoint->gguf));
+    if (strcmp(desc->architecture, "llama") != 0) return STATUS_OK;
+    desc->qkv_bias = has_first(checkpoint, WEIGHT_Q_BIAS);
+    desc->output_bias = has_first(checkpoint, WEIGHT_OUTPUT_BIAS);
+    return STATUS_OK;
+}
+
 static enum status read_description(struct model *model) {
     char origin[4096];
     const struct checkpoint *checkpoint = &model->checkpoint;
-    if (checkpoint->kind == CHECKPOINT_GGUF) return model_desc_from_gguf(&model->desc, &checkpoint->gguf);
+    if (checkpoint->kind == CHECKPOINT_GGUF) return read_gguf(&model->desc, checkpoint);
     snprintf(origin, sizeof origin, "%s/config.json", checkpoint->path);
     return model_desc_from_config(&model->desc, checkpoint->config, origin);
 }
@@ -36,24 +52,34 @@ static enum dtype automatic_kv_type(const struct model *model) {
 }
 
 static int64_t kv_tokens(int64_t context, int sequences) {
-    return round_up(context, KV_PAGE_TOKENS) * sequences;
+    return round_up(context, KV_PAGE_TOKENS) * sequences; /* below 2^61: see MODEL_MAX_CONTEXT */
 }
 
 static int64_t memory_to_use(const struct model_options *options) {
     return options->memory_limit ? options->memory_limit : memory_available();
 }
 
+/* INT64_MAX instead of a number that does not fit: no machine has that either. */
+static int64_t product(int64_t a, int64_t b) {
+    int64_t result;
+    return multiply_fits(a, b, &result) ? result : INT64_MAX;
+}
+static int64_t sum(int64_t a, int64_t b) {
+    int64_t result;
+    return add_fits(a, b, &result) ? result : INT64_MAX;
+}
+
 struct memory_plan model_memory_plan(const struct model *model, const struct model_options *options) {
     struct backend_shape shape = model_backend_shape(&model->desc, model->max_rows);
     struct memory_plan plan = {
         .weights = checkpoint_bytes(&model->checkpoint) - model->packed.native_bytes + model->packed.bytes,
-        .kv = kv_bytes_per_token(&model->desc, model->plane, true) *
-              kv_tokens(model->context, options->sequences),
+        .kv = product(kv_bytes_per_token(&model->desc, model->plane, true),
+                      kv_tokens(model->context, options->sequences)),
         .activations = activations_bytes(&model->desc, model->max_rows),
         .scratch = backend_cpu_scratch_bytes(&shape, options->threads),
         .available = memory_to_use(options),
     };
-    plan.total = plan.weights + plan.kv + plan.activations + plan.scratch;
+    plan.total = sum(sum(plan.weights, plan.kv), sum(plan.activations, plan.scratch));
     return plan;
 }
 
@@ -77,7 +103,7 @@ static enum status settle_context(struct model *model, const struct model_option
     model->context = options->context;
     if (options->context) return STATUS_OK;
     struct memory_plan without = model_memory_plan(model, options);
-    int64_t each = kv_bytes_per_token(&model->desc, model->plane, true) * options->sequences;
+    int64_t each = product(kv_bytes_per_token(&model->desc, model->plane, true), options->sequences);
     int64_t fits =
         (without.available - without.total) / 2 / max_i64(each, 1) / KV_PAGE_TOKENS * KV_PAGE_TOKENS;
     model->context = min_i64(min_i64(model->desc.context, AUTOMATIC_CONTEXT), max_i64(fits, KV_PAGE_TOKENS));
