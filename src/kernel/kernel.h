@@ -18,6 +18,14 @@
 
 enum cpu_level { CPU_SCALAR, CPU_AVX2, CPU_AVX512, CPU_AMX, CPU_LEVEL_COUNT };
 
+/* Weighted sums of rows: y[r][i] += sum_k p[r][k] * v[k][i]. Strides in floats. */
+struct mix {
+    const float *p; /* [rows, keys] */
+    const float *v; /* [keys, n] */
+    float *y;       /* [rows, n] */
+    int64_t p_stride, v_stride, y_stride, rows, keys, n;
+};
+
 struct kernels {
     enum cpu_level level;
 
@@ -37,6 +45,9 @@ struct kernels {
 
     /* y[n] += a * x[n], one rounding order per element: fused multiply-add at vector levels. */
     void (*axpy)(float a, const float *x, float *y, int64_t n);
+
+    /* Keys in ascending order; at vector levels one fused multiply-add for each. */
+    void (*mix)(const struct mix *op);
 
     /* y[n] = x[n] * weight[n] / sqrt(mean(x^2) + epsilon). y may be x. */
     void (*rms_norm)(const float *x, const float *weight, float *y, int64_t n, float epsilon);

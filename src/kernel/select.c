@@ -47,12 +47,14 @@ static void add_vector_levels(struct kernels *kernels, enum cpu_level level) {
         avx2_add_dot(kernels);
         avx2_add_dot_blocks(kernels);
         avx2_add_elements(kernels);
+        avx2_add_mix(kernels);
     }
     if (level >= CPU_AVX512) {
         avx512_add_decoders(kernels);
         avx512_add_dot(kernels);
         avx512_add_dot_blocks(kernels);
         avx512_add_elements(kernels);
+        avx512_add_mix(kernels);
         if (has_vnni()) avx512_add_panels(kernels);
     }
 }
@@ -85,6 +87,7 @@ struct kernels kernels_for(enum cpu_level cap) {
     reference_add_decoders(&kernels);
     reference_add_dot(&kernels);
     reference_add_elements(&kernels);
+    reference_add_mix(&kernels);
     reference_add_panels(&kernels);
     add_vector_levels(&kernels, kernels.level);
     return kernels;

@@ -65,9 +65,6 @@ int64_t kv_padded_width(const struct kv_plane_view *plane);
 void kv_decode_page(const struct kernels *kernels, const struct kv_plane_view *plane, int32_t page, int head,
                     int tokens, float *values);
 
-/* Rows x columns transposed; strides in floats. */
-void transpose(const float *x, int64_t x_stride, int64_t rows, int64_t columns, float *y, int64_t y_stride);
-
 /* Turns the raw scores of one page [64] into probabilities relative to the running maximum, zero from `keys` on.
  * Returns the factor by which what was accumulated before must shrink. */
 float softmax_fold(const struct kernels *kernels, struct softmax_state *state, float *scores, int keys,

@@ -23,14 +23,6 @@ void kv_decode_page(const struct kernels *kernels, const struct kv_plane_view *p
     memset(values + tokens * width, 0, (size_t)((KV_PAGE_TOKENS - tokens) * width) * sizeof *values);
 }
 
-void transpose(const float *x, int64_t x_stride, int64_t rows, int64_t columns, float *y, int64_t y_stride) {
-    enum { TILE = 16 };
-    for (int64_t c0 = 0; c0 < columns; c0 += TILE)
-        for (int64_t r = 0; r < rows; r++)
-            for (int64_t c = c0; c < min_i64(c0 + TILE, columns); c++)
-                y[c * y_stride + r] = x[r * x_stride + c];
-}
-
 float softmax_fold(const struct kernels *kernels, struct softmax_state *state, float *scores, int keys,
                    float scale) {
     kernels->scale(scale, scores, keys);

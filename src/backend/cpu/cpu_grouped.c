@@ -11,9 +11,7 @@
 
 struct grouped_scratch {
     float *page;                 /* [64, padded head_dim] keys, then values */
-    float *value;                /* [head_dim, 64] */
     float *score;                /* [rows * group, 64] */
-    float *part;                 /* [rows * group, head_dim] */
     struct softmax_state *state; /* [rows * group] */
 };
 
@@ -24,8 +22,8 @@ static int64_t carve(struct grouped_scratch *s, float *base, const struct backen
         float **part;
         int64_t floats;
     } parts[] = {
-        {&s->page, KV_PAGE_TOKENS * width},    {&s->value, KV_PAGE_TOKENS * width},
-        {&s->score, queries * KV_PAGE_TOKENS}, {&s->part, queries * shape->head_dim},
+        {&s->page, KV_PAGE_TOKENS * width},
+        {&s->score, queries * KV_PAGE_TOKENS},
         {(float **)&s->state, queries * 2},
     };
     for (size_t i = 0; i < COUNT_OF(parts); i++) {
@@ -69,13 +67,19 @@ static void attend_page(const struct grouped_task *task, const struct batch_run 
         }
     }
     kv_decode_page(kernels, &op->value, run->page[page_index], kv_head, tokens, s->page);
-    transpose(s->page, kv_padded_width(&op->value), KV_PAGE_TOKENS, op->head_dim, s->value, KV_PAGE_TOKENS);
-    kernels->dot_tile(s->score + (int64_t)first * group * KV_PAGE_TOKENS, KV_PAGE_TOKENS,
-                      (int64_t)(run->rows - first) * group, s->value, KV_PAGE_TOKENS, op->head_dim,
-                      KV_PAGE_TOKENS, s->part, op->head_dim);
-    for (int r = first; r < run->rows; r++)
-        kernels->add(s->part + (int64_t)(r - first) * group * op->head_dim,
-                     op->y + (run->row_begin + r) * stride + head_offset, (int64_t)group * op->head_dim);
+    for (int r = first; r < run->rows; r++) {
+        int64_t keys = min_i64(run->position + r - page_begin + 1, KV_PAGE_TOKENS);
+        struct mix values = {s->score + (int64_t)r * group * KV_PAGE_TOKENS,
+                             s->page,
+                             op->y + (run->row_begin + r) * stride + head_offset,
+                             KV_PAGE_TOKENS,
+                             kv_padded_width(&op->value),
+                             op->head_dim,
+                             group,
+                             keys,
+                             op->head_dim};
+        kernels->mix(&values);
+    }
 }
 
 static void attend_run(const struct grouped_task *task, const struct batch_run *run, int kv_head,

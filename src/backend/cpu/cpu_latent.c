@@ -19,10 +19,9 @@ struct latent_scratch {
     float *w_uv;                 /* [value, kv_rank] */
     float *latent;               /* [64, padded kv_rank] */
     float *rope;                 /* [64, padded rope_dim] */
-    float *key;                  /* [64, nope] decompressed; absorbed: the transposed latent [kv_rank, 64] */
-    float *value;                /* [value, 64] */
+    float *key;                  /* [64, nope] decompressed */
+    float *value;                /* [64, value] decompressed */
     float *score, *score_rope;   /* [rows, 64] */
-    float *part;                 /* [rows, value] of one page; absorbed: [rows * heads, kv_rank] */
     float *query;                /* absorbed: q' [rows * heads, kv_rank] */
     float *sum;                  /* absorbed: weighted latents [rows * heads, kv_rank] */
     struct softmax_state *state; /* [rows] */
@@ -40,11 +39,10 @@ static int64_t carve(struct latent_scratch *s, float *base, const struct backend
         {&s->w_uv, shape->value_dim * rank},
         {&s->latent, KV_PAGE_TOKENS * rank},
         {&s->rope, KV_PAGE_TOKENS * rope},
-        {&s->key, KV_PAGE_TOKENS * max_i64(shape->nope_dim, rank)},
+        {&s->key, KV_PAGE_TOKENS * (int64_t)shape->nope_dim},
         {&s->value, KV_PAGE_TOKENS * (int64_t)shape->value_dim},
         {&s->score, rows * KV_PAGE_TOKENS},
         {&s->score_rope, rows * KV_PAGE_TOKENS},
-        {&s->part, max_i64(shape->rows * shape->value_dim, ABSORBED_ROWS * shape->heads * rank)},
         {&s->query, ABSORBED_ROWS * shape->heads * rank},
         {&s->sum, ABSORBED_ROWS * shape->heads * rank},
         {(float **)&s->state, rows * 2},
@@ -107,14 +105,15 @@ static void load_page(const struct latent_task *task, const struct batch_run *ru
 
 /* ---- decompressed ---- */
 
-/* Expands the page for the loaded head: key [64, nope], value [value, 64]. */
+/* Expands the page for the loaded head: key [64, nope], value [64, value]. */
 static void expand_page(const struct latent_task *task, const struct latent_scratch *s) {
     const struct latent_attention_op *op = task->op;
+    const struct kernels *kernels = &task->cpu->kernels;
     int64_t rank = kv_padded_width(&op->latent);
-    task->cpu->kernels.dot_tile(s->latent, rank, KV_PAGE_TOKENS, s->w_uk, op->kv_rank, op->nope_dim,
-                                op->kv_rank, s->key, op->nope_dim);
-    task->cpu->kernels.dot_tile(s->w_uv, op->kv_rank, op->value_dim, s->latent, rank, KV_PAGE_TOKENS,
-                                op->kv_rank, s->value, KV_PAGE_TOKENS);
+    kernels->dot_tile(s->latent, rank, KV_PAGE_TOKENS, s->w_uk, op->kv_rank, op->nope_dim, op->kv_rank,
+                      s->key, op->nope_dim);
+    kernels->dot_tile(s->latent, rank, KV_PAGE_TOKENS, s->w_uv, op->kv_rank, op->value_dim, op->kv_rank,
+                      s->value, op->value_dim);
 }
 
 /* Rows [first, run->rows) of one head meet the expanded page. */
@@ -139,10 +138,9 @@ static void attend_expanded(const struct latent_task *task, const struct batch_r
             softmax_fold(kernels, &s->state[first + r], s->score + r * KV_PAGE_TOKENS, keys, op->scale);
         kernels->scale(shrink, y + r * y_stride, op->value_dim);
     }
-    kernels->dot_tile(s->score, KV_PAGE_TOKENS, rows, s->value, KV_PAGE_TOKENS, op->value_dim, KV_PAGE_TOKENS,
-                      s->part, op->value_dim);
-    for (int r = 0; r < rows; r++)
-        kernels->add(s->part + (int64_t)r * op->value_dim, y + r * y_stride, op->value_dim);
+    struct mix values = {s->score,       s->value,     y, KV_PAGE_TOKENS, op->value_dim, y_stride, rows,
+                         KV_PAGE_TOKENS, op->value_dim};
+    kernels->mix(&values);
 }
 
 static void attend_run_decompressed(const struct latent_task *task, const struct batch_run *run, int head,
@@ -227,9 +225,9 @@ static void attend_latent_page(const struct latent_task *task, const struct abso
                                     keys, op->scale);
         kernels->scale(shrink, sum + (int64_t)h * op->kv_rank, op->kv_rank);
     }
-    kernels->dot_tile(s->score, KV_PAGE_TOKENS, block->heads, s->key, KV_PAGE_TOKENS, op->kv_rank,
-                      KV_PAGE_TOKENS, s->part, op->kv_rank);
-    kernels->add(s->part, sum, (int64_t)block->heads * op->kv_rank);
+    struct mix values = {s->score,    s->latent,    sum,  KV_PAGE_TOKENS, rank,
+                         op->kv_rank, block->heads, keys, op->kv_rank};
+    kernels->mix(&values);
 }
 
 static void attend_row_absorbed(const struct latent_task *task, const struct absorbed_block *block, int row,
@@ -242,8 +240,6 @@ static void attend_row_absorbed(const struct latent_task *task, const struct abs
            (size_t)(block->heads * op->kv_rank) * sizeof *s->sum);
     for (int p = 0; p <= run->position / KV_PAGE_TOKENS; p++) {
         load_page(task, run, p, s);
-        transpose(s->latent, kv_padded_width(&op->latent), KV_PAGE_TOKENS, op->kv_rank, s->key,
-                  KV_PAGE_TOKENS);
         attend_latent_page(task, block, row, p, s);
     }
 }
