@@ -231,7 +231,7 @@ static void test_open_paths(void **state) {
         assert_int_equal(tokenizer_eos(tokenizer), 0);
         tokenizer_close(tokenizer);
     }
-    assert_int_equal(tokenizer_open(&tokenizer, scratch_text(&scratch, "model.bin", "")), STATUS_USAGE);
+    assert_int_equal(tokenizer_open(&tokenizer, scratch_text(&scratch, "model.bin", "")), STATUS_INPUT);
     assert_int_equal(tokenizer_open(&tokenizer, "no/such/model"), STATUS_NOT_FOUND);
     assert_null(tokenizer);
     scratch_close(&scratch);
