@@ -39,8 +39,9 @@ static struct {
 static struct map_slot *slot_at(uintptr_t address) {
     for (int i = 0; i < SLOTS; i++) {
         struct map_slot *slot = &table.slot[i];
-        uintptr_t begin = atomic_load(&slot->begin);
-        if (begin && address >= begin && address < atomic_load(&slot->end)) return slot;
+        uintptr_t begin = atomic_load(&slot->begin), end = atomic_load(&slot->end);
+        if (!begin || address < begin || address >= end) continue;
+        if (atomic_load(&slot->begin) == begin) return slot; /* otherwise another map's end came with it */
     }
     return NULL;
 }
@@ -176,9 +177,9 @@ void file_map_close(struct file_map *map) {
     if (map->bytes) {
         struct map_slot *slot = &table.slot[map->slot];
         pthread_mutex_lock(&table.lock);
+        atomic_store(&slot->begin, 0); /* before the addresses can become somebody else's */
         munmap((void *)(uintptr_t)map->data, (size_t)map->bytes);
         close(slot->file);
-        atomic_store(&slot->begin, 0);
         table.maps--;
         remove_handler();
         pthread_mutex_unlock(&table.lock);

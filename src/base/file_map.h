@@ -3,7 +3,7 @@
  * Weights are mapped, never copied. A file that shrinks under a mapping would raise SIGBUS in
  * whichever thread reads the lost page; while any map is open a process-wide handler puts a page of
  * zeros there instead and marks the map, and the owner asks file_map_check() after each step.
- * Open and close from one thread at a time; reading is free for all threads. */
+ * Any thread may open and close maps of its own while others do; reading is free for all threads. */
 #ifndef HADAL_BASE_FILE_MAP_H
 #define HADAL_BASE_FILE_MAP_H
 

@@ -17,7 +17,7 @@
 static const char model_path[] = "../shared/models/tiny-v3";
 static const char line[] = "What light through yonder window breaks? <think>It is the east.";
 
-enum { READERS = 3, ROUNDS = 200, IDS = 64 };
+enum { READERS = 3, ROUNDS = 200, IDS = 64, OPENINGS = 8 };
 
 struct shared {
     struct hadal_model *model;
@@ -142,11 +142,47 @@ static void test_changing_hands(void **state) {
     assert_int_equal(shared.wrong, 0);
 }
 
+/* Models of their own, which come and go at the same time: files are mapped and the handler of SIGBUS changes hands. */
+static void *open_and_close(void *context) {
+    struct shared *shared = context;
+    struct hadal_model_options options;
+    hadal_model_options_default(&options);
+    options.path = model_path;
+    options.context = 64;
+    options.threads = 1;
+    for (int i = 0; i < OPENINGS; i++) {
+        struct hadal_model *model;
+        float logits[1024];
+        size_t count;
+        struct hadal_session *session = NULL;
+        bool good = hadal_model_open(&model, &options) == HADAL_OK &&
+                    hadal_session_open(&session, model) == HADAL_OK &&
+                    hadal_session_append_ids(session, shared->ids, 2) == HADAL_OK &&
+                    hadal_session_logits(session, logits, 1024, &count) == HADAL_OK;
+        if (!good) atomic_fetch_add(&shared->wrong, 1);
+        hadal_session_close(session);
+        hadal_model_close(model);
+    }
+    return NULL;
+}
+
+static void test_models_side_by_side(void **state) {
+    (void)state;
+    struct shared shared = {.ids = {40, 41}};
+    pthread_t thread[READERS];
+    if (access(model_path, R_OK) != 0) skip();
+    for (int i = 0; i < READERS; i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, open_and_close, &shared), 0);
+    for (int i = 0; i < READERS; i++) assert_int_equal(pthread_join(thread[i], NULL), 0);
+    assert_int_equal(shared.wrong, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reading_while_generating),
         cmocka_unit_test(test_second_user_is_refused),
         cmocka_unit_test(test_changing_hands),
+        cmocka_unit_test(test_models_side_by_side),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
