@@ -28,22 +28,21 @@ bool pack_mode_from_name(const char *name, enum pack_mode *mode) {
 
 /* ---- where ---- */
 
-/* Free bytes of the file system that holds the directory, or would once it exists. */
+/* Free bytes of the file system that holds the directory, or would once it exists. INT64_MAX where that cannot be told:
+ * writing will say what is wrong. */
 static int64_t disk_room(const char *directory) {
     struct statvfs about;
-    char *path = strdup(directory);
-    int failed = -1;
-    while (path && (failed = statvfs(path, &about)) && errno == ENOENT) {
-        char *slash = strrchr(path, '/');
-        if (!slash || !slash[1]) break;
-        slash[slash == path] = 0; /* "/a" becomes "/" */
+    char *path = strdup(directory), *slash;
+    int failed = path ? statvfs(path, &about) : -1;
+    while (path && failed && errno == ENOENT && (slash = strrchr(path, '/')) && slash != path) {
+        *slash = 0;
+        failed = statvfs(path, &about);
     }
-    if (path && failed && !strchr(path, '/'))
-        failed = statvfs(".", &about); /* a name in the working directory */
+    if (path && failed && errno == ENOENT) failed = statvfs(*path == '/' ? "/" : ".", &about);
     free(path);
     int64_t bytes;
-    if (failed || !multiply_fits((int64_t)about.f_bavail, (int64_t)about.f_frsize, &bytes)) return 0;
-    return bytes;
+    bool known = !failed && multiply_fits((int64_t)about.f_bavail, (int64_t)about.f_frsize, &bytes);
+    return known ? bytes : INT64_MAX;
 }
 
 static bool has_room(const struct packed *packed) {
