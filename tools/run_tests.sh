@@ -25,7 +25,7 @@ export UBSAN_OPTIONS=print_stacktrace=1 LC_ALL=C.UTF-8
 run_one() {
     local program=$1 home=$logs/home.$BASHPID
     mkdir -p "$home"
-    export HOME=$home XDG_CONFIG_HOME=$home/config XDG_STATE_HOME=$home/state
+    export HOME=$home XDG_CONFIG_HOME=$home/config XDG_STATE_HOME=$home/state XDG_CACHE_HOME=$home/cache
     case $program in
     *.sh) timeout -k 10 "$limit" bash "$program" "$build" ;;
     */fuzz_*)
