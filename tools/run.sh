@@ -15,7 +15,7 @@ if [ -n "${HADAL_MODEL:-}" ] || grep -qs '^ *model *=' "$config"; then
 fi
 if [ -d "$small" ]; then
     echo "Chatting with $small, which has read nothing but Shakespeare. Any other: make run MODEL=path" >&2
-    exec "$build/hadal" chat -m "$small"
+    exec "$build/hadal" chat -m "$small" --tokens 150 # it was trained on passages of 192 tokens and knows no end
 fi
 cat >&2 << END
 $build/hadal is built, but there is no model to talk to. A small real one (3.5 GB) is the distillation of R1 into
@@ -27,4 +27,3 @@ Qwen 1.5B:
 
 GGUF files of the same models, and DeepSeek-V2-Lite (31 GB), V3 or R1 (about 700 GB) do as well.
 END
-exit 1
