@@ -7,7 +7,14 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { ROWS_MOST = 8, BLOCK_GROUPS = 8, AHEAD_BYTES = 4096, LINE = 64 };
+enum {
+    ROWS_MOST = 8,
+    BLOCK_GROUPS = 8,
+    HALF_GROUPS = 4,
+    AHEAD_BYTES = 4096,
+    LINE = 64,
+    ALL_BLOCKS = K_UNIT / 32
+};
 
 /* Rows that share one reading of a panel; pointers at the panel's first input. */
 struct tile {
@@ -16,6 +23,7 @@ struct tile {
     const float *scale;
     const int32_t *sum;
     int64_t in, units;
+    int64_t ahead; /* how far in front to ask for the panel: nothing once it is in the caches */
     const float *bias;
     float *y;
     int64_t y_stride;
@@ -44,10 +52,16 @@ INLINE __m512i load(const uint8_t *at) {
     return _mm512_load_si512((const void *)at);
 }
 
-/* A single row takes the panel from memory: ask for it early. */
-INLINE void prefetch(const uint8_t *unit, int bytes, int rows) {
-    if (rows > 2) return;
-    for (int at = 0; at < bytes; at += LINE) _mm_prefetch((const char *)unit + AHEAD_BYTES + at, _MM_HINT_T0);
+/* The first rows to meet a panel take it from memory, so each line asks for a later one. Asking for the line itself, as
+ * the other rows do, costs next to nothing and saves a branch. */
+INLINE __m512i stream(const struct tile *t, const uint8_t *at) {
+    _mm_prefetch((const char *)at + t->ahead, _MM_HINT_T0);
+    return load(at);
+}
+
+INLINE void stream_scales(const struct tile *t, const uint8_t *at, int bytes) {
+    for (int done = 0; done < bytes; done += LINE)
+        _mm_prefetch((const char *)at + done + t->ahead, _MM_HINT_T0);
 }
 
 INLINE __m512 fold(__m512i sum, __m512 w_scale, float x_scale, __m512 acc) {
@@ -58,6 +72,7 @@ INLINE __m512 fold(__m512i sum, __m512 w_scale, float x_scale, __m512 acc) {
 
 INLINE void i8_unit(const struct tile *t, const uint8_t *unit, int64_t at, int rows, __m512 *acc) {
     const __m512i flip = _mm512_set1_epi8((char)0x80);
+    stream_scales(t, unit + I8_SCALE, I8_BYTES - I8_SCALE);
 #pragma GCC unroll 2
     for (int b = 0; b < 2; b++) {
         __m512i sum[ROWS_MOST];
@@ -68,7 +83,7 @@ INLINE void i8_unit(const struct tile *t, const uint8_t *unit, int64_t at, int r
         }
 #pragma GCC unroll 8
         for (int g = 0; g < BLOCK_GROUPS; g++) {
-            __m512i w = _mm512_xor_si512(load(unit + (b * BLOCK_GROUPS + g) * LINE), flip);
+            __m512i w = _mm512_xor_si512(stream(t, unit + (b * BLOCK_GROUPS + g) * LINE), flip);
 #pragma GCC unroll 8
             for (int r = 0; r < rows; r++)
                 sum[r] = _mm512_dpbusd_epi32(sum[r], w, four_inputs(t->x + r * t->in + at + b * 32 + g * 4));
@@ -80,20 +95,19 @@ INLINE void i8_unit(const struct tile *t, const uint8_t *unit, int64_t at, int r
     }
 }
 
-/* ---- formats of nibbles: 64 inputs as two blocks ---- */
+/* ---- I4: 64 inputs as two blocks, in low and high nibbles ---- */
 
 struct pair {
     __m512i of[2][ROWS_MOST];
 };
 
-/* Integer sums of both blocks of a quarter; start[r] is what each begins with. `high` returns the bits to add to group g
- * of a block, shifted into place. */
+/* Adds the products of both blocks of a quarter to the sums. */
 INLINE void quarter_sums(const struct tile *t, const uint8_t *quarter, int64_t at, int rows,
                          struct pair *sum) {
     const __m512i low = _mm512_set1_epi8(15);
 #pragma GCC unroll 8
     for (int g = 0; g < BLOCK_GROUPS; g++) {
-        __m512i both = load(quarter + g * LINE);
+        __m512i both = stream(t, quarter + g * LINE);
         __m512i w0 = _mm512_and_si512(both, low), w1 = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++) {
@@ -106,6 +120,7 @@ INLINE void quarter_sums(const struct tile *t, const uint8_t *quarter, int64_t a
 
 INLINE void i4_unit(const struct tile *t, const uint8_t *unit, int64_t at, int rows, __m512 *acc) {
     struct pair sum;
+    stream_scales(t, unit + I4_SCALE, I4_BYTES - I4_SCALE);
 #pragma GCC unroll 2
     for (int b = 0; b < 2; b++)
 #pragma GCC unroll 8
@@ -123,12 +138,49 @@ INLINE void i4_unit(const struct tile *t, const uint8_t *unit, int64_t at, int r
     }
 }
 
+/* ---- K formats: a block at a time, so that eight rows fit the registers ---- */
+
+/* The low four bits of group g of a block; the other nibbles belong to the block beside it. */
+INLINE __m512i nibbles(const struct tile *t, const uint8_t *quarter, int b, int g) {
+    __m512i both = b == 0 ? stream(t, quarter + g * LINE) : load(quarter + g * LINE);
+    return b == 0 ? both : _mm512_srli_epi16(both, 4);
+}
+
+INLINE void add_products(const struct tile *t, __m512i w, int64_t at, int rows, __m512i *sum) {
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+        sum[r] = _mm512_dpbusd_epi32(sum[r], w, four_inputs(t->x + r * t->in + at));
+}
+
+INLINE void zero_sums(int rows, __m512i *sum) {
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++) sum[r] = _mm512_setzero_si512();
+}
+
 /* ---- Q4_K and Q5_K ---- */
 
 struct k_scales {
     const uint8_t *scale, *minimum;
     __m512 of_scales, of_minima;
+    float of_x[ROWS_MOST][ALL_BLOCKS]; /* scale times sum of the block's activations */
 };
+
+INLINE void read_k_scales(const struct tile *t, const uint8_t *scale, const uint8_t *minimum,
+                          const uint8_t *factor, int64_t at, int rows, struct k_scales *k) {
+    k->scale = scale;
+    k->minimum = minimum;
+    k->of_scales = halves(factor);
+    k->of_minima = halves(factor + 32);
+    stream_scales(t, scale, Q4_K_BYTES - Q4_K_SCALE);
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++) {
+        __m512i of_halves = _mm512_loadu_si512(t->sum + (r * t->in + at) / 16);
+        __m256i of_blocks =
+            _mm512_cvtepi64_epi32(_mm512_add_epi64(of_halves, _mm512_srli_epi64(of_halves, 32)));
+        __m256 scales = _mm256_loadu_ps(t->scale + (r * t->in + at) / 32);
+        _mm256_storeu_ps(k->of_x[r], _mm256_mul_ps(scales, _mm256_cvtepi32_ps(of_blocks)));
+    }
+}
 
 INLINE void fold_with_minimum(const struct tile *t, const struct k_scales *k, int block, int64_t at, int rows,
                               const __m512i *sum, __m512 *acc) {
@@ -136,115 +188,102 @@ INLINE void fold_with_minimum(const struct tile *t, const struct k_scales *k, in
     __m512 w_minimum = _mm512_mul_ps(k->of_minima, unsigned_bytes(k->minimum + block * PANEL_OUTS));
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++) {
-        float x_scale = t->scale[(r * t->in + at) / 32];
-        const int32_t *of_x = t->sum + (r * t->in + at) / 16;
-        acc[r] = fold(sum[r], w_scale, x_scale, acc[r]);
-        acc[r] = _mm512_fnmadd_ps(w_minimum, _mm512_set1_ps(x_scale * (float)(of_x[0] + of_x[1])), acc[r]);
+        acc[r] = fold(sum[r], w_scale, t->scale[(r * t->in + at) / 32], acc[r]);
+        acc[r] = _mm512_fnmadd_ps(w_minimum, _mm512_set1_ps(k->of_x[r][block]), acc[r]);
     }
-}
-
-INLINE void zero_pair(struct pair *sum, int rows) {
-#pragma GCC unroll 8
-    for (int r = 0; r < rows; r++) sum->of[0][r] = sum->of[1][r] = _mm512_setzero_si512();
 }
 
 INLINE void q4_k_unit(const struct tile *t, const uint8_t *unit, int64_t at, int rows, __m512 *acc) {
-    struct k_scales k = {unit + Q4_K_SCALE, unit + Q4_K_MINIMUM, halves(unit + Q4_K_FACTOR),
-                         halves(unit + Q4_K_FACTOR + 32)};
+    const __m512i low = _mm512_set1_epi8(15);
+    struct k_scales k;
+    read_k_scales(t, unit + Q4_K_SCALE, unit + Q4_K_MINIMUM, unit + Q4_K_FACTOR, at, rows, &k);
     for (int q = 0; q < 4; q++) {
-        struct pair sum;
-        zero_pair(&sum, rows);
-        quarter_sums(t, unit + q * K_QUARTER, at + q * 64, rows, &sum);
-        fold_with_minimum(t, &k, 2 * q, at + q * 64, rows, sum.of[0], acc);
-        fold_with_minimum(t, &k, 2 * q + 1, at + q * 64 + 32, rows, sum.of[1], acc);
+#pragma GCC unroll 2
+        for (int b = 0; b < 2; b++) {
+            __m512i sum[ROWS_MOST];
+            zero_sums(rows, sum);
+#pragma GCC unroll 8
+            for (int g = 0; g < BLOCK_GROUPS; g++)
+                add_products(t, _mm512_and_si512(nibbles(t, unit + q * K_QUARTER, b, g), low),
+                             at + q * 64 + b * 32 + g * 4, rows, sum);
+            fold_with_minimum(t, &k, 2 * q + b, at + q * 64 + b * 32, rows, sum, acc);
+        }
     }
 }
 
-/* Bit g of every byte, moved to bit 4. */
+/* Bit g of every byte, moved to bit 4; other bits as they come. */
 INLINE __m512i fifth_bit(__m512i bits, int g) {
-    __m512i moved =
-        g <= 4 ? _mm512_slli_epi16(bits, (unsigned)(4 - g)) : _mm512_srli_epi16(bits, (unsigned)(g - 4));
-    return _mm512_and_si512(moved, _mm512_set1_epi8(16));
+    return g <= 4 ? _mm512_slli_epi16(bits, (unsigned)(4 - g)) : _mm512_srli_epi16(bits, (unsigned)(g - 4));
+}
+
+/* Where `mask` is set the bits of a, else those of b. */
+INLINE __m512i select_bits(__m512i mask, __m512i a, __m512i b) {
+    return _mm512_ternarylogic_epi32(mask, a, b, 0xca);
 }
 
 INLINE void q5_k_unit(const struct tile *t, const uint8_t *unit, int64_t at, int rows, __m512 *acc) {
-    const __m512i low = _mm512_set1_epi8(15);
-    struct k_scales k = {unit + Q5_K_SCALE, unit + Q5_K_MINIMUM, halves(unit + Q5_K_FACTOR),
-                         halves(unit + Q5_K_FACTOR + 32)};
+    const __m512i low = _mm512_set1_epi8(15), five = _mm512_set1_epi8(31);
+    struct k_scales k;
+    read_k_scales(t, unit + Q5_K_SCALE, unit + Q5_K_MINIMUM, unit + Q5_K_FACTOR, at, rows, &k);
     for (int q = 0; q < 4; q++) {
-        struct pair sum;
-        __m512i bits0 = load(unit + Q5_K_HIGH + q * 128), bits1 = load(unit + Q5_K_HIGH + q * 128 + LINE);
-        zero_pair(&sum, rows);
+#pragma GCC unroll 2
+        for (int b = 0; b < 2; b++) {
+            __m512i sum[ROWS_MOST], bits = stream(t, unit + Q5_K_HIGH + (2 * q + b) * LINE);
+            zero_sums(rows, sum);
 #pragma GCC unroll 8
-        for (int g = 0; g < BLOCK_GROUPS; g++) {
-            __m512i both = load(unit + q * K_QUARTER + g * LINE);
-            __m512i w0 = _mm512_or_si512(_mm512_and_si512(both, low), fifth_bit(bits0, g));
-            __m512i w1 =
-                _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16(both, 4), low), fifth_bit(bits1, g));
-#pragma GCC unroll 8
-            for (int r = 0; r < rows; r++) {
-                const int8_t *x = t->x + r * t->in + at + q * 64 + g * 4;
-                sum.of[0][r] = _mm512_dpbusd_epi32(sum.of[0][r], w0, four_inputs(x));
-                sum.of[1][r] = _mm512_dpbusd_epi32(sum.of[1][r], w1, four_inputs(x + 32));
+            for (int g = 0; g < BLOCK_GROUPS; g++) {
+                __m512i w = select_bits(low, nibbles(t, unit + q * K_QUARTER, b, g), fifth_bit(bits, g));
+                add_products(t, _mm512_and_si512(w, five), at + q * 64 + b * 32 + g * 4, rows, sum);
             }
+            fold_with_minimum(t, &k, 2 * q + b, at + q * 64 + b * 32, rows, sum, acc);
         }
-        fold_with_minimum(t, &k, 2 * q, at + q * 64, rows, sum.of[0], acc);
-        fold_with_minimum(t, &k, 2 * q + 1, at + q * 64 + 32, rows, sum.of[1], acc);
     }
 }
 
-/* ---- Q6_K: a scale for each half block ---- */
+/* ---- Q6_K: a scale for each half block; 32 times the sum of x is taken off first ---- */
 
-/* Two bits of group g (of four), moved to bits 4 and 5. */
+/* Two bits of group g (of four), moved to bits 4 and 5; other bits as they come. */
 INLINE __m512i high_bits(__m512i bits, int g) {
-    __m512i moved = g < 2 ? _mm512_slli_epi16(bits, (unsigned)(4 - 2 * g))
-                          : _mm512_srli_epi16(bits, (unsigned)(2 * g - 4));
-    return _mm512_and_si512(moved, _mm512_set1_epi8(0x30));
+    return g < 2 ? _mm512_slli_epi16(bits, (unsigned)(4 - 2 * g))
+                 : _mm512_srli_epi16(bits, (unsigned)(2 * g - 4));
 }
 
-/* Half `h` (0 or 1) of both blocks of quarter `q`. */
-INLINE void q6_k_half(const struct tile *t, const uint8_t *unit, int64_t at, int q, int h, int rows,
-                      struct pair *sum) {
-    const __m512i low = _mm512_set1_epi8(15);
-    __m512i bits0 = load(unit + Q6_K_HIGH + (q * 4 + h) * LINE),
-            bits1 = load(unit + Q6_K_HIGH + (q * 4 + 2 + h) * LINE);
-#pragma GCC unroll 8
-    for (int r = 0; r < rows; r++) {
-        const int32_t *of_x = t->sum + (r * t->in + at + q * 64) / 16 + h;
-        sum->of[0][r] = _mm512_set1_epi32(-32 * of_x[0]);
-        sum->of[1][r] = _mm512_set1_epi32(-32 * of_x[2]);
-    }
+/* Half block `half` of the unit's sixteen. */
+INLINE void q6_k_half(const struct tile *t, const uint8_t *unit, int q, int b, int h, int64_t at, int rows,
+                      __m512i *sum) {
+    const __m512i low = _mm512_set1_epi8(15), six = _mm512_set1_epi8(63);
+    __m512i bits = stream(t, unit + Q6_K_HIGH + (q * 4 + b * 2 + h) * LINE);
 #pragma GCC unroll 4
-    for (int g = 0; g < 4; g++) {
-        __m512i both = load(unit + q * K_QUARTER + (h * 4 + g) * LINE);
-        __m512i w0 = _mm512_or_si512(_mm512_and_si512(both, low), high_bits(bits0, g));
-        __m512i w1 = _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16(both, 4), low), high_bits(bits1, g));
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; r++) {
-            const int8_t *x = t->x + r * t->in + at + q * 64 + h * 16 + g * 4;
-            sum->of[0][r] = _mm512_dpbusd_epi32(sum->of[0][r], w0, four_inputs(x));
-            sum->of[1][r] = _mm512_dpbusd_epi32(sum->of[1][r], w1, four_inputs(x + 32));
-        }
+    for (int g = 0; g < HALF_GROUPS; g++) {
+        __m512i w =
+            select_bits(low, nibbles(t, unit + q * K_QUARTER, b, h * HALF_GROUPS + g), high_bits(bits, g));
+        add_products(t, _mm512_and_si512(w, six), at + g * 4, rows, sum);
     }
 }
 
 INLINE void q6_k_unit(const struct tile *t, const uint8_t *unit, int64_t at, int rows, __m512 *acc) {
     __m512 factor = halves(unit + Q6_K_FACTOR);
-    for (int q = 0; q < 4; q++) {
-        struct pair half[2];
-        q6_k_half(t, unit, at, q, 0, rows, &half[0]);
-        q6_k_half(t, unit, at, q, 1, rows, &half[1]);
-#pragma GCC unroll 2
-        for (int b = 0; b < 2; b++)
-#pragma GCC unroll 2
-            for (int h = 0; h < 2; h++) {
-                __m512 w_scale =
-                    _mm512_mul_ps(factor, signed_bytes(unit + Q6_K_SCALE + (q * 4 + b * 2 + h) * PANEL_OUTS));
+    int32_t start[ROWS_MOST][K_UNIT / 16];
+    stream_scales(t, unit + Q6_K_SCALE, Q6_K_BYTES - Q6_K_SCALE);
 #pragma GCC unroll 8
-                for (int r = 0; r < rows; r++)
-                    acc[r] =
-                        fold(half[h].of[b][r], w_scale, t->scale[(r * t->in + at + q * 64) / 32 + b], acc[r]);
-            }
+    for (int r = 0; r < rows; r++) {
+        __m512i of_x = _mm512_loadu_si512(t->sum + (r * t->in + at) / 16);
+        _mm512_storeu_si512(start[r], _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(of_x, 5)));
+    }
+    for (int q = 0; q < 4; q++) {
+#pragma GCC unroll 4
+        for (int half = 0; half < 4; half++) {
+            int64_t here = at + q * 64 + half * 16;
+            __m512i sum[ROWS_MOST];
+            __m512 w_scale =
+                _mm512_mul_ps(factor, signed_bytes(unit + Q6_K_SCALE + (q * 4 + half) * PANEL_OUTS));
+#pragma GCC unroll 8
+            for (int r = 0; r < rows; r++) sum[r] = _mm512_set1_epi32(start[r][q * 4 + half]);
+            q6_k_half(t, unit, q, half / 2, half % 2, here, rows, sum);
+#pragma GCC unroll 8
+            for (int r = 0; r < rows; r++)
+                acc[r] = fold(sum[r], w_scale, t->scale[(r * t->in + here) / 32], acc[r]);
+        }
     }
 }
 
@@ -256,10 +295,7 @@ INLINE void tile_rows(const struct tile *t, unit_function *unit, int unit_inputs
     __m512 acc[ROWS_MOST];
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++) acc[r] = _mm512_setzero_ps();
-    for (int64_t u = 0; u < t->units; u++) {
-        prefetch(t->panel + u * unit_bytes, unit_bytes, rows);
-        unit(t, t->panel + u * unit_bytes, u * unit_inputs, rows, acc);
-    }
+    for (int64_t u = 0; u < t->units; u++) unit(t, t->panel + u * unit_bytes, u * unit_inputs, rows, acc);
     __m512 bias = t->bias ? _mm512_maskz_loadu_ps(t->outs, t->bias) : _mm512_setzero_ps();
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
@@ -267,9 +303,9 @@ INLINE void tile_rows(const struct tile *t, unit_function *unit, int unit_inputs
                               t->bias ? _mm512_add_ps(acc[r], bias) : acc[r]);
 }
 
-/* Rows in groups of `most`, then four, two and one: a row's sums are the same in every group. */
+/* Rows in groups of eight, four, two and one: a row's sums are the same in every group. */
 INLINE void multiply(const struct panel_product *product, int64_t begin, int64_t end, unit_function *unit,
-                     int unit_inputs, int unit_bytes, int most) {
+                     int unit_inputs, int unit_bytes) {
     const struct panels *w = product->w;
     struct tile t = {.in = w->in, .units = w->in / unit_inputs, .y_stride = product->y_stride};
     for (int64_t p = begin; p < end; p++) {
@@ -283,10 +319,10 @@ INLINE void multiply(const struct panel_product *product, int64_t begin, int64_t
             t.scale = product->x->scale + r * w->in / 32;
             t.sum = product->x->sum + r * w->in / 16;
             t.y = product->y + r * product->y_stride + p * PANEL_OUTS;
-            group = left >= most ? most : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+            t.ahead = r == 0 ? AHEAD_BYTES : 0;
+            group = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
             switch (group) {
             case 8: tile_rows(&t, unit, unit_inputs, unit_bytes, 8); break;
-            case 6: tile_rows(&t, unit, unit_inputs, unit_bytes, 6); break;
             case 4: tile_rows(&t, unit, unit_inputs, unit_bytes, 4); break;
             case 2: tile_rows(&t, unit, unit_inputs, unit_bytes, 2); break;
             default: tile_rows(&t, unit, unit_inputs, unit_bytes, 1); break;
@@ -295,21 +331,20 @@ INLINE void multiply(const struct panel_product *product, int64_t begin, int64_t
     }
 }
 
-/* The most rows whose sums fit the registers: one sum a row for I8, two for nibbles, four for Q6_K. */
 static void multiply_i8(const struct panel_product *p, int64_t begin, int64_t end) {
-    multiply(p, begin, end, i8_unit, I8_UNIT, I8_BYTES, 8);
+    multiply(p, begin, end, i8_unit, I8_UNIT, I8_BYTES);
 }
 static void multiply_i4(const struct panel_product *p, int64_t begin, int64_t end) {
-    multiply(p, begin, end, i4_unit, I4_UNIT, I4_BYTES, 8);
+    multiply(p, begin, end, i4_unit, I4_UNIT, I4_BYTES);
 }
 static void multiply_q4_k(const struct panel_product *p, int64_t begin, int64_t end) {
-    multiply(p, begin, end, q4_k_unit, K_UNIT, Q4_K_BYTES, 8);
+    multiply(p, begin, end, q4_k_unit, K_UNIT, Q4_K_BYTES);
 }
 static void multiply_q5_k(const struct panel_product *p, int64_t begin, int64_t end) {
-    multiply(p, begin, end, q5_k_unit, K_UNIT, Q5_K_BYTES, 6);
+    multiply(p, begin, end, q5_k_unit, K_UNIT, Q5_K_BYTES);
 }
 static void multiply_q6_k(const struct panel_product *p, int64_t begin, int64_t end) {
-    multiply(p, begin, end, q6_k_unit, K_UNIT, Q6_K_BYTES, 4);
+    multiply(p, begin, end, q6_k_unit, K_UNIT, Q6_K_BYTES);
 }
 
 /* ---- rounding activations ---- */
