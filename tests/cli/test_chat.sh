@@ -6,16 +6,7 @@ set -uo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-cat > "$work/config.json" << 'END'
-{"architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3", "vocab_size": 1024, "hidden_size": 64,
- "intermediate_size": 128, "moe_intermediate_size": 32, "num_hidden_layers": 2, "first_k_dense_replace": 1,
- "moe_layer_freq": 1, "num_attention_heads": 2, "num_key_value_heads": 2, "n_routed_experts": 4, "n_shared_experts": 1,
- "num_experts_per_tok": 2, "n_group": 1, "topk_group": 1, "topk_method": "noaux_tc", "scoring_func": "sigmoid",
- "norm_topk_prob": true, "routed_scaling_factor": 1.0, "q_lora_rank": 32, "kv_lora_rank": 32, "qk_rope_head_dim": 16,
- "qk_nope_head_dim": 16, "v_head_dim": 16, "rope_theta": 10000, "rope_scaling": null, "max_position_embeddings": 4096,
- "rms_norm_eps": 1e-6, "hidden_act": "silu", "bos_token_id": 0, "eos_token_id": 1, "num_nextn_predict_layers": 0}
-END
-"$HADAL" synth --config "$work/config.json" --type f32 -o "$work/model" > "$work/log" 2>&1 ||
+"$HADAL" synth --config tests/cli/plain_v3.json --type f32 -o "$work/model" > "$work/log" 2>&1 ||
     fail "synth writes the model" "$(cat "$work/log")"
 
 # chat STATUS INPUT ARGUMENTS...: runs hadal chat; keeps $output and $errors.
