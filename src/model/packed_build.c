@@ -20,7 +20,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { SLICE_BYTES = 16 << 20, LOCK_WAIT_NANOSECONDS = 100 * 1000 * 1000 };
+enum { SLICE_BYTES = 16 << 20, AHEAD_BYTES = 64 << 20, LOCK_WAIT_NANOSECONDS = 100 * 1000 * 1000 };
 
 struct builder {
     struct packed *packed;
@@ -28,6 +28,7 @@ struct builder {
     const struct checkpoint *checkpoint;
     struct backend *backend;
     int64_t done;
+    int64_t ahead; /* the first matrix that has not been asked for */
     /* of a file */
     struct file_writer writer;
     struct packed_record *record;
@@ -53,9 +54,14 @@ static void advise(const struct tensor *w, int advice, bool inside) {
     if (end > begin) madvise((void *)begin, end - begin, advice); /* NOLINT: advice may be ignored */
 }
 
-static void read_ahead(const struct builder *builder, int64_t index) {
-    if (index >= builder->packed->entries) return;
-    advise(&builder->weights->slot[builder->packed->entry[index].source], MADV_WILLNEED, false);
+/* A step reads the matrices in another order than they have in the checkpoint: the disk hears of them early. */
+static void read_ahead(struct builder *builder, int64_t index) {
+    const struct packed *packed = builder->packed;
+    while (builder->ahead < packed->entries &&
+           packed->entry[builder->ahead].offset < packed->entry[index].offset + AHEAD_BYTES) {
+        advise(&builder->weights->slot[packed->entry[builder->ahead].source], MADV_WILLNEED, false);
+        builder->ahead++;
+    }
 }
 
 /* Out of this process, and the first to go from the page cache when memory is short. */
@@ -92,10 +98,9 @@ static enum status build_matrix(struct builder *builder, const struct packed_ent
 
 static enum status build_matrices(struct builder *builder) {
     const struct packed *packed = builder->packed;
-    read_ahead(builder, 0);
     for (int64_t i = 0; i < packed->entries; i++) {
         const struct packed_entry *entry = &packed->entry[i];
-        read_ahead(builder, i + 1);
+        read_ahead(builder, i);
         if (builder->record) XXH3_64bits_reset(builder->hash);
         TRY(build_matrix(builder, entry));
         if (builder->record) {
