@@ -385,7 +385,7 @@ static const struct option_row rows[] = {
      .group = GROUP_MODEL,
      .help =
          "Number format of the key-value cache: the smaller, the longer the context that fits. auto is f32 "
-         "for f32 checkpoints and bf16 for all others."},
+         "for checkpoints in F32, F16, BF16 and FP8, and bf16 for block-quantised ones."},
     {.name = "ctx",
      .kind = OPTION_INT,
      .low = 1,
