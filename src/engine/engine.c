@@ -43,15 +43,14 @@ static bool absorbed(const struct sequence *sequence, int position) {
     return sequence->engine->model.strict || sequence->role[position] == TOKEN_GENERATED;
 }
 
-/* Cuts an item into runs of one arithmetic form; returns the number added. */
-static int add_runs(const struct step_item *item, int row, struct batch_run *run) {
-    const struct sequence *sequence = item->sequence;
+/* Cuts tokens [begin, begin + rows), which are the step's rows from `row` on, into runs of one arithmetic form; returns
+ * the number added. */
+static int add_runs(const struct sequence *sequence, int begin, int rows, int row, struct batch_run *run) {
     int runs = 0;
-    for (int r = 0; r < item->rows; r++) {
-        int position = sequence->cached + r;
-        bool form = absorbed(sequence, position);
+    for (int r = 0; r < rows; r++) {
+        bool form = absorbed(sequence, begin + r);
         if (r == 0 || run[runs - 1].absorbed != form)
-            run[runs++] = (struct batch_run){row + r, 0, position, sequence->page, form};
+            run[runs++] = (struct batch_run){row + r, 0, begin + r, sequence->page, form};
         run[runs - 1].rows++;
     }
     return runs;
@@ -69,7 +68,8 @@ static enum status prepare(struct engine *engine, const struct step_item *item, 
         TRY(take_pages(sequence, sequence->cached + item[i].rows));
         memcpy(buffers->token + step->rows, sequence->token + sequence->cached,
                (size_t)item[i].rows * sizeof *buffers->token);
-        step->runs += add_runs(&item[i], step->rows, buffers->run + step->runs);
+        step->runs +=
+            add_runs(sequence, sequence->cached, item[i].rows, step->rows, buffers->run + step->runs);
         step->rows += item[i].rows;
     }
     return STATUS_OK;
@@ -87,26 +87,28 @@ void engine_logits(struct engine *engine, const int32_t *row, int count, float *
     model_head(&engine->model, row, count, logits);
 }
 
-enum status engine_mtp_logits(struct engine *engine, const struct step_item *item, int count, float *logits) {
+enum status engine_mtp_step(struct engine *engine, const struct sequence *sequence, int begin, int rows) {
     struct step_buffers *buffers = engine->buffers;
-    const struct sequence *sequence = item->sequence;
-    if (!engine->model.desc.mtp_layers)
-        return fail(STATUS_UNSUPPORTED, "%s has no multi-token prediction module",
-                    engine->model.checkpoint.path);
-    struct step_item before = {item->sequence, count};
-    int begin = sequence->cached - item->rows; /* engine_step has moved `cached` past the rows */
-    MUST(count >= 1 && count <= item->rows && begin + count < sequence->tokens);
-    item->sequence->cached = begin;
+    MUST(rows >= 1 && rows <= engine->model.max_rows && begin + rows <= sequence->cached);
+    MUST(begin + rows < sequence->tokens);
     struct model_step step = {
-        .rows = count, .token = buffers->token, .run = buffers->run, .kv = engine->kv.view};
-    step.runs = add_runs(&before, 0, buffers->run);
-    item->sequence->cached = begin + item->rows;
-    for (int r = 0; r < count; r++) {
+        .rows = rows, .token = buffers->token, .run = buffers->run, .kv = engine->kv.view};
+    step.runs = add_runs(sequence, begin, rows, 0, buffers->run);
+    for (int r = 0; r < rows; r++) {
         buffers->token[r] = sequence->token[begin + r + 1];
         buffers->row[r] = r;
     }
-    TRY(model_mtp_forward(&engine->model, &step, 0, buffers->row));
-    model_mtp_head(&engine->model, buffers->row, count, logits);
+    return model_mtp_forward(&engine->model, &step, 0, buffers->row);
+}
+
+enum status engine_mtp_logits(struct engine *engine, const struct step_item *item, int count, float *logits) {
+    if (!engine->model.desc.mtp_layers)
+        return fail(STATUS_UNSUPPORTED, "%s has no multi-token prediction module",
+                    engine->model.checkpoint.path);
+    MUST(count <= item->rows);
+    /* engine_step has moved `cached` past the rows */
+    TRY(engine_mtp_step(engine, item->sequence, item->sequence->cached - item->rows, count));
+    model_mtp_head(&engine->model, engine->buffers->row, count, logits);
     return STATUS_OK;
 }
 

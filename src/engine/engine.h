@@ -6,6 +6,7 @@
 #ifndef HADAL_ENGINE_ENGINE_H
 #define HADAL_ENGINE_ENGINE_H
 
+#include "engine/draft_pace.h"
 #include "engine/kv_pages.h"
 #include "model/model.h"
 #include "text/chat.h"
@@ -35,6 +36,7 @@ struct engine {
     int64_t context;
     int sequences, open_sequences;
     struct step_buffers *buffers;
+    struct draft_pace pace; /* of all generations */
 };
 
 struct sequence {
@@ -42,6 +44,7 @@ struct sequence {
     int32_t *token;
     uint8_t *role;      /* enum token_role of each token */
     int tokens, cached; /* cached <= tokens are in the pages */
+    int module_cached; /* tokens whose row the first MTP module has cached too, each made with its successor */
     int32_t *page;
     int pages;
 };
@@ -71,6 +74,11 @@ must_use enum status engine_step(struct engine *engine, const struct step_item *
 
 /* Logits [count, vocab] of rows of the last step. */
 void engine_logits(struct engine *engine, const int32_t *row, int count, float *logits);
+
+/* The first MTP module over the cached tokens [begin, begin + rows), whose hidden states are the model's rows from 0 on and
+ * which all have a successor. Writes the module's cache, whose rows before `begin` must be there. */
+must_use enum status engine_mtp_step(struct engine *engine, const struct sequence *sequence, int begin,
+                                     int rows);
 
 /* After a step over one sequence: MTP logits [count, vocab] of the step's rows 0 .. count-1, which need the token after
  * each (count is rows, or rows - 1 when the last token has no successor yet). Runs the first MTP module, which attends to

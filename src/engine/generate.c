@@ -30,6 +30,10 @@ double decode_speed(const struct generation_timings *timings) {
     return speed(timings->generated_tokens - 1, timings->decode_seconds);
 }
 
+double draft_acceptance(const struct generation_timings *timings) {
+    return timings->drafted > 0 ? (double)timings->accepted / timings->drafted : 0;
+}
+
 struct sampling sampling_of_checkpoint(const struct generation_defaults *defaults) {
     struct sampling sampling = sampling_default();
     if (!defaults->greedy && !isnan(defaults->temperature)) sampling.temperature = defaults->temperature;
@@ -51,7 +55,8 @@ static enum status open_parts(struct generation *generation, const struct genera
     TRY(sampler_open(&generation->sampler, &options->sampling, (int32_t)vocab));
     TRY(sample_space_open(&generation->space, (int32_t)vocab));
     TRY(stop_matcher_open(&generation->stop, options->stop, options->stops));
-    generation->logits = calloc((size_t)vocab, sizeof *generation->logits);
+    TRY(speculation_open(&generation->speculation, generation->sequence, options->speculate));
+    generation->logits = calloc((size_t)vocab, 2 * sizeof *generation->logits);
     generation->id = calloc((size_t)room + 1, sizeof *generation->id);
     if (!generation->logits || !generation->id) return fail(STATUS_MEMORY, "no memory for an answer");
     generation->detokenizer = (struct detokenizer){engine->tokenizer, .show_special = options->show_special};
@@ -70,6 +75,7 @@ void generation_close(struct generation *generation) {
     sampler_close(&generation->sampler);
     sample_space_close(&generation->space);
     stop_matcher_close(&generation->stop);
+    speculation_close(&generation->speculation);
     buffer_free(&generation->raw);
     buffer_free(&generation->shown);
     free(generation->logits);
@@ -80,9 +86,11 @@ void generation_close(struct generation *generation) {
 /* ---- prompt ---- */
 
 struct prefill_listener {
-    const struct generation *generation;
+    struct generation *generation;
     const struct generation_events *events;
-    bool stopped; /* also in the last step, behind which engine_prefill() has nothing to stop */
+    int cached;         /* so far */
+    enum status status; /* of what follows each step */
+    bool stopped;       /* also in the last step, behind which engine_prefill() has nothing to stop */
 };
 
 static bool is_cancelled(const struct generation *generation) {
@@ -93,6 +101,9 @@ static bool hear_prefill(void *context, int cached) {
     struct prefill_listener *listener = context;
     const struct generation_events *events = listener->events;
     int total = listener->generation->sequence->tokens;
+    listener->status = speculation_follow(&listener->generation->speculation, cached - listener->cached);
+    listener->cached = cached;
+    if (listener->status != STATUS_OK) return false;
     listener->stopped = (events->prefill && !events->prefill(events->context, cached, total)) ||
                         is_cancelled(listener->generation);
     return !listener->stopped;
@@ -101,13 +112,15 @@ static bool hear_prefill(void *context, int cached) {
 static enum status run_prefill(struct generation *generation, const struct generation_events *events,
                                int32_t *row) {
     struct sequence *sequence = generation->sequence;
-    struct prefill_listener listener = {generation, events, false};
     generation->timings.prompt_tokens = sequence->tokens;
     generation->timings.cached_tokens = sequence->cached;
+    speculation_start(&generation->speculation);
     if (sequence->tokens == 0) return fail(STATUS_INPUT, "the prompt is empty");
     MUST(sequence->cached < sequence->tokens);
     sampler_see_prompt(&generation->sampler, sequence->token, sequence->tokens);
+    struct prefill_listener listener = {generation, events, sequence->cached, STATUS_OK, false};
     enum status status = engine_prefill(sequence->engine, sequence, hear_prefill, &listener, row);
+    TRY(listener.status);
     if (!listener.stopped) return status;
     generation->finish = FINISH_CANCELLED;
     return STATUS_OK;
@@ -121,11 +134,12 @@ static bool is_end_token(const struct engine *engine, int32_t id) {
     return false;
 }
 
-static bool is_full(const struct generation *generation) {
+/* Would it be with so many tokens more? */
+static bool is_full(const struct generation *generation, int more) {
     const struct sequence *sequence = generation->sequence;
     int64_t most = generation->options.max_tokens;
-    return sequence->tokens >= sequence->engine->context ||
-           (most >= 0 && generation->timings.generated_tokens >= most);
+    return sequence->tokens + more >= sequence->engine->context ||
+           (most >= 0 && generation->timings.generated_tokens + more >= most);
 }
 
 static enum status send(struct generation *generation, const struct generation_events *events,
@@ -149,7 +163,7 @@ static enum status take_token(struct generation *generation, const struct genera
     bool end = is_end_token(engine, choice->id);
     generation->id[generation->timings.generated_tokens++] = choice->id;
     sampler_see_generated(&generation->sampler, choice->id);
-    TRY(sequence_append(generation->sequence, &choice->id, 1, TOKEN_GENERATED));
+    TRY(speculation_append(&generation->speculation, choice->id));
     if (engine->tokenizer && (!end || generation->options.show_special))
         detokenizer_push(&generation->detokenizer, choice->id, &generation->raw);
     generation->cut =
@@ -168,22 +182,32 @@ static enum status flush(struct generation *generation, const struct generation_
     return send(generation, events, NULL);
 }
 
+/* Those of the sequence's last token. `row` is where the prefill left it. */
+static enum status next_logits(struct generation *generation, int32_t row, const float **logits) {
+    const struct sequence *sequence = generation->sequence;
+    *logits = generation->logits;
+    if (sequence->cached < sequence->tokens)
+        return speculation_step(&generation->speculation, &generation->sampler, &generation->space,
+                                !is_full(generation, 1), generation->logits);
+    if (generation->speculation.ahead)
+        *logits += sequence->engine->model.desc.vocab;
+    else
+        engine_logits(sequence->engine, &row, 1, generation->logits);
+    return STATUS_OK;
+}
+
 static enum status decode(struct generation *generation, const struct generation_events *events,
                           int32_t row) {
-    struct sequence *sequence = generation->sequence;
     while (generation->finish == FINISH_NONE) {
         struct choice choice;
+        const float *logits;
         if (is_cancelled(generation)) {
             generation->finish = FINISH_CANCELLED;
-        } else if (is_full(generation)) {
+        } else if (is_full(generation, 0)) {
             generation->finish = FINISH_LENGTH;
         } else {
-            if (sequence->cached < sequence->tokens) {
-                TRY(engine_step(sequence->engine, &(struct step_item){sequence, 1}, 1));
-                row = 0;
-            }
-            engine_logits(sequence->engine, &row, 1, generation->logits);
-            TRY(sampler_choose(&generation->sampler, &generation->space, generation->logits, &choice));
+            TRY(next_logits(generation, row, &logits));
+            TRY(sampler_choose(&generation->sampler, &generation->space, logits, &choice));
             TRY(take_token(generation, events, &choice));
         }
     }
@@ -201,6 +225,10 @@ enum status generation_run(struct generation *generation, const struct generatio
     timings->prefill_seconds = clock_seconds() - start;
     start = clock_seconds();
     if (status == STATUS_OK) status = decode(generation, events, row);
+    enum status finished = speculation_finish(&generation->speculation);
+    timings->drafted = generation->speculation.drafted;
+    timings->accepted = generation->speculation.accepted;
+    if (status == STATUS_OK) status = finished;
     if (status == STATUS_OK) status = flush(generation, events);
     timings->decode_seconds = clock_seconds() - start;
     return status;

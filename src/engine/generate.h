@@ -7,6 +7,7 @@
 
 #include "engine/engine.h"
 #include "engine/sample.h"
+#include "engine/speculate.h"
 #include "engine/stop_text.h"
 
 #include <stdatomic.h>
@@ -24,6 +25,7 @@ struct generation_options {
     int64_t max_tokens; /* -1: until the context is full */
     const char *const *stop;
     int stops;
+    enum speculate speculate;
     bool show_special;         /* special tokens are text, the end token too */
     const atomic_bool *cancel; /* looked at between steps; NULL: none */
 };
@@ -43,10 +45,13 @@ struct generation_events {
 };
 
 struct generation_timings {
-    int prompt_tokens, cached_tokens; /* the cached ones were not computed again */
+    int prompt_tokens, cached_tokens; /* the cached ones were not computed again, unless to begin drafting */
     int generated_tokens;
+    int drafted, accepted; /* drafts, and those that were right: each saved a step */
     double prefill_seconds, decode_seconds;
 };
+/* Accepted drafts over drafts; 0 when there were none. */
+double draft_acceptance(const struct generation_timings *timings);
 /* Tokens per second; 0 when there is nothing to divide. The first token comes out of the prefill. */
 double prefill_speed(const struct generation_timings *timings);
 double decode_speed(const struct generation_timings *timings);
@@ -59,8 +64,9 @@ struct generation {
     struct stop_matcher stop;
     struct detokenizer detokenizer;
     struct buffer raw, shown; /* of the current piece */
-    float *logits;            /* [vocab] */
-    int32_t *id;              /* [timings.generated_tokens] the answer, the end token included */
+    struct speculation speculation;
+    float *logits; /* [2, vocab] the second row behind an accepted draft */
+    int32_t *id;   /* [timings.generated_tokens] the answer, the end token included */
     enum finish finish;
     bool cut; /* a stop string ended it: what follows is dropped */
     struct generation_timings timings;

@@ -58,6 +58,7 @@ void sequence_truncate(struct sequence *sequence, int tokens) {
     if (tokens >= sequence->tokens) return;
     sequence->tokens = tokens;
     if (sequence->cached > tokens) sequence->cached = tokens;
+    if (sequence->module_cached >= tokens) sequence->module_cached = tokens > 0 ? tokens - 1 : 0;
     int keep = (int)divide_up(sequence->cached, KV_PAGE_TOKENS);
     while (sequence->pages > keep) kv_page_release(&sequence->engine->kv, sequence->page[--sequence->pages]);
 }

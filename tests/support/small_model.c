@@ -25,11 +25,14 @@ static void require(enum status status) {
     abort();
 }
 
-const char *small_model_write(struct scratch *scratch) {
+static const char *write_model(struct scratch *scratch, int modules) {
     json_t *config;
     struct synth_result result;
     const char *path = scratch_path(scratch, "small");
     require(json_parse(config_text, strlen(config_text), "small model", &config));
+    require(json_object_set_new(config, "num_nextn_predict_layers", json_integer(modules)) == 0
+                ? STATUS_OK
+                : fail(STATUS_MEMORY, "no memory"));
     require(synth_write(&(struct synth_options){.config = config,
                                                 .origin = "small model",
                                                 .name = "small",
@@ -40,6 +43,14 @@ const char *small_model_write(struct scratch *scratch) {
                         &result));
     json_decref(config);
     return path;
+}
+
+const char *small_model_write(struct scratch *scratch) {
+    return write_model(scratch, 0);
+}
+
+const char *small_model_write_mtp(struct scratch *scratch) {
+    return write_model(scratch, 1);
 }
 
 struct engine *small_model_open(const char *path, int64_t context, int max_rows) {

@@ -9,6 +9,9 @@
 /* Writes it into the scratch directory; its path, or the program ends. */
 const char *small_model_write(struct scratch *scratch);
 
+/* The same with a multi-token-prediction module, whose guesses are as good as random weights make them. */
+const char *small_model_write_mtp(struct scratch *scratch);
+
 /* Opened with one thread, steps of `max_rows` and so much context. */
 struct engine *small_model_open(const char *path, int64_t context, int max_rows);
 
