@@ -144,6 +144,7 @@ static enum status run_stats(struct chat_session *session, const char *argument)
            last->prefill_seconds, prefill_speed(last));
     printf("answer    %d tokens in %.2f s (%.1f tokens/s)\n", last->generated_tokens, last->decode_seconds,
            decode_speed(last));
+    if (last->drafted) printf("drafts    %d of %d accepted\n", last->accepted, last->drafted);
     printf("so far    %d answers, %d tokens generated, %d prompt tokens from the cache\n", session->answers,
            session->total_tokens, session->reused_tokens);
     printf("memory    weights %s, cache %s, computing %s; resident %s\n", bytes_text(plan.weights, weights),

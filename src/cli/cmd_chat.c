@@ -33,9 +33,11 @@ static bool hear_token(void *context, const struct choice *choice) {
 }
 
 static void print_speed(const struct generation_timings *timings) {
-    fprintf(stderr, "prompt %d tokens, %d cached, %.1f tokens/s; answer %d tokens, %.1f tokens/s\n",
+    fprintf(stderr, "prompt %d tokens, %d cached, %.1f tokens/s; answer %d tokens, %.1f tokens/s",
             timings->prompt_tokens, timings->cached_tokens, prefill_speed(timings), timings->generated_tokens,
             decode_speed(timings));
+    if (timings->drafted) fprintf(stderr, ", %d of %d drafts accepted", timings->accepted, timings->drafted);
+    fputc('\n', stderr);
 }
 
 static void report_end(struct chat_session *session) {

@@ -229,6 +229,15 @@ static const struct option_row rows[] = {
      .group = GROUP_SAMPLING,
      .help = "Seed of the random choices; the same seed and build give the same text. Unset: another one "
              "each run."},
+    {.name = "speculate",
+     .kind = OPTION_CHOICE,
+     .choices = "auto|on|off",
+     .fallback = "auto",
+     .argument = "auto|on|off",
+     .commands = SAMPLERS,
+     .group = GROUP_MODEL,
+     .help = "Draft tokens with the model's multi-token-prediction module, if it has one; the text is the "
+             "same. auto: while that is faster."},
     {.name = "stop",
      .kind = OPTION_TEXT,
      .argument = "TEXT",

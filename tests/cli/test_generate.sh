@@ -57,6 +57,9 @@ same "twelve tokens end an answer" '"length"' "$(field finish_reason)"
 same "twelve tokens" 12 "$(field ids | grep -o '[0-9]*' | wc -l)"
 same "the timings count them" 12 "$(field generated_tokens)"
 ids=$(field ids) prompt=$(field prompt_ids)
+same "a model without a module drafts nothing" 0 "$(field drafted)"
+generate 0 -p hello "${greedy[@]}" --json --speculate on
+same "nor when told to" "0 $ids" "$(field drafted) $(field ids)"
 if command -v python3 > /dev/null; then
     same "the text of both forms is the same" "$text" \
         "$(python3 -c 'import json, sys; print(json.load(sys.stdin)["text"])' < "$work/output")"
