@@ -116,6 +116,31 @@ static void expand_page(const struct latent_task *task, const struct latent_scra
                       s->value, op->value_dim);
 }
 
+/* y += probabilities times values, each row over the keys that it sees: a later token must not reach it even as 0 times
+ * infinity. Rows from `position` on; those past the page see all of it and go together. */
+static void mix_values(const struct kernels *kernels, const struct latent_attention_op *op,
+                       const struct latent_scratch *s, float *y, int position, int rows, int page_index) {
+    int64_t y_stride = (int64_t)op->heads * op->value_dim;
+    struct mix part = {s->score, s->value, y, KV_PAGE_TOKENS, op->value_dim, y_stride, 1, 0, op->value_dim};
+    int row = 0;
+    for (; row < rows && keys_visible(position + row, page_index) < KV_PAGE_TOKENS; row++) {
+        part.keys = keys_visible(position + row, page_index);
+        part.p = s->score + row * KV_PAGE_TOKENS;
+        part.y = y + row * y_stride;
+        kernels->mix(&part);
+    }
+    struct mix rest = {s->score + row * KV_PAGE_TOKENS,
+                       s->value,
+                       y + row * y_stride,
+                       KV_PAGE_TOKENS,
+                       op->value_dim,
+                       y_stride,
+                       rows - row,
+                       KV_PAGE_TOKENS,
+                       op->value_dim};
+    kernels->mix(&rest);
+}
+
 /* Rows [first, run->rows) of one head meet the expanded page. */
 static void attend_expanded(const struct latent_task *task, const struct batch_run *run, int head,
                             int page_index, int first, const struct latent_scratch *s) {
@@ -138,9 +163,7 @@ static void attend_expanded(const struct latent_task *task, const struct batch_r
             softmax_fold(kernels, &s->state[first + r], s->score + r * KV_PAGE_TOKENS, keys, op->scale);
         kernels->scale(shrink, y + r * y_stride, op->value_dim);
     }
-    struct mix values = {s->score,       s->value,     y, KV_PAGE_TOKENS, op->value_dim, y_stride, rows,
-                         KV_PAGE_TOKENS, op->value_dim};
-    kernels->mix(&values);
+    mix_values(kernels, op, s, y, run->position + first, rows, page_index);
 }
 
 static void attend_run_decompressed(const struct latent_task *task, const struct batch_run *run, int head,

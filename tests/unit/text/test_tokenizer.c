@@ -219,7 +219,8 @@ static void test_open_paths(void **state) {
     struct scratch scratch;
     struct tokenizer *tokenizer;
     scratch_open(&scratch);
-    assert_int_equal(tokenizer_open(&tokenizer, scratch.directory), STATUS_NOT_FOUND); /* no tokenizer.json in it */
+    assert_int_equal(tokenizer_open(&tokenizer, scratch.directory),
+                     STATUS_NOT_FOUND); /* no tokenizer.json in it */
     assert_non_null(strstr(status_message(), "tokenizer.json"));
     scratch_text(&scratch, "tokenizer_config.json", "{\"eos_token\":\"a\"}");
     const char *path = scratch_text(
