@@ -47,6 +47,7 @@ static void add_vector_levels(struct kernels *kernels, enum cpu_level level) {
         avx2_add_dot(kernels);
         avx2_add_dot_blocks(kernels);
         avx2_add_elements(kernels);
+        avx2_add_panels(kernels);
         avx2_add_mix(kernels);
     }
     if (level >= CPU_AVX512) {
