@@ -59,5 +59,6 @@ void check_decoders(struct check *check);
 void check_sums(struct check *check);
 void check_elements(struct check *check);
 void check_products(struct check *check);
+void check_panels(struct check *check);
 
 #endif
