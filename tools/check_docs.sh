@@ -17,7 +17,7 @@ targets=$(grep -ohE '\bmake (test|run|install|uninstall|lint|format|fuzz|clean)[
     while read -r target; do grep -qE "^$target:" Makefile || echo "make $target"; done)
 clean "make targets that documents name exist" "$targets"
 
-commands=$(sed -n 's/^ *\[COMMAND_[A-Z]*\] = "\([a-z]*\)",$/\1/p' src/cli/settings.c)
+commands=$(grep -oE '\[COMMAND_[A-Z]+\] = "[a-z]+"' src/cli/settings.c | cut -d'"' -f2)
 unlisted=$(for document in README.md README.zh.md; do
     for command in $commands; do
         grep -qE "^\|.*\`hadal $command\`" "$document" || echo "$document: hadal $command"

@@ -68,7 +68,7 @@ static enum status open_checkpoint(struct inspection *inspection) {
     TRY(checkpoint_open(checkpoint, inspection->model, weights ? CHECKPOINT_TENSORS : 0));
     bool gguf = checkpoint->kind == CHECKPOINT_GGUF;
     inspection->form = gguf ? "gguf" : weights ? "hugging face" : "config";
-    TRY(gguf ? model_desc_from_gguf(&inspection->desc, &checkpoint->gguf) : read_config(inspection));
+    TRY(gguf ? model_desc_from_checkpoint(&inspection->desc, checkpoint) : read_config(inspection));
     find_template(inspection);
     if (weights) check_weights(inspection);
     return checkpoint_check(checkpoint);

@@ -2,47 +2,24 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "cli/commands.h"
+#include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "model/synth.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 enum { CONFIG_LIMIT = 1 << 20 };
-
-static volatile sig_atomic_t interrupted;
-
-static void interrupt(int signal) {
-    (void)signal;
-    interrupted = 1;
-}
-
-/* An unfinished file of many gigabytes must not stay behind: Ctrl-C and a hang-up end the job, not the process. */
-static void catch_signals(void) {
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-    for (size_t i = 0; i < COUNT_OF(signals); i++) {
-        struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND};
-        sigaction(signals[i], &action, NULL);
-    }
-}
 
 static bool report_progress(void *context, int64_t done, int64_t total) {
     struct progress *progress = context;
     progress->total = total;
     progress_update(progress, done);
-    return !interrupted;
+    return !interrupt_seen();
 }
 
-/* The mixes are called by the format most tensors have and "_m". */
 static enum status read_type(const char *name, struct synth_options *options) {
-    char base[32];
-    size_t bytes = strlen(name);
-    if (dtype_from_name(name, &options->type)) return STATUS_OK;
-    options->medium = bytes > 2 && bytes < sizeof base && !strcasecmp(name + bytes - 2, "_m");
-    snprintf(base, sizeof base, "%.*s", options->medium ? (int)bytes - 2 : 0, name);
-    if (options->medium && dtype_from_name(base, &options->type)) return STATUS_OK;
+    if (gguf_mix_from_name(name, &options->mix)) return STATUS_OK;
     return fail(STATUS_USAGE,
                 "--type: '%.20s' is no number format; f32, f16, bf16, fp8, q8_0, q4_k, q4_k_m and so on",
                 name);
@@ -73,7 +50,7 @@ static enum status write_model(struct synth_options *options) {
     double started = clock_seconds();
     options->progress = report_progress;
     options->progress_context = &progress;
-    catch_signals();
+    interrupt_catch();
     progress_start(&progress, "writing", 0, "bytes");
     enum status status = synth_write(options, &result);
     progress_finish(&progress);

@@ -116,6 +116,26 @@ static const struct command_row rows[COMMAND_COUNT] = {
                         "Its parameters, for a script:\n"
                         "hadal inspect config.json --json | jq .parameters",
         },
+    [COMMAND_QUANTIZE] =
+        {
+            .run = command_quantize,
+            .arguments = "MODEL -o FILE --type TYPE [options]",
+            .positionals = 1,
+            .summary = "convert a model to a GGUF file of another number format",
+            .description =
+                "Reads a Hugging Face directory (F32, F16, BF16 or FP8 with scales) or a GGUF file and "
+                "writes one GGUF file, tokenizer and chat template included. Matrices take the format; "
+                "norms, biases and routers are F32. A matrix whose rows are no whole blocks of the format "
+                "takes the nearest one that fits, and the key and value halves of latent attention are Q5_0 "
+                "or BF16, in which other programs can multiply them. The mixes q4_k_m and q5_k_m keep the "
+                "most sensitive tensors in Q6_K. What has its format already is copied.\n\n"
+                "At the end, every format is reported with its tensors, its bytes and how far its values "
+                "are from the source's: the root of the mean square error relative to the values' own.",
+            .examples = "V3 as it is published, in 4 bits:\n"
+                        "hadal quantize DeepSeek-V3 --type q4_k_m -o v3-q4_k_m.gguf\n"
+                        "Experts in 4 bits, everything else in 8:\n"
+                        "hadal quantize MODEL --type q8_0 --override 'blk.*_exps.weight=q4_k' -o mixed.gguf",
+        },
     [COMMAND_SYNTH] =
         {
             .run = command_synth,

@@ -12,6 +12,7 @@ enum {
     DETOKENIZE = 1 << COMMAND_DETOKENIZE,
     RENDER = 1 << COMMAND_RENDER,
     INSPECT = 1 << COMMAND_INSPECT,
+    QUANTIZE = 1 << COMMAND_QUANTIZE,
     SYNTH = 1 << COMMAND_SYNTH,
     CHECK = 1 << COMMAND_CHECK,
     BENCH = 1 << COMMAND_BENCH,
@@ -101,7 +102,7 @@ static const struct option_row rows[] = {
      .help = "Write the logits of the multi-token-prediction module instead of the model's own."},
     {.name = "json",
      .kind = OPTION_FLAG,
-     .commands = GENERATE | INSPECT | CHECK | BENCH,
+     .commands = GENERATE | INSPECT | QUANTIZE | CHECK | BENCH,
      .help = "Print JSON instead of text."},
     {.name = "logprobs",
      .kind = OPTION_INT,
@@ -246,6 +247,33 @@ static const struct option_row rows[] = {
      .group = GROUP_SAMPLING,
      .help = "End the answer where TEXT would appear; TEXT itself is not printed."},
 
+    /* quantize */
+    {.name = "type",
+     .kind = OPTION_TEXT,
+     .argument = "TYPE",
+     .commands = QUANTIZE,
+     .help =
+         "Number format of the matrices: q8_0, q6_k, q5_k, q4_k, q4_0, iq4_xs, q3_k, q2_k, bf16, f16, f32, "
+         "or a mix: q4_k_m, q5_k_m. Required."},
+    {.name = "output",
+     .letter = 'o',
+     .kind = OPTION_TEXT,
+     .argument = "FILE",
+     .commands = QUANTIZE,
+     .help = "The GGUF file to write. Required."},
+    {.name = "override",
+     .kind = OPTION_TEXT,
+     .argument = "PATTERN=TYPE",
+     .repeats = true,
+     .commands = QUANTIZE,
+     .help =
+         "Another format for the matrices whose GGUF name matches PATTERN (*, ? and [...] as in a shell), "
+         "such as 'blk.*.ffn_down*=q6_k'; the last match counts."},
+    {.name = "no-mtp",
+     .kind = OPTION_FLAG,
+     .commands = QUANTIZE,
+     .help = "Leave the multi-token-prediction modules out."},
+
     /* synth */
     {.name = "like",
      .kind = OPTION_TEXT,
@@ -374,7 +402,7 @@ static const struct option_row rows[] = {
      .low = 1,
      .high = 1024,
      .argument = "N",
-     .commands = RUNNERS | SYNTH,
+     .commands = RUNNERS | QUANTIZE | SYNTH,
      .group = GROUP_MODEL,
      .help = "Threads that compute. Unset: one for each processor."},
     {.name = "cpu",
@@ -471,8 +499,8 @@ struct option_table settings_table(void) {
 static const char *const names[COMMAND_COUNT] = {
     [COMMAND_CHAT] = "chat",         [COMMAND_GENERATE] = "generate",     [COMMAND_LOGITS] = "logits",
     [COMMAND_TOKENIZE] = "tokenize", [COMMAND_DETOKENIZE] = "detokenize", [COMMAND_RENDER] = "render",
-    [COMMAND_INSPECT] = "inspect",   [COMMAND_SYNTH] = "synth",           [COMMAND_CHECK] = "check",
-    [COMMAND_BENCH] = "bench",
+    [COMMAND_INSPECT] = "inspect",   [COMMAND_QUANTIZE] = "quantize",     [COMMAND_SYNTH] = "synth",
+    [COMMAND_CHECK] = "check",       [COMMAND_BENCH] = "bench",
 };
 
 const char *command_name(enum command command) {

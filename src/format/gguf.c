@@ -21,6 +21,10 @@ static const uint8_t type_bytes[] = {
     [GGUF_F32] = 4, [GGUF_BOOL] = 1, [GGUF_U64] = 8, [GGUF_I64] = 8, [GGUF_F64] = 8,
 };
 
+size_t gguf_type_bytes(enum gguf_type type) {
+    return type_bytes[type];
+}
+
 /* Reads front to back and never past the end. */
 struct cursor {
     const struct file_map *map;

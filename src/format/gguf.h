@@ -48,6 +48,7 @@ struct gguf {
 must_use enum status gguf_parse(const struct file_map *map, struct arena *arena, struct gguf *gguf,
                                 struct tensor_list *list);
 
+size_t gguf_type_bytes(enum gguf_type type); /* of one item; 0 for strings and arrays */
 const struct gguf_value *gguf_find(const struct gguf *gguf, const char *key); /* NULL: none */
 /* Any integer type, range checked; float types accept integers too. The _or forms accept a missing key. */
 must_use enum status gguf_get_int(const struct gguf *gguf, const char *key, int64_t low, int64_t high,
@@ -80,6 +81,8 @@ void gguf_writer_bool(struct gguf_writer *writer, const char *key, bool value);
 void gguf_writer_texts(struct gguf_writer *writer, const char *key, const struct gguf_text *text,
                        size_t count);
 void gguf_writer_i32s(struct gguf_writer *writer, const char *key, const int32_t *value, size_t count);
+/* A key of a parsed file as it is. */
+void gguf_writer_value(struct gguf_writer *writer, const struct gguf_value *value);
 void gguf_writer_f32s(struct gguf_writer *writer, const char *key, const float *value, size_t count);
 /* shape outermost first. */
 must_use enum status gguf_writer_declare(struct gguf_writer *writer, const char *name, enum dtype dtype,

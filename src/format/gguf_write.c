@@ -94,6 +94,17 @@ void gguf_writer_f32s(struct gguf_writer *writer, const char *key, const float *
     buffer_append(&writer->values, value, count * sizeof *value);
 }
 
+void gguf_writer_value(struct gguf_writer *writer, const struct gguf_value *value) {
+    if (value->type == GGUF_ARRAY)
+        put_array(writer, value->key, value->item_type, value->count);
+    else
+        put_key(writer, value->key, value->type);
+    for (uint64_t i = 0; value->text && i < value->count; i++)
+        put_text(&writer->values, value->text[i].data, value->text[i].bytes);
+    if (!value->text)
+        buffer_append(&writer->values, value->data, value->count * gguf_type_bytes(value->item_type));
+}
+
 static enum status remember(struct gguf_writer *writer, const char *name, int64_t end) {
     if (writer->tensors == writer->capacity) {
         size_t capacity = writer->capacity ? writer->capacity * 2 : 64;

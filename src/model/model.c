@@ -6,7 +6,6 @@
 #include "model/activations.h"
 
 #include <stdio.h>
-#include <string.h>
 
 enum { MAX_HEAD_DIM = 4096 }; /* of one head; the CPU backend keeps one such column on the stack */
 
@@ -20,31 +19,6 @@ static enum status check_dimensions(const struct model_desc *desc, const char *p
                 MAX_HEAD_DIM);
 }
 
-static bool has_first(const struct checkpoint *checkpoint, enum weight weight) {
-    char name[64];
-    weight_name(&weight_rows()[weight], true, 0, 0, name, sizeof name);
-    return tensor_list_find(&checkpoint->tensors, name) != NULL;
-}
-
-/* GGUF has no key for the biases of llama's attention: where their tensors are, they are meant. */
-static enum status read_gguf(struct model_desc *desc, const struct checkpoint *checkpoint) {
-    TRY(model_desc_from_gguf(desc, &checkpoint->gguf));
-    if (strcmp(desc->architecture, "llama") != 0) return STATUS_OK;
-    desc->qkv_bias = has_first(checkpoint, WEIGHT_Q_BIAS);
-    desc->output_bias = has_first(checkpoint, WEIGHT_OUTPUT_BIAS);
-    return STATUS_OK;
-}
-
-static enum status read_description(struct model *model) {
-    char origin[4096];
-    const struct checkpoint *checkpoint = &model->checkpoint;
-    if (checkpoint->kind == CHECKPOINT_GGUF) return read_gguf(&model->desc, checkpoint);
-    snprintf(origin, sizeof origin, "%s/config.json", checkpoint->path);
-    return model_desc_from_config(&model->desc, checkpoint->config, origin);
-}
-
-/* A cache in bf16 costs more than rounding noise where the weights are exact (docs/NUMERICS.md), and disappears in the
- * noise of block-quantised ones. */
 static enum dtype automatic_kv_type(const struct model *model) {
     bool latent = model->desc.layer[0].attention == ATTEND_LATENT;
     const struct tensor *w = weights_matrix(&model->weights, latent ? WEIGHT_KV_A : WEIGHT_K, 0, 0);
@@ -136,7 +110,7 @@ static enum status prepare_packed(struct model *model, const struct model_option
 
 static enum status open_parts(struct model *model, const struct model_options *options) {
     TRY(checkpoint_open(&model->checkpoint, options->path, CHECKPOINT_TENSORS));
-    TRY(read_description(model));
+    TRY(model_desc_from_checkpoint(&model->desc, &model->checkpoint));
     TRY(check_dimensions(&model->desc, options->path));
     TRY(weights_load(&model->weights, &model->desc, &model->checkpoint));
     model->max_rows = options->max_rows;

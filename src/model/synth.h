@@ -7,15 +7,14 @@
 #define HADAL_MODEL_SYNTH_H
 
 #include "model/desc.h"
-#include "tensor/dtype.h"
+#include "model/gguf_layout.h"
 
 struct synth_options {
     const json_t *config; /* of the model; borrowed */
     const char *origin;   /* names the config in sentences */
     const char *name;     /* of the model, for general.name; a preset's picks its chat template */
     const char *path;     /* ends in .gguf: that format; otherwise a Hugging Face directory */
-    enum dtype type;      /* of matrices; norms, biases and routers are F32 in GGUF */
-    bool medium;          /* q4_k and q5_k of GGUF as the mixes Q4_K_M and Q5_K_M: some tensors q6_k */
+    struct gguf_mix mix;  /* directories have no mixes, only the type; a few tensors stay outside it */
     uint64_t seed;
     int layers;          /* only the first; 0: all */
     int threads;         /* 0: one for each processor */

@@ -112,7 +112,7 @@ static enum status append(void *writer, const void *data, size_t bytes) {
     return safetensors_writer_append(writer, data, bytes);
 }
 
-static enum status fill_shard(const struct directory *directory, struct synth_stream *stream,
+static enum status fill_shard(const struct directory *directory, struct weight_stream *stream,
                               struct safetensors_writer *writer, size_t begin, size_t end) {
     const struct synth_plan *plan = directory->plan;
     for (size_t i = begin; i < end; i++) {
@@ -121,13 +121,13 @@ static enum status fill_shard(const struct directory *directory, struct synth_st
         synth_item_name(plan, item, name);
         TRY(safetensors_writer_declare(writer, name, item->dtype, item->rank, item->shape));
     }
-    stream->sink = (struct synth_sink){writer, append};
+    stream->sink = (struct weight_sink){writer, append};
     for (size_t i = begin; i < end; i++) TRY(synth_item_write(plan, &plan->item[i], stream));
-    TRY(synth_stream_flush(stream));
+    TRY(weight_stream_flush(stream));
     return safetensors_writer_finish(writer);
 }
 
-static enum status write_shard(const struct directory *directory, struct synth_stream *stream, int number,
+static enum status write_shard(const struct directory *directory, struct weight_stream *stream, int number,
                                size_t begin, size_t end) {
     char path[PATH_BYTES], name[64];
     struct safetensors_writer *writer;
@@ -139,7 +139,7 @@ static enum status write_shard(const struct directory *directory, struct synth_s
     return status;
 }
 
-static enum status write_shards(const struct directory *directory, struct synth_stream *stream) {
+static enum status write_shards(const struct directory *directory, struct weight_stream *stream) {
     const struct synth_plan *plan = directory->plan;
     struct shard shard = first_shard(plan);
     size_t begin = 0;
@@ -210,7 +210,7 @@ static enum status write_tokenizer(const struct directory *directory) {
 }
 
 /* The small files first: what is wrong with them shows before the large ones are made. */
-static enum status write_all(struct directory *directory, struct synth_stream *stream) {
+static enum status write_all(struct directory *directory, struct weight_stream *stream) {
     TRY(write_tokenizer(directory));
     TRY(write_config(directory));
     TRY(write_index(directory));
@@ -218,7 +218,7 @@ static enum status write_all(struct directory *directory, struct synth_stream *s
     return directory_publish(directory);
 }
 
-enum status synth_write_directory(const struct synth_plan *plan, struct synth_stream *stream) {
+enum status synth_write_directory(const struct synth_plan *plan, struct weight_stream *stream) {
     struct directory directory = {.plan = plan};
     count_shards(&directory);
     TRY(directory_open(&directory));

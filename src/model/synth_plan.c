@@ -13,51 +13,16 @@
 
 #include <xxhash.h>
 
-enum { FP8_BLOCK = 128 };
+enum {
+    FP8_BLOCK = 128,
+    CHUNK_ELEMENTS = 1 << 15 /* a multiple of every block */
+};
 
 /* ---- number formats ---- */
 
-/* A row that is no whole number of large blocks takes the next better format of small ones; one that is none of small
- * blocks either stays plain. The same choices as llama-quantize's. */
-static enum dtype type_for_row(enum dtype type, int64_t row) {
-    const struct dtype_traits *traits = dtype_traits(type);
-    if (row % traits->block_elements == 0) return type;
-    enum dtype small = type == DTYPE_Q4_K   ? DTYPE_Q5_0
-                       : type == DTYPE_Q5_K ? DTYPE_Q5_1
-                       : type == DTYPE_Q6_K ? DTYPE_Q8_0
-                                            : DTYPE_IQ4_NL;
-    return row % dtype_traits(small)->block_elements == 0 ? small : DTYPE_F16;
-}
-
-/* llama.cpp cannot multiply by k_b and v_b in the formats that it gives to AMX. */
-static enum dtype type_for_absorbed(enum dtype type, int64_t row) {
-    if (type == DTYPE_F32 || type == DTYPE_BF16) return type;
-    if (type == DTYPE_F16 || type == DTYPE_Q8_0) return DTYPE_BF16;
-    return row % dtype_traits(DTYPE_Q5_0)->block_elements == 0 ? DTYPE_Q5_0 : DTYPE_BF16;
-}
-
-/* Which tensors the mixes of llama-quantize hold in Q6_K: the head, and in the first and last eighth of the layers and
- * every third one between them the values and the projections out of the feed-forward. */
-static bool is_raised(const struct synth_plan *plan, enum weight weight, int layer) {
-    int layers = plan->desc.layers, eighth = layers / 8;
-    if (!plan->options->medium) return false;
-    if (weight == WEIGHT_HEAD) return true;
-    if (weight != WEIGHT_V && weight != WEIGHT_DOWN && weight != WEIGHT_EXPERT_DOWN &&
-        weight != WEIGHT_SHARED_DOWN)
-        return false;
-    return layer < eighth || layer >= 7 * layers / 8 || (layer - eighth) % 3 == 2;
-}
-
-static enum dtype gguf_type(const struct synth_plan *plan, enum weight weight, int layer, int64_t row) {
-    enum dtype type = plan->options->type;
-    if (weight_rows()[weight].kind != WEIGHT_MATRIX) return DTYPE_F32;
-    if (weight == WEIGHT_K_B || weight == WEIGHT_V_B) return type_for_absorbed(type, row);
-    return type_for_row(is_raised(plan, weight, layer) ? DTYPE_Q6_K : type, row);
-}
-
 /* As published FP8 checkpoints: embedding, head and what routes stay BF16, the router's bias F32. */
 static enum dtype hugging_face_type(const struct synth_plan *plan, enum weight weight) {
-    enum dtype type = plan->options->type;
+    enum dtype type = plan->options->mix.type;
     bool outside = weight == WEIGHT_EMBED || weight == WEIGHT_HEAD || weight == WEIGHT_MTP_EMBED ||
                    weight == WEIGHT_MTP_HEAD;
     if (weight == WEIGHT_ROUTER_BIAS) return DTYPE_F32;
@@ -94,23 +59,16 @@ static enum status append_scales(struct synth_plan *plan, struct synth_item item
 }
 
 static bool is_written(const struct synth_plan *plan, enum weight weight, int layer) {
-    const struct weight_row *row = &weight_rows()[weight];
-    if (!(plan->gguf ? row->gguf : row->hugging_face) || !weight_exists(&plan->desc, weight, layer))
-        return false;
-    if (plan->gguf && weight == WEIGHT_KV_B) return false; /* as k_b and v_b */
-    if (weight == WEIGHT_ROPE_DIVISOR) return plan->desc.rope.scaling == ROPE_LLAMA3;
-    return true;
+    if (plan->gguf) return gguf_layout_has(&plan->desc, weight, layer);
+    return weight_rows()[weight].hugging_face && weight_exists(&plan->desc, weight, layer);
 }
 
 static enum status append_weight(struct synth_plan *plan, enum weight weight, int layer, int expert) {
     struct synth_item item = {.weight = weight, .layer = layer, .expert = expert};
-    item.rank = weight_shape(&plan->desc, weight, item.shape);
-    if (plan->gguf && weight_rows()[weight].copies == PER_EXPERT) {
-        memmove(item.shape + 1, item.shape, 2 * sizeof *item.shape);
-        item.shape[0] = plan->desc.experts;
-        item.rank = 3;
-    }
-    item.dtype = plan->gguf ? gguf_type(plan, weight, layer, item.shape[item.rank - 1])
+    item.rank = plan->gguf ? gguf_layout_shape(&plan->desc, weight, item.shape)
+                           : weight_shape(&plan->desc, weight, item.shape);
+    item.dtype = plan->gguf ? gguf_layout_type(&plan->desc, plan->options->mix, weight, layer,
+                                               item.shape[item.rank - 1])
                             : hugging_face_type(plan, weight);
     TRY(append(plan, item));
     return append_scales(plan, item);
@@ -170,17 +128,17 @@ static enum status read_config(struct synth_plan *plan) {
     plan->config = json_deep_copy(options->config);
     if (!plan->config) return fail(STATUS_MEMORY, "%s: out of memory", options->origin);
     TRY(shorten(plan, plan->desc.layers));
-    describe_quantization(plan->config, options->type);
+    describe_quantization(plan->config, options->mix.type);
     TRY(model_desc_from_config(&plan->desc, plan->config, options->origin));
     if (plan->gguf) plan->desc.mtp_layers = 0; /* other readers of the format know no MTP of these models */
     return STATUS_OK;
 }
 
 static enum status check_type(const struct synth_plan *plan) {
-    enum dtype type = plan->options->type;
+    enum dtype type = plan->options->mix.type;
     const struct dtype_traits *traits = dtype_traits(type);
     if (!synth_format_known(type)) return fail(STATUS_USAGE, "type %s cannot hold weights", traits->name);
-    if (plan->options->medium && type != DTYPE_Q4_K && type != DTYPE_Q5_K)
+    if (plan->options->mix.medium && type != DTYPE_Q4_K && type != DTYPE_Q5_K)
         return fail(STATUS_USAGE, "there is no mix of type %s, only of q4_k and q5_k", traits->name);
     if (plan->gguf && traits->gguf_type < 0)
         return fail(STATUS_USAGE,
@@ -271,26 +229,48 @@ static struct synth_pattern pattern_of(const struct synth_plan *plan, const stru
     return synth_pattern_of(format, 0, gain(plan, item->weight) / sqrt(inputs(item)));
 }
 
-/* rope_freqs: what Llama 3's scaling divides each frequency by. */
-static enum status write_rope_divisors(const struct synth_plan *plan, struct synth_stream *stream) {
-    int dim = model_rope_dim(&plan->desc), count = dim / 2;
-    struct rope_desc plain = {.scaling = ROPE_PLAIN, .base = plan->desc.rope.base};
-    double *scaled = calloc((size_t)dim, sizeof *scaled), *unscaled = scaled + count, multiplier;
-    float *divisor = calloc((size_t)count, sizeof *divisor);
-    enum status status = fail(STATUS_MEMORY, "no memory for %d frequencies", dim);
-    if (scaled && divisor) {
-        rope_frequencies(&plan->desc.rope, dim, scaled, &multiplier);
-        rope_frequencies(&plain, dim, unscaled, &multiplier);
-        for (int i = 0; i < count; i++) divisor[i] = (float)(unscaled[i] / scaled[i]);
-        status = synth_stream_literal(stream, divisor, (size_t)count * sizeof *divisor);
-    }
-    free(scaled);
+static enum status write_rope_divisors(const struct synth_plan *plan, struct weight_stream *stream) {
+    int dim = model_rope_dim(&plan->desc);
+    float *divisor = calloc((size_t)dim, sizeof *divisor);
+    if (!divisor) return fail(STATUS_MEMORY, "no memory for %d frequencies", dim);
+    enum status status = gguf_rope_divisors(&plan->desc.rope, dim, divisor);
+    if (status == STATUS_OK)
+        status = weight_stream_literal(stream, divisor, (size_t)(dim / 2) * sizeof *divisor);
     free(divisor);
     return status;
 }
 
+/* Each chunk has its own stream of random numbers: the bytes depend on the tensor's seed alone. */
+struct random_tensor {
+    const struct synth_pattern *pattern;
+    uint64_t seed;
+    int64_t elements;
+};
+
+static void make_random(void *context, int worker, int64_t chunk, uint8_t *data) {
+    const struct random_tensor *tensor = context;
+    struct rng rng;
+    int64_t first = chunk * CHUNK_ELEMENTS;
+    (void)worker;
+    rng_seed_stream(&rng, tensor->seed, (uint64_t)chunk);
+    synth_fill(tensor->pattern, &rng, first, data, min_i64(CHUNK_ELEMENTS, tensor->elements - first));
+}
+
+static enum status write_random(const struct synth_item *item, const struct synth_pattern *pattern,
+                                uint64_t seed, struct weight_stream *stream) {
+    const struct dtype_traits *traits = dtype_traits(item->dtype);
+    struct random_tensor tensor = {pattern, seed, item->elements};
+    struct weight_chunks chunks = {
+        .make = make_random,
+        .context = &tensor,
+        .chunks = divide_up(item->elements, CHUNK_ELEMENTS),
+        .chunk_bytes = (size_t)(CHUNK_ELEMENTS / traits->block_elements * traits->block_bytes),
+        .bytes = item->bytes};
+    return weight_stream_write(stream, &chunks);
+}
+
 enum status synth_item_write(const struct synth_plan *plan, const struct synth_item *item,
-                             struct synth_stream *stream) {
+                             struct weight_stream *stream) {
     char name[SYNTH_NAME_BYTES];
     if (item->weight == WEIGHT_ROPE_DIVISOR) return write_rope_divisors(plan, stream);
     struct synth_pattern pattern = pattern_of(plan, item);
@@ -300,5 +280,5 @@ enum status synth_item_write(const struct synth_plan *plan, const struct synth_i
         pattern.row_elements = item->shape[1];
         pattern.row_seed = seed + 1;
     }
-    return synth_stream_tensor(stream, &pattern, seed, item->elements);
+    return write_random(item, &pattern, seed, stream);
 }

@@ -3,9 +3,10 @@
 #ifndef HADAL_MODEL_SYNTH_PLAN_H
 #define HADAL_MODEL_SYNTH_PLAN_H
 
+#include "model/gguf_layout.h"
 #include "model/synth.h"
-#include "model/synth_stream.h"
-#include "model/weight_table.h"
+#include "model/synth_blocks.h"
+#include "model/weight_stream.h"
 
 #include <stddef.h>
 
@@ -37,10 +38,10 @@ void synth_item_name(const struct synth_plan *plan, const struct synth_item *ite
                      char name[SYNTH_NAME_BYTES]);
 /* Makes the item's bytes and hands them to the stream's sink. */
 must_use enum status synth_item_write(const struct synth_plan *plan, const struct synth_item *item,
-                                      struct synth_stream *stream);
+                                      struct weight_stream *stream);
 
 /* The containers: synth_gguf.c, synth_directory.c. The stream is open and has no sink yet. */
-must_use enum status synth_write_gguf(const struct synth_plan *plan, struct synth_stream *stream);
-must_use enum status synth_write_directory(const struct synth_plan *plan, struct synth_stream *stream);
+must_use enum status synth_write_gguf(const struct synth_plan *plan, struct weight_stream *stream);
+must_use enum status synth_write_directory(const struct synth_plan *plan, struct weight_stream *stream);
 
 #endif

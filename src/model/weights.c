@@ -157,6 +157,28 @@ static enum status load_all(struct loader *loader) {
     return check_extras(loader);
 }
 
+static bool has_first(const struct checkpoint *checkpoint, enum weight weight) {
+    char name[NAME_BYTES];
+    weight_name(&weight_rows()[weight], true, 0, 0, name, sizeof name);
+    return tensor_list_find(&checkpoint->tensors, name) != NULL;
+}
+
+/* GGUF has no key for the biases of llama's attention: where their tensors are, they are meant. */
+static enum status read_gguf(struct model_desc *desc, const struct checkpoint *checkpoint) {
+    TRY(model_desc_from_gguf(desc, &checkpoint->gguf));
+    if (strcmp(desc->architecture, "llama") != 0) return STATUS_OK;
+    desc->qkv_bias = has_first(checkpoint, WEIGHT_Q_BIAS);
+    desc->output_bias = has_first(checkpoint, WEIGHT_OUTPUT_BIAS);
+    return STATUS_OK;
+}
+
+enum status model_desc_from_checkpoint(struct model_desc *desc, const struct checkpoint *checkpoint) {
+    char origin[4096];
+    if (checkpoint->kind == CHECKPOINT_GGUF) return read_gguf(desc, checkpoint);
+    snprintf(origin, sizeof origin, "%s/config.json", checkpoint->path);
+    return model_desc_from_config(desc, checkpoint->config, origin);
+}
+
 enum status weights_load(struct weights *weights, struct model_desc *desc,
                          const struct checkpoint *checkpoint) {
     *weights = (struct weights){.experts = desc->experts};

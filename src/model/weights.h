@@ -17,6 +17,9 @@ struct weights {
     struct arena arena;          /* decoded vectors */
 };
 
+/* From a config.json or from the keys of GGUF, and where those are silent from the tensors. */
+must_use enum status model_desc_from_checkpoint(struct model_desc *desc, const struct checkpoint *checkpoint);
+
 /* Checks that exactly the weights of `desc` are there, in the right shapes: one sentence names file, tensor, expected
  * and found otherwise. Adjusts `desc` to what the files hold: mtp_layers 0 when the modules were left out, tied_head
  * for GGUF files without output.weight. */

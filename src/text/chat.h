@@ -105,6 +105,9 @@ enum thinking chat_thinking_wanted(enum chat_template template, enum thinking th
  * STATUS_UNSUPPORTED when it has one that is unknown, since any other prompt would be wrong. */
 must_use enum status chat_template_choose(const struct checkpoint *checkpoint, enum chat_template *template,
                                           bool *guessed);
+/* Its template's own Jinja text, in `arena`; NULL when it has none. */
+must_use enum status chat_template_text(const struct checkpoint *checkpoint, struct arena *arena,
+                                        const char **jinja);
 /* Text of the checkpoint's bos token, in `arena`; NULL when it names none. */
 must_use enum status chat_bos(const struct checkpoint *checkpoint, struct arena *arena, const char **bos);
 

@@ -38,8 +38,7 @@ static enum status template_in_file(const struct checkpoint *checkpoint, struct 
     return status;
 }
 
-static enum status find_template(const struct checkpoint *checkpoint, struct arena *arena,
-                                 const char **jinja) {
+enum status chat_template_text(const struct checkpoint *checkpoint, struct arena *arena, const char **jinja) {
     if (checkpoint->kind == CHECKPOINT_GGUF)
         return gguf_get_text_or(&checkpoint->gguf, arena, "tokenizer.chat_template", jinja);
     *jinja = template_in_config(checkpoint->tokenizer_config);
@@ -81,7 +80,7 @@ static bool family_template(const char *name, enum chat_template *template) {
 static enum status choose(const struct checkpoint *checkpoint, struct arena *arena,
                           enum chat_template *template, bool *guessed) {
     const char *jinja = NULL, *family[2] = {NULL, NULL};
-    TRY(find_template(checkpoint, arena, &jinja));
+    TRY(chat_template_text(checkpoint, arena, &jinja));
     *guessed = !jinja || !*jinja;
     if (!*guessed) {
         if (chat_template_recognise(jinja, template)) return STATUS_OK;

@@ -37,6 +37,12 @@ struct pretokenizer_preset {
 must_use enum status pretokenizer_from_name(struct pretokenizer **pretokenizer,
                                             const struct pretokenizer_preset **preset, const char *name,
                                             const char *origin);
+/* The preset that cuts text as `pretokenizer` does, judged by samples of many scripts. *exact is false where none does: then
+ * it is the one that differs in the fewest. `composes` and `whole_words` are what goes with `pretokenizer`. */
+must_use enum status pretokenizer_name_of(const struct pretokenizer *pretokenizer, bool composes,
+                                          bool whole_words, const char **name, bool *exact);
+/* The preset of that index; NULL past the end. */
+const char *pretokenizer_preset_name(int index);
 void pretokenizer_close(struct pretokenizer *pretokenizer);
 
 const struct unicode_classes *pretokenizer_classes(const struct pretokenizer *pretokenizer);

@@ -178,6 +178,10 @@ static const struct named {
     {{"gpt-2", false, false, false}, {GPT2_PATTERN}},
 };
 
+const char *pretokenizer_preset_name(int index) {
+    return index >= 0 && (size_t)index < COUNT_OF(presets) ? presets[index].preset.name : NULL;
+}
+
 enum status pretokenizer_from_name(struct pretokenizer **result, const struct pretokenizer_preset **preset,
                                    const char *name, const char *origin) {
     const struct named *named = NULL;

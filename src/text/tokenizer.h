@@ -13,7 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct checkpoint;
 struct gguf;
+struct gguf_writer;
 struct tokenizer;
 
 /* From a parsed tokenizer.json; `origin` names it in sentences. `config` is tokenizer_config.json or NULL
@@ -24,6 +26,18 @@ must_use enum status tokenizer_from_gguf(struct tokenizer **tokenizer, const str
 /* From a MODEL as users name it: a Hugging Face directory, the path of a tokenizer.json (or of a config.json beside
  * one), or a .gguf file. Only the tokenizer's part is read. */
 must_use enum status tokenizer_open(struct tokenizer **tokenizer, const char *path);
+
+/* What a GGUF file says beside what the tokenizer's own files do. */
+struct tokenizer_keys {
+    int64_t vocab;      /* tokens that the model has; the list is filled up to them */
+    int32_t bos;        /* of the model, where the tokenizer names none; -1: none */
+    const int32_t *end; /* tokens that end an answer; the tokenizer's own comes first */
+    int ends;
+};
+/* Writes the tokenizer.ggml.* keys and the chat template of a Hugging Face directory. `pre`: the name that was given to
+ * its pre-tokenizer, and whether that cuts text exactly as the directory's does. */
+must_use enum status tokenizer_to_gguf(const struct checkpoint *checkpoint, const struct tokenizer_keys *keys,
+                                       struct gguf_writer *writer, const char **pre, bool *exact);
 void tokenizer_close(struct tokenizer *tokenizer); /* NULL allowed */
 
 struct token_list {

@@ -45,7 +45,7 @@ static const char *write_checkpoint(const struct model_case *c) {
     struct synth_options options = {.origin = config,
                                     .name = c->name,
                                     .path = scratch_path(&scratch, c->file),
-                                    .type = c->type,
+                                    .mix = {.type = c->type},
                                     .seed = SEED,
                                     .threads = 1};
     json_t *parsed;

@@ -4,7 +4,9 @@
 #include "engine/engine.h"
 #include "format/npy.h"
 #include "kernel/kernel.h"
+#include "model/quantize.h"
 #include "support/golden.h"
+#include "support/scratch.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -27,11 +29,11 @@ static void require(enum status status) {
     if (status != STATUS_OK) fail_msg("%s", status_message());
 }
 
-static struct engine *open_model(enum dtype kv_type) {
+static struct engine *open_model(const char *path, enum dtype kv_type) {
     struct engine *engine;
     struct engine_options options = {
         .model = {
-            .path = MODEL, .cpu_level_cap = CPU_AMX, .max_rows = ROWS, .kv_type = kv_type, .context = ROWS}};
+            .path = path, .cpu_level_cap = CPU_AMX, .max_rows = ROWS, .kv_type = kv_type, .context = ROWS}};
     require(engine_open(&engine, &options));
     return engine;
 }
@@ -58,26 +60,34 @@ static double window_sum(struct engine *engine, const int32_t *id, float *logits
     return sum;
 }
 
-static void check_perplexity(enum dtype kv_type) {
+/* The directory's own tokenizer, whatever the model was made of. */
+static double measure_perplexity(const char *path, enum dtype kv_type) {
     struct buffer text;
     struct token_list list = {0};
+    struct tokenizer *tokenizer;
     double sum = 0;
-    if (access(MODEL, R_OK) || access(TEXT, R_OK)) skip();
-    struct engine *engine = open_model(kv_type);
+    struct engine *engine = open_model(path, kv_type);
+    require(tokenizer_open(&tokenizer, MODEL));
     float *logits = malloc((size_t)(WINDOW * engine->model.desc.vocab) * sizeof *logits);
     require(buffer_read_file(&text, TEXT, 1 << 24));
-    require(tokenizer_encode(engine->tokenizer, text.data, text.bytes, TOKENIZE_PLAIN, &list));
+    require(tokenizer_encode(tokenizer, text.data, text.bytes, TOKENIZE_PLAIN, &list));
     assert_int_equal(list.count, TEXT_TOKENS);
     int windows = TEXT_TOKENS / WINDOW;
     for (int w = 0; w < windows; w++) sum += window_sum(engine, list.id + w * WINDOW, logits);
-    double perplexity = exp(-sum / ((double)windows * (WINDOW - 1)));
-    print_message("perplexity %.4f with a cache of %s, reference %.4f\n", perplexity,
-                  dtype_traits(kv_type)->name, reference_perplexity);
-    assert_true(fabs(perplexity / reference_perplexity - 1) <= tolerance);
     free(logits);
+    tokenizer_close(tokenizer);
     token_list_free(&list);
     buffer_free(&text);
     engine_close(engine);
+    return exp(-sum / ((double)windows * (WINDOW - 1)));
+}
+
+static void check_perplexity(enum dtype kv_type) {
+    if (access(MODEL, R_OK) || access(TEXT, R_OK)) skip();
+    double perplexity = measure_perplexity(MODEL, kv_type);
+    print_message("perplexity %.4f with a cache of %s, reference %.4f\n", perplexity,
+                  dtype_traits(kv_type)->name, reference_perplexity);
+    assert_true(fabs(perplexity / reference_perplexity - 1) <= tolerance);
 }
 
 static void perplexity_f32(void **state) {
@@ -91,6 +101,43 @@ static void perplexity_bf16(void **state) {
 static void perplexity_q8_0(void **state) {
     (void)state;
     check_perplexity(DTYPE_Q8_0);
+}
+
+/* ---- other number formats ---- */
+
+static enum status write_tokenizer(void *context, const struct checkpoint *checkpoint,
+                                   const struct model_desc *desc, struct gguf_writer *writer) {
+    const char *pre;
+    struct tokenizer_keys keys = {desc->vocab, desc->bos, desc->eos, desc->eos_count};
+    return tokenizer_to_gguf(checkpoint, &keys, writer, &pre, context);
+}
+
+/* What a conversion may cost, relative to the perplexity of the directory. */
+static void perplexity_converted(void **state) {
+    (void)state;
+    static const struct {
+        struct gguf_mix mix;
+        double limit;
+    } rows[] = {{{DTYPE_BF16, false}, 1e-4}, {{DTYPE_Q8_0, false}, 0.002}, {{DTYPE_Q4_K, true}, 0.05}};
+    struct scratch scratch;
+    bool exact;
+    if (access(MODEL, R_OK) || access(TEXT, R_OK)) skip();
+    scratch_open(&scratch);
+    double before = measure_perplexity(MODEL, DTYPE_F32);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct quantize_result result;
+        struct quantize_options options = {.source = MODEL,
+                                           .path = scratch_path(&scratch, "model.gguf"),
+                                           .mix = rows[i].mix,
+                                           .write_tokenizer = write_tokenizer,
+                                           .tokenizer_context = &exact};
+        require(quantize(&options, &result));
+        double after = measure_perplexity(options.path, DTYPE_F32);
+        print_message("perplexity %.4f in %s%s, %.4f as it was\n", after,
+                      dtype_traits(rows[i].mix.type)->name, rows[i].mix.medium ? "_m" : "", before);
+        assert_true(fabs(after / before - 1) <= rows[i].limit);
+    }
+    scratch_close(&scratch);
 }
 
 /* ---- golden files ---- */
@@ -117,7 +164,7 @@ static void logits_of_text(void **state) {
     struct sequence *sequence;
     int32_t row[TOKENS];
     if (access(MODEL, R_OK) || access(TEXT, R_OK)) skip();
-    struct engine *engine = open_model(DTYPE_F32);
+    struct engine *engine = open_model(MODEL, DTYPE_F32);
     int64_t vocab = engine->model.desc.vocab;
     float *logits = malloc((size_t)(TOKENS * vocab) * sizeof *logits);
     require(buffer_read_file(&text, TEXT, 1 << 24));
@@ -139,6 +186,8 @@ static void logits_of_text(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(perplexity_f32), cmocka_unit_test(perplexity_bf16),
-                                       cmocka_unit_test(perplexity_q8_0), cmocka_unit_test(logits_of_text)};
+                                       cmocka_unit_test(perplexity_q8_0),
+                                       cmocka_unit_test(perplexity_converted),
+                                       cmocka_unit_test(logits_of_text)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,7 +51,7 @@ static void write_model(const char *text, enum dtype type, const char *path) {
                                     .origin = "config",
                                     .name = "damaged",
                                     .path = path,
-                                    .type = type,
+                                    .mix = {.type = type},
                                     .seed = 7,
                                     .threads = 1};
     if (synth_write(&options, &result) != STATUS_OK) fail_msg("%s", status_message());

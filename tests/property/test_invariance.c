@@ -195,7 +195,7 @@ static void write_synthetic(const struct synthetic *synthetic) {
                                                 .origin = synthetic->config,
                                                 .name = "synthetic",
                                                 .path = path,
-                                                .type = synthetic->type,
+                                                .mix = {.type = synthetic->type},
                                                 .seed = 3,
                                                 .threads = 1},
                         &result),

@@ -40,7 +40,7 @@ void packed_source_write(const char *path, enum dtype type, bool tied, uint64_t 
                                     .origin = "packed source",
                                     .name = "packed",
                                     .path = path,
-                                    .type = type,
+                                    .mix = {.type = type},
                                     .seed = seed,
                                     .threads = 1};
     require(synth_write(&options, &result));

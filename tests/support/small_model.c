@@ -25,6 +25,32 @@ static void require(enum status status) {
     abort();
 }
 
+json_t *small_config(const char *base, const char *patch) {
+    static const char latent[] =
+        "{\"hidden_size\": 256, \"num_hidden_layers\": 3, \"intermediate_size\": 320, \"vocab_size\": 500,"
+        "\"num_attention_heads\": 4, \"num_key_value_heads\": 4, \"kv_lora_rank\": 64, \"qk_nope_head_dim\": "
+        "32,"
+        "\"qk_rope_head_dim\": 16, \"v_head_dim\": 32, \"moe_intermediate_size\": 96, \"n_routed_experts\": "
+        "8,"
+        "\"num_experts_per_tok\": 2, \"first_k_dense_replace\": 1, \"bos_token_id\": 0, \"eos_token_id\": 1}";
+    static const char grouped[] =
+        "{\"hidden_size\": 256, \"num_hidden_layers\": 2, \"intermediate_size\": 320, \"vocab_size\": 500,"
+        "\"num_attention_heads\": 4, \"num_key_value_heads\": 2, \"head_dim\": 64, \"bos_token_id\": 2,"
+        "\"eos_token_id\": 3}";
+    json_t *config, *part;
+    const char *text = model_preset_config(base), *changes = strstr(base, "distill") ? grouped : latent;
+    require(json_parse(text, strlen(text), base, &config));
+    require(json_parse(changes, strlen(changes), "small", &part));
+    json_object_update(config, part);
+    json_decref(part);
+    if (json_is_integer(json_object_get(config, "q_lora_rank")))
+        json_object_set_new(config, "q_lora_rank", json_integer(96));
+    require(json_parse(patch, strlen(patch), patch, &part));
+    json_object_update(config, part);
+    json_decref(part);
+    return config;
+}
+
 static const char *write_model(struct scratch *scratch, int modules) {
     json_t *config;
     struct synth_result result;
@@ -37,7 +63,7 @@ static const char *write_model(struct scratch *scratch, int modules) {
                                                 .origin = "small model",
                                                 .name = "small",
                                                 .path = path,
-                                                .type = DTYPE_F32,
+                                                .mix = {.type = DTYPE_F32},
                                                 .seed = 1,
                                                 .threads = 1},
                         &result));

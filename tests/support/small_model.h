@@ -6,6 +6,9 @@
 #include "engine/engine.h"
 #include "support/scratch.h"
 
+/* The config of a published model made small: vocabulary 500, width 256. Members of the object `patch` go over it. */
+json_t *small_config(const char *base, const char *patch);
+
 /* Writes it into the scratch directory; its path, or the program ends. */
 const char *small_model_write(struct scratch *scratch);
 

@@ -5,6 +5,7 @@
 #include "model/synth_family.h"
 #include "model/weights.h"
 #include "support/scratch.h"
+#include "support/small_model.h"
 #include "text/chat.h"
 #include "text/tokenizer.h"
 
@@ -23,33 +24,6 @@
 
 static struct scratch scratch;
 
-/* A published config made small; members of `patch` go over it. */
-static json_t *small_config(const char *base, const char *patch) {
-    static const char latent[] =
-        "{\"hidden_size\": 256, \"num_hidden_layers\": 3, \"intermediate_size\": 320, \"vocab_size\": 500,"
-        "\"num_attention_heads\": 4, \"num_key_value_heads\": 4, \"kv_lora_rank\": 64, \"qk_nope_head_dim\": "
-        "32,"
-        "\"qk_rope_head_dim\": 16, \"v_head_dim\": 32, \"moe_intermediate_size\": 96, \"n_routed_experts\": "
-        "8,"
-        "\"num_experts_per_tok\": 2, \"first_k_dense_replace\": 1, \"bos_token_id\": 0, \"eos_token_id\": 1}";
-    static const char grouped[] =
-        "{\"hidden_size\": 256, \"num_hidden_layers\": 2, \"intermediate_size\": 320, \"vocab_size\": 500,"
-        "\"num_attention_heads\": 4, \"num_key_value_heads\": 2, \"head_dim\": 64, \"bos_token_id\": 2,"
-        "\"eos_token_id\": 3}";
-    json_t *config, *part;
-    const char *text = model_preset_config(base), *changes = strstr(base, "distill") ? grouped : latent;
-    assert_int_equal(json_parse(text, strlen(text), base, &config), STATUS_OK);
-    assert_int_equal(json_parse(changes, strlen(changes), "small", &part), STATUS_OK);
-    json_object_update(config, part);
-    json_decref(part);
-    if (json_is_integer(json_object_get(config, "q_lora_rank")))
-        json_object_set_new(config, "q_lora_rank", json_integer(96));
-    assert_int_equal(json_parse(patch, strlen(patch), patch, &part), STATUS_OK);
-    json_object_update(config, part);
-    json_decref(part);
-    return config;
-}
-
 struct made {
     struct synth_options options;
     struct synth_result result;
@@ -62,7 +36,7 @@ static struct made made_from(const char *base, const char *name, enum dtype type
                                      .origin = "config.json",
                                      .name = base,
                                      .path = scratch_path(&scratch, name),
-                                     .type = type,
+                                     .mix = {.type = type},
                                      .seed = 1,
                                      .threads = 2},
                          .config = config};
@@ -162,7 +136,8 @@ static void directories_of_every_architecture_load(void **state) {
         must_write(&made);
         load(&loaded, made.options.path);
         check_tensors(&loaded);
-        bool v3 = !strcmp(loaded.desc.architecture, "deepseek_v3"), fp8 = made.options.type == DTYPE_F8_E4M3;
+        bool v3 = !strcmp(loaded.desc.architecture, "deepseek_v3"),
+             fp8 = made.options.mix.type == DTYPE_F8_E4M3;
         assert_int_equal(loaded.desc.mtp_layers, v3);
         assert_int_equal(loaded.desc.fp8_block[0], fp8 ? 128 : 0);
         unload(&loaded);
@@ -224,7 +199,7 @@ static void mixes_raise_some_tensors(void **state) {
     struct made made = made_from("r1-distill-qwen-7b", "model.gguf", DTYPE_Q4_K);
     json_object_set_new(made.config, "num_hidden_layers", json_integer(4));
     json_object_set_new(made.config, "intermediate_size", json_integer(512));
-    made.options.medium = true;
+    made.options.mix.medium = true;
     must_write(&made);
     load(&loaded, made.options.path);
     static const enum dtype down[] = {DTYPE_Q4_K, DTYPE_Q4_K, DTYPE_Q6_K, DTYPE_Q6_K};
@@ -236,7 +211,7 @@ static void mixes_raise_some_tensors(void **state) {
     assert_int_equal(weights_matrix(&loaded.weights, WEIGHT_HEAD, 0, 0)->dtype, DTYPE_Q6_K);
     assert_int_equal(weights_matrix(&loaded.weights, WEIGHT_EMBED, 0, 0)->dtype, DTYPE_Q4_K);
     unload(&loaded);
-    made.options.type = DTYPE_Q8_0;
+    made.options.mix.type = DTYPE_Q8_0;
     assert_int_equal(synth_write(&made.options, &made.result), STATUS_USAGE);
     json_decref(made.config);
 }

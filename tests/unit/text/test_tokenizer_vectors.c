@@ -1,5 +1,6 @@
 /* Ids of the reference tokenizers: a small vocabulary under every known pre-tokenizer (tests/golden), and the published
  * vocabularies (../shared, where it is there), from tokenizer.json and from GGUF. */
+#include "format/checkpoint.h"
 #include "format/gguf.h"
 #include "support/scratch.h"
 #include "text/tokenizer.h"
@@ -267,6 +268,57 @@ static void test_llama3(void **state) {
     run_vectors("llama3");
 }
 
+/* The published vocabularies written as GGUF: the name of their pre-tokenizer is found, and the ids stay. */
+static void run_exported(const char *name, const char *expected) {
+    struct scratch scratch;
+    struct tokenizer *tokenizer;
+    struct gguf_writer *writer;
+    char file[256];
+    const char *pre;
+    json_t *item;
+    size_t i;
+    bool exact;
+    scratch_open(&scratch);
+    snprintf(file, sizeof file, "%s.tokenizer.json", name);
+    if (!unpack(&scratch, file, "tokenizer.json")) {
+        scratch_close(&scratch);
+        skip();
+    }
+    const char *path = scratch_path(&scratch, "exported.gguf");
+    struct checkpoint checkpoint = {.path = scratch.directory};
+    struct tokenizer_keys keys = {.vocab = 160000, .bos = 0, .end = (int32_t[]){1, 2}, .ends = 2};
+    assert_int_equal(gguf_writer_open(&writer, path), STATUS_OK);
+    if (tokenizer_to_gguf(&checkpoint, &keys, writer, &pre, &exact)) fail_msg("%s", status_message());
+    assert_int_equal(gguf_writer_finish(writer), STATUS_OK);
+    gguf_writer_close(writer);
+    assert_string_equal(pre, expected);
+    assert_true(exact);
+    if (tokenizer_open(&tokenizer, path)) fail_msg("%s", status_message());
+    assert_int_equal(tokenizer_vocabulary(tokenizer), keys.vocab);
+    assert_int_equal(tokenizer_bos(tokenizer), 0);
+    assert_int_equal(tokenizer_eos(tokenizer), 1);
+    snprintf(file, sizeof file, SHARED "%s.vectors.json", name);
+    json_t *vectors = read_json(file);
+    json_array_foreach(json_object_get(vectors, "cases"), i, item)
+        assert_json_case(tokenizer, name, json_object_get(item, "text"), json_object_get(item, "ids"));
+    json_decref(vectors);
+    tokenizer_close(tokenizer);
+    scratch_close(&scratch);
+}
+
+static void test_exported_deepseek_v3(void **state) {
+    (void)state;
+    run_exported("deepseek_v3", "deepseek-v3");
+}
+static void test_exported_qwen2(void **state) {
+    (void)state;
+    run_exported("qwen2", "deepseek-r1-qwen"); /* one of two names of the same rules */
+}
+static void test_exported_llama3(void **state) {
+    (void)state;
+    run_exported("llama3", "llama-bpe");
+}
+
 /* Lines of ids in .out, a space before each id; texts in .inp between marker lines. */
 static void run_gguf_vectors(const char *name) {
     static const char mark[] = "\n__ggml_vocab_test__\n";
@@ -327,6 +379,9 @@ int main(void) {
         cmocka_unit_test(test_qwen2),
         cmocka_unit_test(test_r1_distill_qwen),
         cmocka_unit_test(test_llama3),
+        cmocka_unit_test(test_exported_deepseek_v3),
+        cmocka_unit_test(test_exported_qwen2),
+        cmocka_unit_test(test_exported_llama3),
         cmocka_unit_test(test_gguf_deepseek_llm),
         cmocka_unit_test(test_gguf_qwen2),
         cmocka_unit_test(test_gguf_llama),
