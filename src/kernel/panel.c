@@ -69,6 +69,13 @@ struct unit {
     uint8_t scale[16], minimum[8];   /* of the K formats */
 };
 
+static uint32_t four(const uint8_t *value) {
+    return read_u32(value);
+}
+static void put_four(uint8_t *to, uint32_t word) {
+    memcpy(to, &word, sizeof word);
+}
+
 static void read_q8_0(const uint8_t *blocks, struct unit *unit) {
     for (int b = 0; b < 2; b++, blocks += 34) {
         unit->block_scale[b] = read_u16(blocks);
@@ -113,18 +120,15 @@ static void read_k_scales(const uint8_t *packed, struct unit *unit) {
 /* Q4_K and Q5_K: factors, scales, [32 bytes of high bits,] 128 bytes of nibbles, 64 inputs in 32 bytes */
 static void read_q45_k(const uint8_t *block, struct unit *unit, bool five) {
     const uint8_t *high = block + 16, *low = block + (five ? 48 : 16);
+    const uint32_t nibble = 0x0f0f0f0f, bit = 0x01010101;
     unit->factor = read_u16(block);
     unit->minimum_factor = read_u16(block + 2);
     read_k_scales(block + 4, unit);
     for (int q = 0; q < 4; q++) {
-        uint8_t *value = unit->value + q * 64;
-        for (int i = 0; i < 32; i++) {
-            value[i] = low[q * 32 + i] & 15;
-            value[32 + i] = low[q * 32 + i] >> 4;
-        }
-        for (int i = 0; five && i < 32; i++) {
-            value[i] |= (uint8_t)((high[i] >> (2 * q) & 1) << 4);
-            value[32 + i] |= (uint8_t)((high[i] >> (2 * q + 1) & 1) << 4);
+        for (int i = 0; i < 32; i += 4) {
+            uint32_t both = read_u32(low + q * 32 + i), fifth = five ? read_u32(high + i) >> (2 * q) : 0;
+            put_four(unit->value + q * 64 + i, (both & nibble) | (fifth & bit) << 4);
+            put_four(unit->value + q * 64 + 32 + i, (both >> 4 & nibble) | (fifth >> 1 & bit) << 4);
         }
     }
 }
@@ -194,13 +198,6 @@ static void read_unit(enum panel_format format, const struct tensor *w, int64_t 
 }
 
 /* ---- writing a unit: output o's numbers go to column o of every group ---- */
-
-static uint32_t four(const uint8_t *value) {
-    return read_u32(value);
-}
-static void put_four(uint8_t *to, uint32_t word) {
-    memcpy(to, &word, sizeof word);
-}
 
 static void write_i8(const struct unit *unit, int o, uint8_t *to) {
     for (int g = 0; g < I8_UNIT / 4; g++) put_four(to + g * 64 + o * 4, four(unit->value + g * 4));
