@@ -142,7 +142,22 @@ INLINE void i4_unit(const struct tile *t, const uint8_t *unit, int64_t at, int r
 struct k_scales {
     const uint8_t *scale, *minimum;
     __m256 of_scales, of_minima;
+    float of_x[ROWS_MOST][K_UNIT / 32]; /* scale times sum of the block's activations */
 };
+
+INLINE struct k_scales read_k_scales(const struct tile *t, const uint8_t *scale, const uint8_t *minimum,
+                                     const uint8_t *factor, int64_t at, int rows) {
+    struct k_scales k = {scale, minimum, halves(t, factor), halves(t, factor + 32), {{0}}};
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++) {
+        const __m256i *of_halves = (const __m256i *)(const void *)(t->sum + (r * t->in + at) / 16);
+        __m256i sums = _mm256_hadd_epi32(_mm256_loadu_si256(of_halves), _mm256_loadu_si256(of_halves + 1));
+        sums = _mm256_permute4x64_epi64(sums, 0xd8); /* the halves' blocks in order */
+        __m256 scales = _mm256_loadu_ps(t->scale + (r * t->in + at) / 32);
+        _mm256_storeu_ps(k.of_x[r], _mm256_mul_ps(scales, _mm256_cvtepi32_ps(sums)));
+    }
+    return k;
+}
 
 INLINE void fold_with_minimum(const struct tile *t, const struct k_scales *k, int block, int64_t at, int rows,
                               const __m256i *sum, __m256 *acc) {
@@ -150,16 +165,13 @@ INLINE void fold_with_minimum(const struct tile *t, const struct k_scales *k, in
     __m256 w_minimum = _mm256_mul_ps(k->of_minima, unsigned_bytes(t, k->minimum + block * PANEL_OUTS));
     fold_rows(t, w_scale, at, rows, sum, acc);
 #pragma GCC unroll 4
-    for (int r = 0; r < rows; r++) {
-        const int32_t *of_x = t->sum + (r * t->in + at) / 16;
-        float x_sum = t->scale[(r * t->in + at) / 32] * (float)(of_x[0] + of_x[1]);
-        acc[r] = _mm256_fnmadd_ps(w_minimum, _mm256_set1_ps(x_sum), acc[r]);
-    }
+    for (int r = 0; r < rows; r++)
+        acc[r] = _mm256_fnmadd_ps(w_minimum, _mm256_set1_ps(k->of_x[r][block]), acc[r]);
 }
 
 INLINE void q4_k_unit(const struct tile *t, const uint8_t *unit, int64_t at, int rows, __m256 *acc) {
-    struct k_scales k = {unit + Q4_K_SCALE, unit + Q4_K_MINIMUM, halves(t, unit + Q4_K_FACTOR),
-                         halves(t, unit + Q4_K_FACTOR + 32)};
+    struct k_scales k =
+        read_k_scales(t, unit + Q4_K_SCALE, unit + Q4_K_MINIMUM, unit + Q4_K_FACTOR, at, rows);
     for (int q = 0; q < 4; q++) {
 #pragma GCC unroll 2
         for (int b = 0; b < 2; b++, at += PANEL_BLOCK) {
@@ -178,8 +190,8 @@ INLINE __m256i fifth_bit(__m256i bits, int g) {
 }
 
 INLINE void q5_k_unit(const struct tile *t, const uint8_t *unit, int64_t at, int rows, __m256 *acc) {
-    struct k_scales k = {unit + Q5_K_SCALE, unit + Q5_K_MINIMUM, halves(t, unit + Q5_K_FACTOR),
-                         halves(t, unit + Q5_K_FACTOR + 32)};
+    struct k_scales k =
+        read_k_scales(t, unit + Q5_K_SCALE, unit + Q5_K_MINIMUM, unit + Q5_K_FACTOR, at, rows);
     for (int q = 0; q < 4; q++) {
 #pragma GCC unroll 2
         for (int b = 0; b < 2; b++, at += PANEL_BLOCK) {
