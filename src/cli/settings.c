@@ -238,7 +238,7 @@ static const struct option_row rows[] = {
      .commands = SAMPLERS,
      .group = GROUP_MODEL,
      .help = "Draft tokens with the model's multi-token-prediction module, if it has one; the text is the "
-             "same. auto: while that is faster."},
+             "same. auto: while that is faster, and never with weights that are not arranged (--pack)."},
     {.name = "stop",
      .kind = OPTION_TEXT,
      .argument = "TEXT",
