@@ -66,20 +66,24 @@ struct latent_task {
 
 /* ---- one head's up-projections, from either layout ---- */
 
-static void load_w_uk(const struct latent_task *task, int head, float *w_uk) {
+static void load_w_uk(const struct latent_task *task, int head, const struct latent_scratch *s) {
     const struct latent_attention_op *op = task->op;
     const struct kernels *kernels = &task->cpu->kernels;
     if (op->kv_b) {
         int64_t row = (int64_t)head * (op->nope_dim + op->value_dim);
         for (int d = 0; d < op->nope_dim; d++)
-            kernels_decode_row(kernels, op->kv_b, row + d, w_uk + (int64_t)d * op->kv_rank);
+            kernels_decode_row(kernels, op->kv_b, row + d, s->w_uk + (int64_t)d * op->kv_rank);
         return;
     }
-    float column[4096]; /* k_b is stored transposed; nope_dim is checked against this at open */
+    /* k_b is stored transposed: rows go through the room of a page's keys, so that what is written lies together */
     struct tensor k_b = tensor_matrix(op->k_b, head);
-    for (int i = 0; i < op->kv_rank; i++) {
-        kernels_decode_row(kernels, &k_b, i, column);
-        for (int d = 0; d < op->nope_dim; d++) w_uk[(int64_t)d * op->kv_rank + i] = column[d];
+    for (int first = 0; first < op->kv_rank; first += KV_PAGE_TOKENS) {
+        int rows = (int)min_i64(op->kv_rank - first, KV_PAGE_TOKENS);
+        for (int i = 0; i < rows; i++)
+            kernels_decode_row(kernels, &k_b, first + i, s->key + (int64_t)i * op->nope_dim);
+        for (int d = 0; d < op->nope_dim; d++)
+            for (int i = 0; i < rows; i++)
+                s->w_uk[(int64_t)d * op->kv_rank + first + i] = s->key[(int64_t)i * op->nope_dim + d];
     }
 }
 
@@ -190,7 +194,7 @@ static void attend_decompressed(const struct latent_task *task, int head_begin, 
                                 const struct latent_scratch *s) {
     const struct latent_attention_op *op = task->op;
     for (int head = head_begin; head < head_end; head++) {
-        load_w_uk(task, head, s->w_uk);
+        load_w_uk(task, head, s);
         load_w_uv(task, head, s->w_uv);
         for (int i = 0; i < op->runs; i++)
             if (!op->run[i].absorbed) attend_run_decompressed(task, &op->run[i], head, s);
@@ -214,7 +218,7 @@ static void absorb_queries(const struct latent_task *task, const struct absorbed
     const struct latent_attention_op *op = task->op;
     int64_t q_head = op->nope_dim + op->rope_dim;
     for (int h = 0; h < block->heads; h++) {
-        load_w_uk(task, block->head_begin + h, s->w_uk);
+        load_w_uk(task, block->head_begin + h, s);
         for (int r = 0; r < block->rows; r++) {
             const float *q =
                 op->q + (block->row[r].run.row_begin * (int64_t)op->heads + block->head_begin + h) * q_head;
