@@ -60,8 +60,14 @@ static void decode_part(const struct weights *weights, int64_t row, int64_t begi
 }
 
 void kernels_decode_row(const struct kernels *kernels, const struct tensor *w, int64_t row, float *values) {
+    kernels_decode_rows(kernels, w, row, 1, values);
+}
+
+void kernels_decode_rows(const struct kernels *kernels, const struct tensor *w, int64_t first, int64_t rows,
+                         float *values) {
     struct weights weights = weights_of(kernels, w);
-    decode_part(&weights, row, 0, w->shape[w->rank - 1], values);
+    int64_t in = w->shape[w->rank - 1];
+    for (int64_t r = 0; r < rows; r++) decode_part(&weights, first + r, 0, in, values + r * in);
 }
 
 /* A part of the product: rows [row, row + rows), outputs [out, out + outs), inputs [begin, begin + n). */

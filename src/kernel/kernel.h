@@ -100,5 +100,8 @@ void gemm_columns(const struct kernels *kernels, const struct gemm *gemm, int64_
                   float *scratch);
 /* Row `row` of w as floats through the level's decoder. */
 void kernels_decode_row(const struct kernels *kernels, const struct tensor *w, int64_t row, float *values);
+/* Rows [first, first + rows), one behind the other. */
+void kernels_decode_rows(const struct kernels *kernels, const struct tensor *w, int64_t first, int64_t rows,
+                         float *values);
 
 #endif

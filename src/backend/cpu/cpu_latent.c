@@ -71,16 +71,14 @@ static void load_w_uk(const struct latent_task *task, int head, const struct lat
     const struct kernels *kernels = &task->cpu->kernels;
     if (op->kv_b) {
         int64_t row = (int64_t)head * (op->nope_dim + op->value_dim);
-        for (int d = 0; d < op->nope_dim; d++)
-            kernels_decode_row(kernels, op->kv_b, row + d, s->w_uk + (int64_t)d * op->kv_rank);
+        kernels_decode_rows(kernels, op->kv_b, row, op->nope_dim, s->w_uk);
         return;
     }
     /* k_b is stored transposed: rows go through the room of a page's keys, so that what is written lies together */
     struct tensor k_b = tensor_matrix(op->k_b, head);
     for (int first = 0; first < op->kv_rank; first += KV_PAGE_TOKENS) {
         int rows = (int)min_i64(op->kv_rank - first, KV_PAGE_TOKENS);
-        for (int i = 0; i < rows; i++)
-            kernels_decode_row(kernels, &k_b, first + i, s->key + (int64_t)i * op->nope_dim);
+        kernels_decode_rows(kernels, &k_b, first, rows, s->key);
         for (int d = 0; d < op->nope_dim; d++)
             for (int i = 0; i < rows; i++)
                 s->w_uk[(int64_t)d * op->kv_rank + first + i] = s->key[(int64_t)i * op->nope_dim + d];
@@ -91,8 +89,7 @@ static void load_w_uv(const struct latent_task *task, int head, float *w_uv) {
     const struct latent_attention_op *op = task->op;
     struct tensor split = op->kv_b ? *op->kv_b : tensor_matrix(op->v_b, head);
     int64_t row = op->kv_b ? (int64_t)head * (op->nope_dim + op->value_dim) + op->nope_dim : 0;
-    for (int d = 0; d < op->value_dim; d++)
-        kernels_decode_row(&task->cpu->kernels, &split, row + d, w_uv + (int64_t)d * op->kv_rank);
+    kernels_decode_rows(&task->cpu->kernels, &split, row, op->value_dim, w_uv);
 }
 
 /* Keys of page `page_index` that a row at `position` may see. */
