@@ -173,7 +173,7 @@ static float logprob_of(float logit, float highest, float sum) {
     return logprob < LOGPROB_LOWEST ? LOGPROB_LOWEST : logprob;
 }
 
-/* Raw logits for now: they become log-probabilities once all are found. */
+/* Raw logits at first: they become log-probabilities once all are found. */
 static void find_top(struct choice *choice, const float *logits, int32_t vocab, int wanted) {
     int tops = 0;
     for (int32_t i = 0; i < vocab; i++) {
