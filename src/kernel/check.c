@@ -136,8 +136,8 @@ double ulps_apart(const float *a, const float *b, int64_t count) {
 
 static void check_level(struct check *check, enum cpu_level level) {
     typedef void check_part(struct check *);
-    static check_part *const parts[] = {check_decoders, check_sums, check_elements, check_products,
-                                        check_panels};
+    static check_part *const parts[] = {check_decoders, check_sums,   check_elements,
+                                        check_products, check_panels, check_mix};
     check->tested = kernels_for(level);
     check->below = kernels_for(level > CPU_SCALAR ? (enum cpu_level)(level - 1) : CPU_SCALAR);
     for (size_t i = 0; i < COUNT_OF(parts); i++) {

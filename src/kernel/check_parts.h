@@ -60,5 +60,6 @@ void check_sums(struct check *check);
 void check_elements(struct check *check);
 void check_products(struct check *check);
 void check_panels(struct check *check);
+void check_mix(struct check *check);
 
 #endif
