@@ -35,8 +35,11 @@ MANDIR ?= $(PREFIX)/share/man
 
 # Asked once, and only by a goal that compiles: make test may have to install these first.
 PACKAGES := jansson libpcre2-8 libutf8proc libsodium libxxhash libedit
-packages_ask = $(if $(shell pkg-config --exists $(PACKAGES) || echo missing),$(error libraries are missing: run tools/setup.sh),$(shell \
+# What the server alone needs: the library that others link does without.
+SERVER_PACKAGES := libevent libevent_openssl openssl
+packages_ask = $(if $(shell pkg-config --exists $(PACKAGES) $(SERVER_PACKAGES) || echo missing),$(error libraries are missing: run tools/setup.sh),$(shell \
 	pkg-config $1 $(PACKAGES)))
+server_ask = $(shell pkg-config --libs $(SERVER_PACKAGES)) -lhttp_parser
 PACKAGES_CFLAGS = $(eval PACKAGES_CFLAGS := $(call packages_ask,--cflags))$(PACKAGES_CFLAGS)
 PACKAGES_LIBS = $(eval PACKAGES_LIBS := $(call packages_ask,--libs))$(PACKAGES_LIBS)
 
@@ -47,7 +50,9 @@ CFLAGS_MODE := $(if $(DEBUG)$(SAN),-O1 -g,-O2 -g) -ffp-contract=off -fno-math-er
 CFLAGS_ALL = -std=c17 -D_GNU_SOURCE -Isrc -Iinclude -fPIC -fvisibility=hidden -pthread $(CFLAGS_STRICT) $(CFLAGS_MODE) \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer) \
 	$(PACKAGES_CFLAGS) $(CFLAGS)
+SERVER_LIBS = $(eval SERVER_LIBS := $(server_ask))$(SERVER_LIBS)
 LIBS = $(PACKAGES_LIBS) -lm -pthread
+ALL_LIBS = $(SERVER_LIBS) $(LIBS)
 
 # The vector kernels are for x86-64; elsewhere the scalar ones are all there is.
 FAMILY := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
@@ -55,6 +60,7 @@ SOURCES := $(filter-out $(if $(filter x86_64,$(FAMILY)),,src/kernel/x86/%),$(she
 CLI_SOURCES := $(filter src/cli/%,$(SOURCES))
 LIB_SOURCES := $(filter-out src/cli/%,$(SOURCES))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$B/%.o)
+SHARED_OBJECTS := $(filter-out $B/src/server/%,$(LIB_OBJECTS))
 CLI_OBJECTS := $(CLI_SOURCES:%.c=$B/%.o)
 SHARED_LIB := $B/libhadal.so.$(VERSION)
 
@@ -77,11 +83,11 @@ $B/libhadal.a: $(LIB_OBJECTS)
 	ar rcs $@ $^
 
 $B/hadal: $(CLI_OBJECTS) $B/libhadal.a
-	$(CC) $(CFLAGS_ALL) $(LDFLAGS) $^ -o $@ $(LIBS)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS) $^ -o $@ $(ALL_LIBS)
 
-$(SHARED_LIB): $(LIB_OBJECTS) tools/hadal.map
+$(SHARED_LIB): $(SHARED_OBJECTS) tools/hadal.map
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=tools/hadal.map -Wl,-z,defs \
-		$(LIB_OBJECTS) -o $@ $(LIBS)
+		$(SHARED_OBJECTS) -o $@ $(LIBS)
 
 # ---- tests ----
 # tests/**/test_*.c are programs that end with a cmocka summary; those under unit/cli may use the command line's parts.
@@ -93,15 +99,15 @@ TEST_SCRIPTS := $(wildcard tests/cli/test_*.sh)
 CHECKS := $(wildcard tools/check_*.sh)
 
 $B/tests/%: $B/tests/%.o $(TEST_SUPPORT) $B/libhadal.a
-	$(CC) $(CFLAGS_ALL) $(LDFLAGS) $^ -o $@ $(LIBS) -lcmocka
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS) $^ -o $@ $(ALL_LIBS) -lcmocka
 $B/tests/unit/cli/%: $B/tests/unit/cli/%.o $(TEST_SUPPORT) $B/libcli.a $B/libhadal.a
-	$(CC) $(CFLAGS_ALL) $(LDFLAGS) $^ -o $@ $(LIBS) -lcmocka
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS) $^ -o $@ $(ALL_LIBS) -lcmocka
 $B/libcli.a: $(filter-out $B/src/cli/main.o,$(CLI_OBJECTS))
 	@rm -f $@
 	ar rcs $@ $^
 # Without libFuzzer a fuzz target replays the inputs that it is given.
 $B/tests/fuzz/fuzz_%: $B/tests/fuzz/fuzz_%.o $(if $(FUZZ),,$B/tests/fuzz/replay.o) $(TEST_SUPPORT) $B/libhadal.a
-	$(CC) $(CFLAGS_ALL) $(if $(FUZZ),-fsanitize=fuzzer) $(LDFLAGS) $^ -o $@ $(LIBS) -lcmocka
+	$(CC) $(CFLAGS_ALL) $(if $(FUZZ),-fsanitize=fuzzer) $(LDFLAGS) $^ -o $@ $(ALL_LIBS) -lcmocka
 $(TESTS:%=%.o) $(TEST_SUPPORT) $(FUZZ_TARGETS:%=%.o) $B/tests/fuzz/replay.o: CFLAGS_STRICT += -Itests
 
 tests: $(TESTS)
@@ -143,10 +149,10 @@ $B/hadal.1: $B/hadal
 
 # One relocatable object in which everything but the interface is local: a program that links the archive may have a
 # fail() of its own.
-$B/install/libhadal.a: $(LIB_OBJECTS)
+$B/install/libhadal.a: $(SHARED_OBJECTS)
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(CC) -r -nostdlib $(LIB_OBJECTS) -o $B/install/hadal.o
+	$(CC) -r -nostdlib $(SHARED_OBJECTS) -o $B/install/hadal.o
 	objcopy --localize-hidden $B/install/hadal.o
 	ar rcs $@ $B/install/hadal.o
 

@@ -1,0 +1,316 @@
+/* http.c - the listener and the life of a connection: reading, answering, closing.
+ *
+ * While an answer is on its way the connection is still read, because that is how one learns that the
+ * client has left. A connection that ends after its answer is first closed for writing, and what the client still sends
+ * is dropped for a moment: closing at once could destroy the answer before the client reads it. */
+#include "server/http_connection.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/listener.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { READ_AHEAD = 64 << 10, LINGER_SECONDS = 2 };
+
+struct http_limits http_limits_default(void) {
+    return (struct http_limits){.body_bytes = 48 << 20,
+                                .unsent_bytes = 4 << 20,
+                                .connections = 4096,
+                                .request_seconds = 120,
+                                .idle_seconds = 120,
+                                .write_seconds = 120};
+}
+
+const char *http_header_find(const struct http_request *request, const char *name) {
+    for (int i = 0; i < request->headers; i++)
+        if (!strcmp(request->header[i].name, name)) return request->header[i].value;
+    return NULL;
+}
+
+const struct http_request *http_request_of(const struct http_exchange *exchange) {
+    return &exchange->request;
+}
+
+void http_request_forget(struct http_exchange *exchange) {
+    buffer_free(&exchange->body);
+    buffer_free(&exchange->head);
+    exchange->request = (struct http_request){0};
+}
+
+void http_on_gone(struct http_exchange *exchange, void (*gone)(void *context), void *context) {
+    exchange->gone = gone;
+    exchange->gone_context = context;
+}
+
+static void set_timer(struct http_exchange *exchange, int seconds) {
+    const struct timeval wait = {seconds, 0};
+    evtimer_add(exchange->timer, &wait);
+}
+
+/* ---- the end of a connection ---- */
+
+static void accept_again(struct http_server *server) {
+    if (!server->paused || server->draining) return;
+    server->paused = false;
+    evconnlistener_enable(server->listener);
+}
+
+static void unlink_exchange(struct http_exchange *exchange) {
+    struct http_server *server = exchange->server;
+    if (exchange->previous)
+        exchange->previous->next = exchange->next;
+    else
+        server->first = exchange->next;
+    if (exchange->next) exchange->next->previous = exchange->previous;
+    server->connections--;
+}
+
+void http_exchange_free(struct http_exchange *exchange) {
+    struct http_server *server = exchange->server;
+    unlink_exchange(exchange);
+    if (exchange->gone) exchange->gone(exchange->gone_context);
+    if (exchange->timer) event_free(exchange->timer);
+    bufferevent_free(exchange->events);
+    buffer_free(&exchange->head);
+    buffer_free(&exchange->body);
+    buffer_free(&exchange->extra);
+    free(exchange);
+    accept_again(server);
+}
+
+/* Everything is sent: no more comes from here. */
+static void half_close(struct http_exchange *exchange) {
+    if (!exchange->server->tls) shutdown(bufferevent_getfd(exchange->events), SHUT_WR);
+    set_timer(exchange, LINGER_SECONDS);
+}
+
+/* ---- one request after the other ---- */
+
+static void answer(struct http_exchange *exchange) {
+    const struct http_options *options = &exchange->server->options;
+    evtimer_del(exchange->timer);
+    exchange->state = CONNECTION_ANSWERING;
+    if (exchange->refused)
+        http_refuse(exchange, exchange->refused, exchange->refusal);
+    else
+        options->handle(options->context, exchange);
+}
+
+static void wait_for_request(struct http_exchange *exchange) {
+    const struct http_limits *limits = &exchange->server->options.limits;
+    bool begun = exchange->begun;
+    http_parse_begin(exchange);
+    exchange->state = CONNECTION_READING;
+    if (begun) bufferevent_trigger(exchange->events, EV_READ, BEV_TRIG_IGNORE_WATERMARKS);
+    set_timer(exchange, limits->idle_seconds);
+}
+
+void http_exchange_finish(struct http_exchange *exchange) {
+    exchange->gone = NULL;
+    if (exchange->keep_alive) {
+        wait_for_request(exchange);
+        return;
+    }
+    exchange->state = CONNECTION_CLOSING;
+    if (evbuffer_get_length(bufferevent_get_output(exchange->events)) == 0) half_close(exchange);
+}
+
+static void on_read(struct bufferevent *events, void *context) {
+    struct http_exchange *exchange = context;
+    bool began = exchange->begun;
+    if (exchange->state == CONNECTION_CLOSING) {
+        struct evbuffer *input = bufferevent_get_input(events);
+        evbuffer_drain(input, evbuffer_get_length(input));
+    }
+    if (exchange->state != CONNECTION_READING) return;
+    http_parse_input(exchange);
+    if (!began && exchange->begun) set_timer(exchange, exchange->server->options.limits.request_seconds);
+    if (exchange->complete || exchange->refused) answer(exchange);
+}
+
+static void on_written(struct bufferevent *events, void *context) {
+    struct http_exchange *exchange = context;
+    bool empty = evbuffer_get_length(bufferevent_get_output(events)) == 0;
+    if (exchange->state == CONNECTION_CLOSING && empty) half_close(exchange);
+}
+
+static void on_event(struct bufferevent *events, short what, void *context) {
+    struct http_exchange *exchange = context;
+    (void)events;
+    if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)) http_exchange_free(exchange);
+}
+
+static void on_timer(evutil_socket_t none, short what, void *context) {
+    struct http_exchange *exchange = context;
+    (void)none;
+    (void)what;
+    if (exchange->state != CONNECTION_READING || !exchange->begun) {
+        http_exchange_free(exchange);
+        return;
+    }
+    exchange->refused = 408;
+    exchange->refusal = "the request did not arrive in time";
+    answer(exchange);
+}
+
+/* ---- new connections ---- */
+
+static void name_client(struct http_exchange *exchange, const struct sockaddr *address) {
+    const void *source = address->sa_family == AF_INET6
+                             ? (const void *)&((const struct sockaddr_in6 *)address)->sin6_addr
+                             : (const void *)&((const struct sockaddr_in *)address)->sin_addr;
+    if (!inet_ntop(address->sa_family, source, exchange->client, sizeof exchange->client))
+        exchange->client[0] = '\0';
+}
+
+static struct bufferevent *make_events(struct http_server *server, evutil_socket_t socket) {
+    if (server->tls) return http_tls_accept(server->base, server->tls, socket);
+    return bufferevent_socket_new(server->base, socket, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+}
+
+static void link_exchange(struct http_server *server, struct http_exchange *exchange) {
+    exchange->server = server;
+    exchange->next = server->first;
+    if (server->first) server->first->previous = exchange;
+    server->first = exchange;
+    if (++server->connections >= server->options.limits.connections) {
+        server->paused = true;
+        evconnlistener_disable(server->listener);
+    }
+}
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t socket, struct sockaddr *address,
+                      int length, void *context) {
+    struct http_server *server = context;
+    struct http_exchange *exchange = calloc(1, sizeof *exchange);
+    struct bufferevent *events = exchange ? make_events(server, socket) : NULL;
+    (void)listener;
+    (void)length;
+    if (!events) {
+        free(exchange);
+        evutil_closesocket(socket);
+        return;
+    }
+    exchange->events = events;
+    exchange->timer = evtimer_new(server->base, on_timer, exchange);
+    link_exchange(server, exchange);
+    if (!exchange->timer) {
+        http_exchange_free(exchange);
+        return;
+    }
+    /* pieces of a stream go out as they come */
+    setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    name_client(exchange, address);
+    const struct timeval write_time = {server->options.limits.write_seconds, 0};
+    bufferevent_setcb(events, on_read, on_written, on_event, exchange);
+    bufferevent_setwatermark(events, EV_READ, 0, READ_AHEAD);
+    bufferevent_set_timeouts(events, NULL, &write_time);
+    bufferevent_enable(events, EV_READ | EV_WRITE);
+    wait_for_request(exchange);
+}
+
+/* The system has no more descriptors or memory: connections wait until some end. */
+static void on_accept_error(struct evconnlistener *listener, void *context) {
+    struct http_server *server = context;
+    if (server->connections == 0) return;
+    server->paused = true;
+    evconnlistener_disable(listener);
+}
+
+/* ---- the listener ---- */
+
+union any_address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static enum status parse_address(const struct http_options *options, union any_address *address,
+                                 int *length) {
+    memset(address, 0, sizeof *address);
+    if (inet_pton(AF_INET, options->address, &address->v4.sin_addr) == 1) {
+        address->v4.sin_family = AF_INET;
+        address->v4.sin_port = htons((uint16_t)options->port);
+        *length = sizeof address->v4;
+        return STATUS_OK;
+    }
+    if (inet_pton(AF_INET6, options->address, &address->v6.sin6_addr) == 1) {
+        address->v6.sin6_family = AF_INET6;
+        address->v6.sin6_port = htons((uint16_t)options->port);
+        *length = sizeof address->v6;
+        return STATUS_OK;
+    }
+    return fail(
+        STATUS_INPUT,
+        "%.64s is no address to listen on: give one in numbers, such as 127.0.0.1 or ::", options->address);
+}
+
+static int port_of(struct evconnlistener *listener) {
+    union any_address address;
+    socklen_t length = sizeof address;
+    if (getsockname(evconnlistener_get_fd(listener), &address.any, &length)) return 0;
+    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
+}
+
+static enum status listen_on(struct http_server *server) {
+    const struct http_options *options = &server->options;
+    union any_address address;
+    int length = 0;
+    TRY(parse_address(options, &address, &length));
+    if (options->certificate) TRY(http_tls_open(&server->tls, options->certificate, options->key));
+    server->listener = evconnlistener_new_bind(
+        server->base, on_accept, server, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
+        SOMAXCONN, &address.any, length);
+    if (!server->listener)
+        return fail(STATUS_IO, "cannot listen on %s port %d: %s", options->address, options->port,
+                    strerror(errno));
+    evconnlistener_set_error_cb(server->listener, on_accept_error);
+    server->port = port_of(server->listener);
+    return STATUS_OK;
+}
+
+enum status http_server_open(struct http_server **server, struct event_base *base,
+                             const struct http_options *options) {
+    struct http_server *opened = calloc(1, sizeof *opened);
+    *server = NULL;
+    if (!opened) return fail(STATUS_MEMORY, "no memory for the server");
+    opened->base = base;
+    opened->options = *options;
+    enum status status = listen_on(opened);
+    if (status != STATUS_OK) {
+        http_server_close(opened);
+        return status;
+    }
+    *server = opened;
+    return STATUS_OK;
+}
+
+int http_server_port(const struct http_server *server) {
+    return server->port;
+}
+
+int http_server_connections(const struct http_server *server) {
+    return server->connections;
+}
+
+void http_server_drain(struct http_server *server) {
+    server->draining = true;
+    evconnlistener_disable(server->listener);
+    for (struct http_exchange *exchange = server->first, *next; exchange; exchange = next) {
+        next = exchange->next;
+        if (exchange->state == CONNECTION_READING && !exchange->begun) http_exchange_free(exchange);
+    }
+}
+
+void http_server_close(struct http_server *server) {
+    if (!server) return;
+    server->draining = true;
+    while (server->first) http_exchange_free(server->first);
+    if (server->listener) evconnlistener_free(server->listener);
+    if (server->tls) http_tls_close(server->tls);
+    free(server);
+}

@@ -1,0 +1,164 @@
+/* http_parse.c - from the bytes of a connection to a complete request, within the limits.
+ *
+ * The parser pauses behind each request: the next one waits in the input until this one is answered, so
+ * that answers keep their order. */
+#include "server/http_connection.h"
+
+#include <event2/buffer.h>
+#include <string.h>
+#include <strings.h>
+
+static struct http_exchange *exchange_of(http_parser *parser) {
+    return parser->data;
+}
+
+/* Ends the parsing; what the sentence says is answered when the parser has returned. */
+static int refuse(struct http_exchange *exchange, int status, const char *sentence) {
+    exchange->refused = status;
+    exchange->refusal = sentence;
+    return -1;
+}
+
+static int head_append(struct http_exchange *exchange, const char *data, size_t bytes, bool target) {
+    buffer_append(&exchange->head, data, bytes);
+    if (!exchange->head.failed) return 0;
+    return target ? refuse(exchange, 414, "the request target is too long")
+                  : refuse(exchange, 431, "the request headers are too long");
+}
+
+static int on_target(http_parser *parser, const char *data, size_t bytes) {
+    return head_append(exchange_of(parser), data, bytes, true);
+}
+
+/* A name or the target ends where the next thing begins. */
+static int end_string(struct http_exchange *exchange) {
+    return head_append(exchange, "", 1, false);
+}
+
+static int on_name(http_parser *parser, const char *data, size_t bytes) {
+    struct http_exchange *exchange = exchange_of(parser);
+    if (exchange->headers_end) return 0; /* behind a chunked body: nothing there means anything to us */
+    if (exchange->spans == 0 || exchange->value_began) {
+        if (exchange->spans == HTTP_HEADERS_LIMIT) return refuse(exchange, 431, "too many request headers");
+        if (end_string(exchange)) return -1;
+        exchange->span[exchange->spans++] = (struct header_span){exchange->head.bytes, 0};
+        exchange->value_began = false;
+    }
+    return head_append(exchange, data, bytes, false);
+}
+
+static int on_value(http_parser *parser, const char *data, size_t bytes) {
+    struct http_exchange *exchange = exchange_of(parser);
+    if (exchange->headers_end) return 0;
+    if (!exchange->value_began) {
+        if (end_string(exchange)) return -1;
+        exchange->span[exchange->spans - 1].value = exchange->head.bytes;
+        exchange->value_began = true;
+    }
+    return head_append(exchange, data, bytes, false);
+}
+
+static void lower_case(char *text) {
+    for (; *text; text++)
+        if (*text >= 'A' && *text <= 'Z') *text += 'a' - 'A';
+}
+
+/* Pointers into the head, which does not move any more. */
+static void make_request(struct http_exchange *exchange) {
+    char *head = exchange->head.data, *query = strchr(head, '?');
+    if (query) *query++ = '\0';
+    for (int i = 0; i < exchange->spans; i++) {
+        lower_case(head + exchange->span[i].name);
+        exchange->header[i] =
+            (struct http_header){head + exchange->span[i].name, head + exchange->span[i].value};
+    }
+    exchange->request = (struct http_request){.method = http_method_str(exchange->parser.method),
+                                              .path = head,
+                                              .query = query ? query : "",
+                                              .header = exchange->header,
+                                              .headers = exchange->spans,
+                                              .client = exchange->client};
+}
+
+static int on_headers(http_parser *parser) {
+    struct http_exchange *exchange = exchange_of(parser);
+    size_t limit = exchange->server->options.limits.body_bytes;
+    if (exchange->spans > 0 && !exchange->value_began && on_value(parser, "", 0)) return -1;
+    if (end_string(exchange)) return -1;
+    if (strlen(exchange->head.data) > HTTP_HEAD_LIMIT / 2)
+        return refuse(exchange, 414, "the request target is too long");
+    make_request(exchange);
+    exchange->headers_end = true;
+    bool sized = parser->flags & F_CONTENTLENGTH;
+    if (sized && parser->content_length > limit)
+        return refuse(exchange, 413, "the request body is too large");
+    const char *expect = http_header_find(&exchange->request, "expect");
+    if (expect && strcasecmp(expect, "100-continue"))
+        return refuse(exchange, 417, "this expectation cannot be met");
+    exchange->expects = expect != NULL;
+    return 0;
+}
+
+static int on_body(http_parser *parser, const char *data, size_t bytes) {
+    struct http_exchange *exchange = exchange_of(parser);
+    buffer_append(&exchange->body, data, bytes);
+    return exchange->body.failed ? refuse(exchange, 413, "the request body is too large") : 0;
+}
+
+static int on_complete(http_parser *parser) {
+    struct http_exchange *exchange = exchange_of(parser);
+    buffer_append(&exchange->body, "", 0);
+    exchange->request.body = exchange->body.data ? exchange->body.data : "";
+    exchange->request.body_bytes = exchange->body.bytes;
+    exchange->keep_alive = http_should_keep_alive(parser) && !parser->upgrade;
+    exchange->chunked = parser->http_major == 1 && parser->http_minor >= 1;
+    exchange->head_only = parser->method == HTTP_HEAD;
+    exchange->complete = true;
+    http_parser_pause(parser, 1);
+    return 0;
+}
+
+void http_parse_begin(struct http_exchange *exchange) {
+    buffer_free(&exchange->head);
+    buffer_free(&exchange->body);
+    buffer_free(&exchange->extra);
+    exchange->head = (struct buffer){.limit = HTTP_HEAD_LIMIT};
+    exchange->body = (struct buffer){.limit = exchange->server->options.limits.body_bytes};
+    exchange->extra = (struct buffer){.limit = HTTP_HEAD_LIMIT};
+    exchange->spans = exchange->refused = 0;
+    exchange->value_began = exchange->headers_end = exchange->begun = false;
+    exchange->complete = exchange->expects = false;
+    exchange->keep_alive = exchange->chunked = exchange->head_only = exchange->streaming = false;
+    exchange->gone = NULL;
+    exchange->request = (struct http_request){0};
+    http_parser_init(&exchange->parser, HTTP_REQUEST);
+    exchange->parser.data = exchange;
+}
+
+static void settle_expectation(struct http_exchange *exchange) {
+    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    if (!exchange->expects || exchange->complete || exchange->refused) return;
+    bufferevent_write(exchange->events, line, sizeof line - 1);
+    exchange->expects = false;
+}
+
+void http_parse_input(struct http_exchange *exchange) {
+    static const http_parser_settings settings = {.on_url = on_target,
+                                                  .on_header_field = on_name,
+                                                  .on_header_value = on_value,
+                                                  .on_headers_complete = on_headers,
+                                                  .on_body = on_body,
+                                                  .on_message_complete = on_complete};
+    struct evbuffer *input = bufferevent_get_input(exchange->events);
+    while (!exchange->complete && !exchange->refused) {
+        struct evbuffer_iovec piece;
+        if (evbuffer_peek(input, -1, NULL, &piece, 1) < 1 || piece.iov_len == 0) break;
+        exchange->begun = true;
+        size_t taken = http_parser_execute(&exchange->parser, &settings, piece.iov_base, piece.iov_len);
+        evbuffer_drain(input, taken);
+        enum http_errno error = HTTP_PARSER_ERRNO(&exchange->parser);
+        if (error != HPE_OK && error != HPE_PAUSED && !exchange->refused)
+            (void)refuse(exchange, error == HPE_HEADER_OVERFLOW ? 431 : 400, http_errno_description(error));
+    }
+    settle_expectation(exchange);
+}

@@ -1,0 +1,351 @@
+/* The HTTP layer over real sockets: the event loop runs here, each client is a thread with a blocking socket. */
+#include "server/http.h"
+
+#include <arpa/inet.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct server {
+    struct event_base *base;
+    struct http_server *http;
+    struct http_exchange *kept; /* by /hold and /flood */
+    atomic_int gone, requests;
+};
+
+static void gone(void *context) {
+    struct server *server = context;
+    server->kept = NULL;
+    atomic_fetch_add(&server->gone, 1);
+}
+
+/* Answers with what it understood: method, path, query, X-Echo, body. */
+static void echo(struct http_exchange *exchange) {
+    const struct http_request *request = http_request_of(exchange);
+    const char *header = http_header_find(request, "x-echo");
+    struct buffer body = {0};
+    buffer_printf(&body, "%s|%s|%s|%s|", request->method, request->path, request->query,
+                  header ? header : "-");
+    buffer_append(&body, request->body, request->body_bytes);
+    http_header_add(exchange, "X-Twice", "a\r\nEvil: b");
+    http_reply(exchange, 200, "text/plain", body.data, body.bytes);
+    buffer_free(&body);
+}
+
+static void stream(struct http_exchange *exchange) {
+    http_stream_begin(exchange, 200, "text/event-stream");
+    assert_true(http_stream_write(exchange, "one ", 4));
+    assert_true(http_stream_write(exchange, "", 0));
+    assert_true(http_stream_write(exchange, "two", 3));
+    http_stream_end(exchange);
+}
+
+/* Writes until the layer says that the client is too slow. */
+static void flood(struct server *server, struct http_exchange *exchange) {
+    static const char zeros[1 << 16];
+    http_stream_begin(exchange, 200, "application/octet-stream");
+    for (int i = 0; i < 1000; i++)
+        if (!http_stream_write(exchange, zeros, sizeof zeros)) {
+            http_stream_abort(exchange);
+            atomic_fetch_add(&server->gone, 100);
+            return;
+        }
+    fail_msg("more than the limit was taken");
+}
+
+static void handle(void *context, struct http_exchange *exchange) {
+    struct server *server = context;
+    const char *path = http_request_of(exchange)->path;
+    atomic_fetch_add(&server->requests, 1);
+    if (!strcmp(path, "/stream")) {
+        stream(exchange);
+    } else if (!strcmp(path, "/flood")) {
+        flood(server, exchange);
+    } else if (!strcmp(path, "/hold")) {
+        server->kept = exchange;
+        http_on_gone(exchange, gone, server);
+    } else {
+        echo(exchange);
+    }
+}
+
+static void refuse(void *context, int status, const char *sentence, struct buffer *body) {
+    (void)context;
+    buffer_printf(body, "{\"%d\":\"%s\"}", status, sentence);
+}
+
+static struct server open_server(void) {
+    struct server server = {.base = event_base_new()};
+    assert_non_null(server.base);
+    return server;
+}
+
+static void start(struct server *server, struct http_limits limits) {
+    struct http_options options = {.address = "127.0.0.1",
+                                   .limits = limits,
+                                   .handle = handle,
+                                   .refuse = refuse,
+                                   .refusal_type = "application/json",
+                                   .context = server};
+    assert_int_equal(http_server_open(&server->http, server->base, &options), STATUS_OK);
+}
+
+static void close_server(struct server *server) {
+    http_server_close(server->http);
+    event_base_free(server->base);
+}
+
+/* ---- clients ---- */
+
+struct client {
+    int port;
+    const char *send;
+    size_t bytes, cut; /* pieces of `cut` bytes; 0: all at once */
+    bool leave;        /* without reading */
+    struct buffer answer;
+    atomic_bool done;
+};
+
+static int connect_to(int port) {
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0 ? fd : -1;
+}
+
+static void *run_client(void *context) {
+    struct client *client = context;
+    int fd = connect_to(client->port);
+    size_t step = client->cut ? client->cut : client->bytes;
+    for (size_t at = 0; fd >= 0 && at < client->bytes; at += step) {
+        size_t bytes = client->bytes - at < step ? client->bytes - at : step;
+        if (send(fd, client->send + at, bytes, MSG_NOSIGNAL) < 0) break;
+        if (client->cut) usleep(200);
+    }
+    char piece[4096];
+    ssize_t got;
+    while (fd >= 0 && !client->leave && (got = recv(fd, piece, sizeof piece, 0)) > 0)
+        buffer_append(&client->answer, piece, (size_t)got);
+    if (client->leave) usleep(20000);
+    if (fd >= 0) close(fd);
+    atomic_store(&client->done, true);
+    return NULL;
+}
+
+/* Runs the loop until the client is done and nothing is connected. */
+static void converse(struct server *server, struct client *client) {
+    pthread_t thread;
+    client->port = http_server_port(server->http);
+    if (!client->bytes) client->bytes = strlen(client->send);
+    assert_int_equal(pthread_create(&thread, NULL, run_client, client), 0);
+    while (!atomic_load(&client->done) || http_server_connections(server->http) > 0) {
+        event_base_loop(server->base, EVLOOP_NONBLOCK);
+        usleep(100);
+    }
+    pthread_join(thread, NULL);
+}
+
+static void expect_answer(struct server *server, const char *request, size_t cut, const char *status,
+                          const char *end) {
+    struct client client = {.send = request, .cut = cut};
+    converse(server, &client);
+    buffer_append(&client.answer, "", 1);
+    const char *answer = client.answer.data;
+    size_t bytes = strlen(answer);
+    if (strncmp(answer + 9, status, 3) || bytes < strlen(end) || strcmp(answer + bytes - strlen(end), end))
+        fail_msg("%s\ngave\n%s", request, answer);
+    buffer_free(&client.answer);
+}
+
+#define CLOSE "Connection: close\r\n\r\n"
+
+static void requests_are_understood(void **state) {
+    struct server server = open_server();
+    (void)state;
+    start(&server, http_limits_default());
+    for (size_t cut = 0; cut < 4; cut++) {
+        expect_answer(&server, "GET /a/b?c=d HTTP/1.1\r\nX-Echo: hi\r\n" CLOSE, cut, "200",
+                      "\r\n\r\nGET|/a/b|c=d|hi|");
+        expect_answer(&server, "POST / HTTP/1.1\r\nContent-Length: 5\r\n" CLOSE "12345", cut, "200",
+                      "POST|/||-|12345");
+        expect_answer(&server,
+                      "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nx-echo:\r\n" CLOSE
+                      "3\r\nabc\r\n2\r\nde\r\n0\r\nX-Echo: late\r\n\r\n",
+                      cut, "200", "POST|/|||abcde");
+        expect_answer(&server, "HEAD /x HTTP/1.1\r\n" CLOSE, cut, "200", "\r\n\r\n");
+        expect_answer(&server, "GET /old HTTP/1.0\r\n\r\n", cut, "200", "GET|/old||-|");
+    }
+    close_server(&server);
+}
+
+static void answers_keep_their_order(void **state) {
+    struct server server = open_server();
+    struct client client = {.send = "GET /1 HTTP/1.1\r\n\r\nPOST /2 HTTP/1.1\r\nContent-Length: 2\r\n\r\nxy"
+                                    "GET /stream HTTP/1.1\r\n\r\nGET /3 HTTP/1.1\r\n" CLOSE};
+    (void)state;
+    start(&server, http_limits_default());
+    converse(&server, &client);
+    buffer_append(&client.answer, "", 1);
+    const char *first = strstr(client.answer.data, "GET|/1|"),
+               *second = strstr(client.answer.data, "POST|/2||-|xy"),
+               *third = strstr(client.answer.data, "4\r\none \r\n3\r\ntwo\r\n0\r\n\r\n"),
+               *fourth = strstr(client.answer.data, "GET|/3|");
+    assert_true(first && second && third && fourth && first < second && second < third && third < fourth);
+    assert_null(strstr(client.answer.data, "\r\nEvil"));
+    buffer_free(&client.answer);
+    close_server(&server);
+}
+
+static void streams_reach_old_clients(void **state) {
+    struct server server = open_server();
+    (void)state;
+    start(&server, http_limits_default());
+    expect_answer(&server, "GET /stream HTTP/1.0\r\n\r\n", 0, "200", "\r\n\r\none two");
+    close_server(&server);
+}
+
+static void what_is_wrong_is_refused(void **state) {
+    struct server server = open_server();
+    struct http_limits limits = http_limits_default();
+    struct buffer long_one = {0};
+    (void)state;
+    limits.body_bytes = 1000;
+    start(&server, limits);
+    expect_answer(&server, "NONSENSE\r\n\r\n", 0, "400", "}");
+    expect_answer(&server, "GET / HTTP/1.1\r\nBroken\r\n\r\n", 0, "400", "}");
+    expect_answer(&server, "POST / HTTP/1.1\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcd", 0, "400",
+                  "}");
+    expect_answer(&server,
+                  "POST / HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0,
+                  "400", "}");
+    expect_answer(&server, "POST / HTTP/1.1\r\nContent-Length: 1001\r\n\r\n", 0, "413",
+                  "{\"413\":\"the request body is too large\"}");
+    expect_answer(&server, "POST / HTTP/1.1\r\nExpect: magic\r\n\r\n", 0, "417", "}");
+    buffer_printf(&long_one, "GET / HTTP/1.1\r\n");
+    for (int i = 0; i <= HTTP_HEADERS_LIMIT; i++) buffer_printf(&long_one, "a%d: b\r\n", i);
+    expect_answer(&server, long_one.data, 0, "431", "}");
+    buffer_clear(&long_one);
+    buffer_printf(&long_one, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3f0\r\n%01008d\r\n", 0);
+    expect_answer(&server, long_one.data, 0, "413", "}");
+    buffer_clear(&long_one);
+    buffer_printf(&long_one, "GET /%040000d HTTP/1.1\r\n\r\n", 0);
+    expect_answer(&server, long_one.data, 0, "414", "}");
+    buffer_free(&long_one);
+    assert_int_equal(atomic_load(&server.requests), 0);
+    close_server(&server);
+}
+
+static void the_handler_learns_who_left(void **state) {
+    struct server server = open_server();
+    struct client client = {.send = "GET /hold HTTP/1.1\r\n\r\n", .leave = true};
+    (void)state;
+    start(&server, http_limits_default());
+    converse(&server, &client);
+    assert_int_equal(atomic_load(&server.gone), 1);
+    assert_null(server.kept);
+    close_server(&server);
+}
+
+static void slow_readers_are_bounded(void **state) {
+    struct server server = open_server();
+    struct http_limits limits = http_limits_default();
+    struct client client = {.send = "GET /flood HTTP/1.1\r\n\r\n", .leave = true};
+    (void)state;
+    limits.unsent_bytes = 1 << 20;
+    start(&server, limits);
+    converse(&server, &client);
+    assert_int_equal(atomic_load(&server.gone), 100);
+    close_server(&server);
+}
+
+static void requests_have_a_deadline(void **state) {
+    struct server server = open_server();
+    struct http_limits limits = http_limits_default();
+    (void)state;
+    limits.request_seconds = limits.idle_seconds = 1;
+    start(&server, limits);
+    expect_answer(&server, "GET / HTTP/1.1\r\nX-", 0, "408", "}");
+    close_server(&server);
+}
+
+static void more_connections_wait(void **state) {
+    struct server server = open_server();
+    struct http_limits limits = http_limits_default();
+    struct client client[6];
+    pthread_t thread[6];
+    int running = 6;
+    (void)state;
+    limits.connections = 2;
+    start(&server, limits);
+    for (int i = 0; i < 6; i++) {
+        client[i] =
+            (struct client){.send = "GET / HTTP/1.1\r\n" CLOSE, .port = http_server_port(server.http)};
+        client[i].bytes = strlen(client[i].send);
+        assert_int_equal(pthread_create(&thread[i], NULL, run_client, &client[i]), 0);
+    }
+    while (running) {
+        event_base_loop(server.base, EVLOOP_NONBLOCK);
+        assert_true(http_server_connections(server.http) <= 2);
+        running = 6;
+        for (int i = 0; i < 6; i++) running -= atomic_load(&client[i].done);
+        usleep(100);
+    }
+    for (int i = 0; i < 6; i++) {
+        pthread_join(thread[i], NULL);
+        assert_true(client[i].answer.bytes > 0 && !memcmp(client[i].answer.data, "HTTP/1.1 200", 12));
+        buffer_free(&client[i].answer);
+    }
+    close_server(&server);
+}
+
+static void closing_tells_the_handler(void **state) {
+    struct server server = open_server();
+    (void)state;
+    start(&server, http_limits_default());
+    int fd = connect_to(http_server_port(server.http));
+    assert_int_equal(send(fd, "GET /hold HTTP/1.1\r\n\r\n", 22, 0), 22);
+    while (!server.kept) event_base_loop(server.base, EVLOOP_NONBLOCK);
+    http_server_drain(server.http);
+    assert_int_equal(http_server_connections(server.http), 1);
+    http_server_close(server.http);
+    assert_int_equal(atomic_load(&server.gone), 1);
+    event_base_free(server.base);
+    close(fd);
+}
+
+static void addresses_are_checked(void **state) {
+    struct server server = open_server();
+    struct http_options options = {.address = "localhost.invalid", .limits = http_limits_default()};
+    (void)state;
+    assert_int_equal(http_server_open(&server.http, server.base, &options), STATUS_INPUT);
+    assert_non_null(strstr(status_message(), "localhost.invalid"));
+    options.address = "127.0.0.1";
+    options.certificate = options.key = "/nowhere.pem";
+    assert_int_equal(http_server_open(&server.http, server.base, &options), STATUS_INPUT);
+    assert_non_null(strstr(status_message(), "/nowhere.pem"));
+    close_server(&server);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(requests_are_understood),     cmocka_unit_test(answers_keep_their_order),
+        cmocka_unit_test(streams_reach_old_clients),   cmocka_unit_test(what_is_wrong_is_refused),
+        cmocka_unit_test(the_handler_learns_who_left), cmocka_unit_test(slow_readers_are_bounded),
+        cmocka_unit_test(requests_have_a_deadline),    cmocka_unit_test(more_connections_wait),
+        cmocka_unit_test(closing_tells_the_handler),   cmocka_unit_test(addresses_are_checked),
+    };
+    signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
