@@ -11,9 +11,9 @@ typedef void kernels_add(struct kernels *kernels);
 kernels_add reference_add_mix, avx2_add_mix, avx512_add_mix;
 kernels_add reference_add_decoders, reference_add_dot, reference_add_elements, reference_add_panels;
 kernels_add avx2_add_decoders, avx2_add_grid_decoders, avx2_add_dot, avx2_add_dot_blocks, avx2_add_elements,
-    avx2_add_panels;
+    avx2_add_panels, avx2_add_low_panels;
 kernels_add avx512_add_decoders, avx512_add_dot, avx512_add_dot_blocks, avx512_add_elements,
-    avx512_add_panels;
+    avx512_add_panels, avx512_add_low_panels;
 
 /* exp(x) without fused operations, so that every level gives the same bits: x = n ln 2 + r with |r| <= ln 2 / 2,
  * exp(r) = 1 + (r + r^2 p(r)), p of degree four fitted for the least relative error, and two factors that make 2^n so

@@ -20,6 +20,11 @@ static const struct panel_row rows[PANEL_COUNT] = {
     [PANEL_Q4_K] = {"q4_k", K_UNIT, Q4_K_BYTES},
     [PANEL_Q5_K] = {"q5_k", K_UNIT, Q5_K_BYTES},
     [PANEL_Q6_K] = {"q6_k", K_UNIT, Q6_K_BYTES},
+    [PANEL_IQ4_NL] = {"iq4_nl", I4_UNIT, I4_BYTES},
+    [PANEL_IQ4_XS] = {"iq4_xs", K_UNIT, IQ4_XS_BYTES},
+    [PANEL_MXFP4] = {"mxfp4", MXFP4_UNIT, MXFP4_BYTES},
+    [PANEL_Q2_K] = {"q2_k", K_UNIT, Q2_K_BYTES},
+    [PANEL_Q3_K] = {"q3_k", K_UNIT, Q3_K_BYTES},
 };
 
 const char *panel_format_name(enum panel_format format) {
@@ -44,6 +49,11 @@ static enum panel_format own_format(enum dtype dtype) {
     case DTYPE_Q4_K: return PANEL_Q4_K;
     case DTYPE_Q5_K: return PANEL_Q5_K;
     case DTYPE_Q6_K: return PANEL_Q6_K;
+    case DTYPE_IQ4_NL: return PANEL_IQ4_NL;
+    case DTYPE_IQ4_XS: return PANEL_IQ4_XS;
+    case DTYPE_MXFP4: return PANEL_MXFP4;
+    case DTYPE_Q2_K: return PANEL_Q2_K;
+    case DTYPE_Q3_K: return PANEL_Q3_K;
     default: return PANEL_I8;
     }
 }
@@ -52,6 +62,7 @@ enum panel_format panel_format_for(enum dtype dtype, int64_t in) {
     const struct dtype_traits *traits = dtype_traits(dtype);
     if (!traits->decode || traits->block_elements == 1) return PANEL_NONE;
     enum panel_format format = own_format(dtype);
+    if (in % rows[format].unit_inputs) format = PANEL_I8; /* which has the smallest unit */
     return in % rows[format].unit_inputs ? PANEL_NONE : format;
 }
 
@@ -66,7 +77,7 @@ struct unit {
     uint8_t value[K_UNIT];           /* as stored: I8 as two's complement, the others unsigned */
     uint16_t factor, minimum_factor; /* f16 */
     uint16_t block_scale[2];         /* f16, of the 64-input units */
-    uint8_t scale[16], minimum[8];   /* of the K formats */
+    uint8_t scale[16], minimum[8];   /* of the other formats, as their unit has them */
 };
 
 static uint32_t four(const uint8_t *value) {
@@ -83,13 +94,37 @@ static void read_q8_0(const uint8_t *blocks, struct unit *unit) {
     }
 }
 
+/* Sixteen bytes, the first half in the low nibbles. */
+static void read_nibbles(const uint8_t *bytes, uint8_t *value) {
+    for (int i = 0; i < 16; i++) {
+        value[i] = bytes[i] & 15;
+        value[16 + i] = bytes[i] >> 4;
+    }
+}
+
+/* Q4_0 and IQ4_NL */
 static void read_q4_0(const uint8_t *blocks, struct unit *unit) {
     for (int b = 0; b < 2; b++, blocks += 18) {
         unit->block_scale[b] = read_u16(blocks);
-        for (int i = 0; i < 16; i++) {
-            unit->value[b * 32 + i] = blocks[2 + i] & 15;
-            unit->value[b * 32 + 16 + i] = blocks[2 + i] >> 4;
-        }
+        read_nibbles(blocks + 2, unit->value + b * 32);
+    }
+}
+
+static void read_mxfp4(const uint8_t *blocks, struct unit *unit) {
+    for (int b = 0; b < MXFP4_UNIT / 32; b++, blocks += 17) {
+        unit->scale[b] = blocks[0];
+        read_nibbles(blocks + 1, unit->value + b * 32);
+    }
+}
+
+/* Factor, the upper two bits of eight scales of 6 bits, their lower four, numbers */
+static void read_iq4_xs(const uint8_t *block, struct unit *unit) {
+    uint32_t high = read_u16(block + 2), low = read_u32(block + 4);
+    unit->factor = read_u16(block);
+    for (int b = 0; b < 8; b++) {
+        int scale = (int)((low >> (4 * b) & 15) | (high >> (2 * b) & 3) << 4) - 32;
+        unit->scale[b] = (uint8_t)(int8_t)scale;
+        read_nibbles(block + 8 + b * 16, unit->value + b * 32);
     }
 }
 
@@ -149,6 +184,32 @@ static void read_q6_k(const uint8_t *block, struct unit *unit) {
     }
 }
 
+/* 64 bytes of two bits: each half of 128 inputs in four parts of 32, a part of a byte each. */
+static void read_two_bits(const uint8_t *bytes, uint8_t *value) {
+    for (int i = 0; i < K_UNIT; i++) value[i] = bytes[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2) & 3;
+}
+
+/* Scales and minima in nibbles, numbers, factors */
+static void read_q2_k(const uint8_t *block, struct unit *unit) {
+    memcpy(unit->scale, block, 16);
+    read_two_bits(block + 16, unit->value);
+    unit->factor = read_u16(block + 80);
+    unit->minimum_factor = read_u16(block + 82);
+}
+
+/* 32 bytes of third bits, 64 of the lower two, 12 of scales (their nibbles, then the upper two bits), factor */
+static void read_q3_k(const uint8_t *block, struct unit *unit) {
+    const uint8_t *scales = block + 96;
+    read_two_bits(block + 32, unit->value);
+    for (int i = 0; i < K_UNIT; i++)
+        unit->value[i] = (uint8_t)(unit->value[i] | (block[i % 32] >> (i / 32) & 1) << 2);
+    for (int h = 0; h < 16; h++) {
+        int low = scales[h % 8] >> (h / 8 * 4) & 15, high = scales[8 + h % 4] >> (h / 4 * 2) & 3;
+        unit->scale[h] = (uint8_t)(int8_t)((low | high << 4) - 32);
+    }
+    unit->factor = read_u16(block + 108);
+}
+
 /* Adding and taking it off again rounds a small number to the nearest whole one, ties to even. */
 static const float to_whole = 0x1.8p23f;
 
@@ -186,6 +247,10 @@ static void read_any(const struct tensor *w, int64_t out, int64_t index, struct 
 static void read_unit(enum panel_format format, const struct tensor *w, int64_t out, int64_t index,
                       struct unit *unit) {
     int64_t input = index * rows[format].unit_inputs;
+    if (format != own_format(w->dtype)) {
+        read_any(w, out, index, unit);
+        return;
+    }
     switch (w->dtype) {
     case DTYPE_Q8_0: read_q8_0(blocks_at(w, out, input), unit); break;
     case DTYPE_Q4_0: read_q4_0(blocks_at(w, out, input), unit); break;
@@ -193,6 +258,11 @@ static void read_unit(enum panel_format format, const struct tensor *w, int64_t 
     case DTYPE_Q4_K: read_q45_k(blocks_at(w, out, input), unit, false); break;
     case DTYPE_Q5_K: read_q45_k(blocks_at(w, out, input), unit, true); break;
     case DTYPE_Q6_K: read_q6_k(blocks_at(w, out, input), unit); break;
+    case DTYPE_IQ4_NL: read_q4_0(blocks_at(w, out, input), unit); break;
+    case DTYPE_IQ4_XS: read_iq4_xs(blocks_at(w, out, input), unit); break;
+    case DTYPE_MXFP4: read_mxfp4(blocks_at(w, out, input), unit); break;
+    case DTYPE_Q2_K: read_q2_k(blocks_at(w, out, input), unit); break;
+    case DTYPE_Q3_K: read_q3_k(blocks_at(w, out, input), unit); break;
     default: read_any(w, out, index, unit);
     }
 }
@@ -232,36 +302,78 @@ static void write_q4_k(const struct unit *unit, int o, uint8_t *to) {
     write_k_scales(unit, o, to + Q4_K_SCALE, to + Q4_K_MINIMUM, to + Q4_K_FACTOR);
 }
 
-/* Bit 4: byte [block][output][4] has one bit for each of the block's eight groups. */
-static void write_q5_k(const struct unit *unit, int o, uint8_t *to) {
-    for (int q = 0; q < 4; q++) write_quarter(unit->value + q * 64, o, to + q * K_QUARTER);
+/* Bit `bit` of each number: byte [block][output][4] has it for each of the block's eight groups. */
+static void write_bits(const uint8_t *value, int bit, int o, uint8_t *to) {
     for (int b = 0; b < K_UNIT / 32; b++) {
         uint32_t bits = 0;
-        for (int g = 0; g < 8; g++) bits |= (four(unit->value + b * 32 + g * 4) >> 4 & 0x01010101) << g;
-        put_four(to + Q5_K_HIGH + b * 64 + o * 4, bits);
+        for (int g = 0; g < 8; g++) bits |= (four(value + b * 32 + g * 4) >> bit & 0x01010101) << g;
+        put_four(to + b * 64 + o * 4, bits);
     }
+}
+
+/* Bits `bit` and the next: byte [half block][output][4] has them for each of four groups. */
+static void write_bit_pairs(const uint8_t *value, int bit, int o, uint8_t *to) {
+    for (int h = 0; h < K_UNIT / 16; h++) {
+        uint32_t bits = 0;
+        for (int g = 0; g < 4; g++) bits |= (four(value + h * 16 + g * 4) >> bit & 0x03030303) << (2 * g);
+        put_four(to + h * 64 + o * 4, bits);
+    }
+}
+
+static void write_q5_k(const struct unit *unit, int o, uint8_t *to) {
+    for (int q = 0; q < 4; q++) write_quarter(unit->value + q * 64, o, to + q * K_QUARTER);
+    write_bits(unit->value, 4, o, to + Q5_K_HIGH);
     write_k_scales(unit, o, to + Q5_K_SCALE, to + Q5_K_MINIMUM, to + Q5_K_FACTOR);
 }
 
-/* Bits 4 and 5: byte [half block][output][4] has two bits for each of four groups. */
 static void write_q6_k(const struct unit *unit, int o, uint8_t *to) {
     for (int q = 0; q < 4; q++) write_quarter(unit->value + q * 64, o, to + q * K_QUARTER);
-    for (int h = 0; h < K_UNIT / 16; h++) {
-        uint32_t bits = 0;
-        for (int g = 0; g < 4; g++) bits |= (four(unit->value + h * 16 + g * 4) >> 4 & 0x03030303) << (2 * g);
-        put_four(to + Q6_K_HIGH + h * 64 + o * 4, bits);
-    }
+    write_bit_pairs(unit->value, 4, o, to + Q6_K_HIGH);
     for (int b = 0; b < 16; b++) to[Q6_K_SCALE + b * PANEL_OUTS + o] = unit->scale[b];
     memcpy(to + Q6_K_FACTOR + o * 2, &unit->factor, 2);
+}
+
+static void write_iq4_xs(const struct unit *unit, int o, uint8_t *to) {
+    for (int q = 0; q < 4; q++) write_quarter(unit->value + q * 64, o, to + q * K_QUARTER);
+    for (int b = 0; b < 8; b++) to[IQ4_XS_SCALE + b * PANEL_OUTS + o] = unit->scale[b];
+    memcpy(to + IQ4_XS_FACTOR + o * 2, &unit->factor, 2);
+}
+
+static void write_mxfp4(const struct unit *unit, int o, uint8_t *to) {
+    for (int q = 0; q < 2; q++) write_quarter(unit->value + q * 64, o, to + q * K_QUARTER);
+    for (int b = 0; b < 4; b++) to[MXFP4_EXPONENT + b * PANEL_OUTS + o] = unit->scale[b];
+}
+
+static void write_half_scales(const uint8_t *scale, int o, uint8_t *to) {
+    for (int h = 0; h < 16; h++) to[h / 2 * 2 * PANEL_OUTS + o * 2 + h % 2] = scale[h];
+}
+
+static void write_q2_k(const struct unit *unit, int o, uint8_t *to) {
+    write_bit_pairs(unit->value, 0, o, to);
+    write_half_scales(unit->scale, o, to + Q2_K_SCALE);
+    memcpy(to + Q2_K_FACTOR + o * 2, &unit->factor, 2);
+    memcpy(to + Q2_K_FACTOR + (PANEL_OUTS + o) * 2, &unit->minimum_factor, 2);
+}
+
+static void write_q3_k(const struct unit *unit, int o, uint8_t *to) {
+    write_bit_pairs(unit->value, 0, o, to);
+    write_bits(unit->value, 2, o, to + Q3_K_HIGH);
+    write_half_scales(unit->scale, o, to + Q3_K_SCALE);
+    memcpy(to + Q3_K_FACTOR + o * 2, &unit->factor, 2);
 }
 
 static void write_unit(enum panel_format format, const struct unit *unit, int o, uint8_t *to) {
     switch (format) {
     case PANEL_I8: write_i8(unit, o, to); break;
-    case PANEL_I4: write_i4(unit, o, to); break;
+    case PANEL_I4:
+    case PANEL_IQ4_NL: write_i4(unit, o, to); break;
     case PANEL_Q4_K: write_q4_k(unit, o, to); break;
     case PANEL_Q5_K: write_q5_k(unit, o, to); break;
     case PANEL_Q6_K: write_q6_k(unit, o, to); break;
+    case PANEL_IQ4_XS: write_iq4_xs(unit, o, to); break;
+    case PANEL_MXFP4: write_mxfp4(unit, o, to); break;
+    case PANEL_Q2_K: write_q2_k(unit, o, to); break;
+    case PANEL_Q3_K: write_q3_k(unit, o, to); break;
     default: MUST(false);
     }
 }

@@ -1,6 +1,6 @@
 /* panel.h - block-quantised weights rearranged for integer dot products, and the products.
  *
- * A panel is 16 outputs. Along the inputs it is a row of units of 64 or 256 inputs; a unit holds the
+ * A panel is 16 outputs. Along the inputs it is a row of units of 64, 128 or 256 inputs; a unit holds the
  * numbers of all 16 outputs in groups of four inputs, [group][output][4], which is what one 64-byte
  * register or matrix tile row takes, followed by the scales of the unit, [block][output]. A decode step
  * reads a panel from front to back once; a prefill step reuses it for all rows.
@@ -18,16 +18,21 @@
 
 enum panel_format {
     PANEL_NONE,
-    PANEL_I8,   /* Q8_0, and any other format rounded to it: f16 scale for each 32 inputs */
-    PANEL_I4,   /* Q4_0: 4 bits less 8, f16 scale for each 32 */
-    PANEL_Q4_K, /* 4 bits; scale and minimum of 6 bits for each 32, f16 factors for each 256 */
-    PANEL_Q5_K, /* 5 bits, likewise */
-    PANEL_Q6_K, /* 6 bits less 32; int8 scale for each 16, f16 factor for each 256 */
+    PANEL_I8,     /* Q8_0, and any other format rounded to it: f16 scale for each 32 inputs */
+    PANEL_I4,     /* Q4_0: 4 bits less 8, f16 scale for each 32 */
+    PANEL_Q4_K,   /* 4 bits; scale and minimum of 6 bits for each 32, f16 factors for each 256 */
+    PANEL_Q5_K,   /* 5 bits, likewise */
+    PANEL_Q6_K,   /* 6 bits less 32; int8 scale for each 16, f16 factor for each 256 */
+    PANEL_IQ4_NL, /* 4 bits, places in the table iq4_levels; f16 scale for each 32 */
+    PANEL_IQ4_XS, /* likewise; int8 scale for each 32, f16 factor for each 256 */
+    PANEL_MXFP4,  /* 4 bits, places in mxfp4_levels; power of two for each 32 */
+    PANEL_Q2_K,   /* 2 bits; scale and minimum of 4 bits for each 16, f16 factors for each 256 */
+    PANEL_Q3_K,   /* 3 bits less 4; int8 scale for each 16, f16 factor for each 256 */
     PANEL_COUNT
 };
 
 /* Of the bytes that panels_pack() writes: counts up with every change, and files of another version are made anew. */
-enum { PANEL_LAYOUT_VERSION = 1 };
+enum { PANEL_LAYOUT_VERSION = 2 };
 
 enum { PANEL_OUTS = 16, PANEL_BLOCK = 32, PANEL_ALIGNMENT = 64 };
 

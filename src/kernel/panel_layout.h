@@ -31,7 +31,26 @@ enum {
     Q6_K_HIGH = 2048,
     Q6_K_SCALE = 3072,
     Q6_K_FACTOR = 3328,
-    Q6_K_BYTES = 3392
+    Q6_K_BYTES = 3392,
+    /* PANEL_IQ4_NL: as PANEL_I4, unit of 64. PANEL_IQ4_XS: four quarters, int8 scale [8][16], f16 factor [16] */
+    IQ4_XS_SCALE = 2048,
+    IQ4_XS_FACTOR = 2176,
+    IQ4_XS_BYTES = 2240,
+    /* PANEL_MXFP4: unit of 128: two quarters of 64, u8 exponent [4][16] */
+    MXFP4_UNIT = 128,
+    MXFP4_EXPONENT = 1024,
+    MXFP4_BYTES = 1088,
+    /* PANEL_Q2_K: [16 half blocks][16][4] bytes with two bits for each of four groups; for each block [16][2 halves]
+     * bytes, the scale in the low nibble and the minimum in the high one; f16 factor of scales [16], of minima [16] */
+    Q2_K_SCALE = 1024,
+    Q2_K_FACTOR = 1280,
+    Q2_K_BYTES = 1344,
+    /* PANEL_Q3_K: two bits as there; bit 2 as [8 blocks][16][4] bytes with a bit for each of eight groups; int8 scale
+     * [8 blocks][16][2 halves]; f16 factor [16] */
+    Q3_K_HIGH = 1024,
+    Q3_K_SCALE = 1536,
+    Q3_K_FACTOR = 1792,
+    Q3_K_BYTES = 1856
 };
 
 #endif

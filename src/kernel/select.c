@@ -48,6 +48,7 @@ static void add_vector_levels(struct kernels *kernels, enum cpu_level level) {
         avx2_add_dot_blocks(kernels);
         avx2_add_elements(kernels);
         avx2_add_panels(kernels);
+        avx2_add_low_panels(kernels);
         avx2_add_mix(kernels);
     }
     if (level >= CPU_AVX512) {
@@ -56,7 +57,10 @@ static void add_vector_levels(struct kernels *kernels, enum cpu_level level) {
         avx512_add_dot_blocks(kernels);
         avx512_add_elements(kernels);
         avx512_add_mix(kernels);
-        if (has_vnni()) avx512_add_panels(kernels);
+        if (has_vnni()) {
+            avx512_add_panels(kernels);
+            avx512_add_low_panels(kernels);
+        }
     }
 }
 #else
