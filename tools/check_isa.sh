@@ -30,6 +30,7 @@ users() {
 mapfile -t plain < <(objects '^src/' | grep -v '/src/kernel/x86/')
 mapfile -t avx2 < <(objects '^src/kernel/x86/avx2/')
 mapfile -t avx512 < <(objects '^src/kernel/x86/avx512/')
+mapfile -t amx < <(objects '^src/kernel/x86/amx/')
 if [ ${#plain[@]} = 0 ] || [ ${#avx2[@]} = 0 ]; then
     skip "vector registers: $build has no objects"
     report_end
@@ -41,6 +42,6 @@ clean "no 512-bit registers, masks or tiles at the avx2 level" "$(users 'zmm|tmm
 clean "no tiles at the avx512 level" "$(users 'tmm' "${avx512[@]}")"
 
 # What a level's file offers to the linker is its own: a function of that name elsewhere could be exchanged for it.
-shared=$(nm --defined-only --extern-only "${avx2[@]}" "${avx512[@]}" | awk 'NF == 3 && $3 !~ /^(avx2|avx512)_/ { print $3 }')
+shared=$(nm --defined-only --extern-only "${avx2[@]}" "${avx512[@]}" "${amx[@]}" | awk 'NF == 3 && $3 !~ /^(avx2|avx512|amx)_/ { print $3 }')
 clean "vector objects offer only names of their level" "$shared"
 report_end

@@ -134,12 +134,12 @@ double ulps_apart(const float *a, const float *b, int64_t count) {
     return most;
 }
 
-static void check_level(struct check *check, enum cpu_level level) {
+static void check_table(struct check *check, const struct kernels *table) {
     typedef void check_part(struct check *);
     static check_part *const parts[] = {check_decoders, check_sums,   check_elements,
                                         check_products, check_panels, check_mix};
-    check->tested = kernels_for(level);
-    check->below = kernels_for(level > CPU_SCALAR ? (enum cpu_level)(level - 1) : CPU_SCALAR);
+    check->tested = *table;
+    check->below = kernels_for(table->level > CPU_SCALAR ? (enum cpu_level)(table->level - 1) : CPU_SCALAR);
     for (size_t i = 0; i < COUNT_OF(parts); i++) {
         parts[i](check);
         arena_free(&check->arena);
@@ -153,10 +153,12 @@ enum status check_run(const struct check_options *options, check_report *tell, v
                           .truth = kernels_for(CPU_SCALAR),
                           .random = options->seed * 2 + 1};
     enum cpu_level available = cpu_level_available();
-    for (int i = 0; i < CPU_LEVEL_COUNT && i <= (int)options->cap; i++) {
+    if (options->table) check_table(&check, options->table);
+    for (int i = 0; i < CPU_LEVEL_COUNT && i <= (int)options->cap && !options->table; i++) {
         enum cpu_level level = (enum cpu_level)i;
         if (level <= available) {
-            check_level(&check, level);
+            struct kernels table = kernels_for(level);
+            check_table(&check, &table);
         } else {
             struct check_result result = {
                 .function = "", .test = "", .level = level, .skipped = true, .unit = ""};

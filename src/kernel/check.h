@@ -14,8 +14,9 @@
 struct check_options {
     const char *function; /* only functions whose name contains this; NULL: all */
     uint64_t seed;
-    bool bench;         /* measure speed as well */
-    enum cpu_level cap; /* no level above this one */
+    bool bench;                  /* measure speed as well */
+    enum cpu_level cap;          /* no level above this one */
+    const struct kernels *table; /* this table alone, against the level below its own; NULL: all levels */
 };
 
 /* One line of the report. `function` is the name of the table's entry, for decoders and the matrix product with

@@ -1,6 +1,6 @@
 /* kernel.h - the contract of the CPU leaf arithmetic.
  *
- * A level (scalar, avx2, avx512) is a table of functions; the scalar one in ref/ is the truth that
+ * A level (scalar, avx2, avx512, amx) is a table of functions; the scalar one in ref/ is the truth that
  * `hadal check` and the tests hold the others to, over whatever the tables hold. A kernel gets plain
  * pointers and a row range, never a thread pool.
  *
@@ -72,7 +72,8 @@ struct kernels {
     bool integer_products; /* the level has its own: they are faster than decoding to floats */
 };
 
-/* The highest level that this processor (and operating system) has. */
+/* The highest level that this processor and operating system have. Where the processor has matrix tiles this asks the
+ * system for them, on behalf of the process and all its threads; without its permission the level is avx512. */
 enum cpu_level cpu_level_available(void);
 const char *cpu_level_name(enum cpu_level level); /* "avx512" */
 /* "auto" is the highest. False for a name that is none. */
@@ -80,6 +81,8 @@ bool cpu_level_from_name(const char *name, enum cpu_level *level);
 
 /* Levels up to min(cap, available) laid over each other. By value: there is no global table. */
 struct kernels kernels_for(enum cpu_level cap);
+/* The table of a level that this processor may lack: for tests that carry out its instructions in software. */
+struct kernels kernels_of(enum cpu_level level);
 
 /* ---- built from the table, level-independent source ---- */
 

@@ -14,6 +14,10 @@ kernels_add avx2_add_decoders, avx2_add_grid_decoders, avx2_add_dot, avx2_add_do
     avx2_add_panels, avx2_add_low_panels;
 kernels_add avx512_add_decoders, avx512_add_dot, avx512_add_dot_blocks, avx512_add_elements,
     avx512_add_panels, avx512_add_low_panels;
+kernels_add amx_add_panels;
+
+/* Any of avx512_add_panels()' formats; what the amx level has for a few rows. */
+panel_multiply avx512_panel_multiply;
 
 /* exp(x) without fused operations, so that every level gives the same bits: x = n ln 2 + r with |r| <= ln 2 / 2,
  * exp(r) = 1 + (r + r^2 p(r)), p of degree four fitted for the least relative error, and two factors that make 2^n so

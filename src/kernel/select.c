@@ -1,11 +1,14 @@
 /* select.c - which level this processor has, and the table of a level: the only file that asks about
- * the architecture. Pure functions, any thread. */
+ * the architecture. Any thread, any number of times: the one thing that stays is the system's permission to use
+ * matrix tiles, which belongs to the process. */
 #include "kernel/level.h"
 
 #include <string.h>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* The parts of the register state that the operating system saves, bit by bit as XCR0 gives them. */
 enum { STATE_AVX = 0x6, STATE_AVX512 = 0xe6, STATE_AMX = 0x60000 };
@@ -20,6 +23,13 @@ static bool has_all(uint64_t value, uint64_t wanted) {
     return (value & wanted) == wanted;
 }
 
+/* Tiles make a thread's saved state larger by 8 KiB, so the kernel wants to be asked, and later threads inherit its
+ * answer. Numbers as in asm/prctl.h, which older systems' headers lack. */
+static bool tiles_permitted(void) {
+    enum { REQUEST_STATE = 0x1023, TILE_DATA = 18 };
+    return syscall(SYS_arch_prctl, REQUEST_STATE, TILE_DATA) == 0;
+}
+
 enum cpu_level cpu_level_available(void) {
     uint32_t a, b, c1, d, b7, c7, d7;
     if (!__get_cpuid(1, &a, &b, &c1, &d) || !has_all(c1, bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C))
@@ -30,8 +40,8 @@ enum cpu_level cpu_level_available(void) {
     const uint32_t avx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ;
     if (!has_all(b7, avx512) || !has_all(state, STATE_AVX512)) return CPU_AVX2;
     const uint32_t amx = 1u << 24 | 1u << 25 | 1u << 22; /* tiles, int8, bf16 */
-    if (!has_all(d7, amx) || !has_all(state, STATE_AMX)) return CPU_AVX512;
-    return CPU_AMX;
+    if (!has_all(d7, amx) || !has_all(c7, bit_AVX512VNNI) || !has_all(state, STATE_AMX)) return CPU_AVX512;
+    return tiles_permitted() ? CPU_AMX : CPU_AVX512;
 }
 
 /* AVX-512 came some years before its byte products. */
@@ -62,6 +72,7 @@ static void add_vector_levels(struct kernels *kernels, enum cpu_level level) {
             avx512_add_low_panels(kernels);
         }
     }
+    if (level >= CPU_AMX) amx_add_panels(kernels);
 }
 #else
 enum cpu_level cpu_level_available(void) {
@@ -88,7 +99,11 @@ bool cpu_level_from_name(const char *name, enum cpu_level *level) {
 
 struct kernels kernels_for(enum cpu_level cap) {
     enum cpu_level available = cpu_level_available();
-    struct kernels kernels = {.level = cap < available ? cap : available};
+    return kernels_of(cap < available ? cap : available);
+}
+
+struct kernels kernels_of(enum cpu_level level) {
+    struct kernels kernels = {.level = level};
     reference_add_decoders(&kernels);
     reference_add_dot(&kernels);
     reference_add_elements(&kernels);

@@ -202,6 +202,17 @@ static void multiply_q6_k(const struct panel_product *p, int64_t begin, int64_t 
     multiply(p, begin, end, q6_k_unit, K_UNIT, Q6_K_BYTES);
 }
 
+/* The formats of this file. */
+static panel_multiply *const own[PANEL_COUNT] = {[PANEL_I8] = multiply_i8,
+                                                 [PANEL_I4] = multiply_i4,
+                                                 [PANEL_Q4_K] = multiply_q4_k,
+                                                 [PANEL_Q5_K] = multiply_q5_k,
+                                                 [PANEL_Q6_K] = multiply_q6_k};
+
+void avx512_panel_multiply(const struct panel_product *product, int64_t begin, int64_t end) {
+    own[product->w->format](product, begin, end);
+}
+
 /* ---- rounding activations ---- */
 
 static void round_row(const float *x, int64_t n, int8_t *value, float *scale, int32_t *sum) {
@@ -229,11 +240,8 @@ static void round_row(const float *x, int64_t n, int8_t *value, float *scale, in
 }
 
 void avx512_add_panels(struct kernels *kernels) {
-    kernels->panel_multiply[PANEL_I8] = multiply_i8;
-    kernels->panel_multiply[PANEL_I4] = multiply_i4;
-    kernels->panel_multiply[PANEL_Q4_K] = multiply_q4_k;
-    kernels->panel_multiply[PANEL_Q5_K] = multiply_q5_k;
-    kernels->panel_multiply[PANEL_Q6_K] = multiply_q6_k;
+    for (int format = PANEL_I8; format < PANEL_COUNT; format++)
+        if (own[format]) kernels->panel_multiply[format] = avx512_panel_multiply;
     kernels->panel_round = round_row;
     kernels->integer_products = true;
 }
