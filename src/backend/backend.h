@@ -120,6 +120,8 @@ struct ffn_op { /* y [rows, width] += down(silu(gate x) * up x) */
     float *y;
     float *inner;  /* [rows, 2 * ffn] scratch */
     float *output; /* [rows, width] scratch */
+    float *
+        gate_kept; /* [rows, ffn]: gate x for the backward pass; `inner` then holds the product left, up x right. Or NULL */
     int64_t rows;
 };
 
@@ -133,7 +135,9 @@ struct
     float *y;
     float *gathered; /* [rows * used, width] scratch */
     float *inner;    /* [rows * used, 2 * ffn] scratch */
-    int32_t *order;  /* [rows * used + experts + 1] scratch */
+    int32_t
+        *order; /* [experts + 1 + rows * used]: where each expert's places begin, then what sits at a place */
+    float *gate_kept; /* [rows * used, ffn], as in ffn_op, or NULL */
     int64_t rows;
 };
 
@@ -152,6 +156,7 @@ struct backend_options {
 };
 
 struct backend;
+struct backward_ops;
 struct backend_ops {
     const char *name;
     void (*close)(struct backend *backend);
@@ -171,6 +176,7 @@ struct backend_ops {
     void (*ffn)(struct backend *backend, const struct ffn_op *op);
     void (*experts)(struct backend *backend, const struct experts_op *op);
     void (*add)(struct backend *backend, const float *x, float *y, int64_t n); /* y += x */
+    const struct backward_ops *backward; /* backward.h; NULL: inference only */
 };
 
 struct backend {

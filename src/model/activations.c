@@ -76,6 +76,7 @@ enum status activations_open(struct model *model) {
         if (!*part[i].memory)
             return fail(STATUS_MEMORY, "no memory for %lld bytes of activations", (long long)part[i].bytes);
     }
+    a->query_normed = a->query_latent;
     rope_frequencies(&model->desc.rope, model_rope_dim(&model->desc), a->frequency, &a->multiplier);
     const float *divisor = weights_vector(&model->weights, WEIGHT_ROPE_DIVISOR, 0);
     for (int i = 0; divisor && i < model_rope_dim(&model->desc) / 2; i++) a->frequency[i] /= divisor[i];

@@ -46,11 +46,11 @@ static void project_latent(struct model *model, const struct model_step *step, i
     ops->project(model->backend, &op);
     if (!d->q_rank) return;
     struct norm_op norm = {a->query_latent, weights_vector(&model->weights, WEIGHT_Q_A_NORM, layer),
-                           a->query_latent, step->rows,
+                           a->query_normed, step->rows,
                            d->q_rank,       d->q_rank,
                            d->q_rank,       d->norm_epsilon};
     ops->norm(model->backend, &norm);
-    struct project_op up = {.x = a->query_latent, .rows = step->rows, .x_stride = d->q_rank, .count = 1};
+    struct project_op up = {.x = a->query_normed, .rows = step->rows, .x_stride = d->q_rank, .count = 1};
     up.target[0] = target(model, WEIGHT_Q_B, WEIGHT_COUNT, layer, a->query);
     ops->project(model->backend, &up);
 }

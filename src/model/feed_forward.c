@@ -14,6 +14,7 @@ static void dense(struct model *model, const struct model_step *step, int layer,
                         .y = a->projected,
                         .inner = a->inner,
                         .output = a->head_rows, /* free until the head picks its rows */
+                        .gate_kept = a->gate_kept,
                         .rows = step->rows};
     model->backend->ops->ffn(model->backend, &op);
 }
@@ -73,6 +74,7 @@ void feed_forward_experts(struct model *model, const struct model_step *step, in
                             .y = a->projected,
                             .gathered = a->gathered,
                             .inner = a->expert_inner,
+                            .gate_kept = a->expert_gate_kept,
                             .order = a->order,
                             .rows = step->rows};
     model->backend->ops->experts(model->backend, &op);

@@ -45,25 +45,43 @@ static void embed(struct model *model, const struct tensor *table, const struct 
     model->backend->ops->embed(model->backend, &op);
 }
 
-void model_layer(struct model *model, const struct model_step *step, int layer) {
+static void run_sublayer(struct model *model, const struct model_step *step, int layer, enum weight norm,
+                         sublayer *run) {
     struct activations *a = model->activations;
-    const struct layer_desc *desc = &model->desc.layer[layer];
     int64_t width = model->desc.width;
-    norm_rows(model, WEIGHT_ATTENTION_NORM, layer, a->residual, a->normed, width, step->rows);
-    attentions[desc->attention](model, step, layer);
-    model->backend->ops->add(model->backend, a->projected, a->residual, step->rows * width);
-    norm_rows(model, WEIGHT_FFN_NORM, layer, a->residual, a->normed, width, step->rows);
-    feed_forwards[desc->ffn](model, step, layer);
+    norm_rows(model, norm, layer, a->residual, a->normed, width, step->rows);
+    run(model, step, layer);
     model->backend->ops->add(model->backend, a->projected, a->residual, step->rows * width);
 }
 
-enum status model_forward(struct model *model, const struct model_step *step) {
-    struct activations *a = model->activations;
-    MUST(step->rows >= 1 && step->rows <= a->rows);
+void model_attention(struct model *model, const struct model_step *step, int layer) {
+    run_sublayer(model, step, layer, WEIGHT_ATTENTION_NORM, attentions[model->desc.layer[layer].attention]);
+}
+
+void model_feed_forward(struct model *model, const struct model_step *step, int layer) {
+    run_sublayer(model, step, layer, WEIGHT_FFN_NORM, feed_forwards[model->desc.layer[layer].ffn]);
+}
+
+void model_layer(struct model *model, const struct model_step *step, int layer) {
+    model_attention(model, step, layer);
+    model_feed_forward(model, step, layer);
+}
+
+void model_begin(struct model *model, const struct model_step *step) {
+    MUST(step->rows >= 1 && step->rows <= model->activations->rows);
     set_positions(model, step);
-    embed(model, weights_matrix(&model->weights, WEIGHT_EMBED, 0, 0), step, a->residual);
-    for (int layer = 0; layer < model->desc.layers; layer++) model_layer(model, step, layer);
+    embed(model, weights_matrix(&model->weights, WEIGHT_EMBED, 0, 0), step, model->activations->residual);
+}
+
+void model_end(struct model *model, const struct model_step *step) {
+    struct activations *a = model->activations;
     norm_rows(model, WEIGHT_FINAL_NORM, 0, a->residual, a->hidden, model->desc.width, step->rows);
+}
+
+enum status model_forward(struct model *model, const struct model_step *step) {
+    model_begin(model, step);
+    for (int layer = 0; layer < model->desc.layers; layer++) model_layer(model, step, layer);
+    model_end(model, step);
     return model_check(model);
 }
 
@@ -83,19 +101,21 @@ static void head(struct model *model, const struct tensor *w, const float *hidde
 }
 
 /* A tied head has a slot of its own once it is rearranged. */
-static const struct tensor *head_matrix(const struct model *model) {
+const struct tensor *model_head_matrix(const struct model *model, bool mtp) {
+    const struct tensor *module =
+        mtp ? weights_matrix(&model->weights, WEIGHT_MTP_HEAD, model->desc.layers, 0) : NULL;
     const struct tensor *own = weights_matrix(&model->weights, WEIGHT_HEAD, 0, 0);
-    return own ? own : weights_matrix(&model->weights, WEIGHT_EMBED, 0, 0);
+    return module ? module : own ? own : weights_matrix(&model->weights, WEIGHT_EMBED, 0, 0);
 }
 
 void model_head(struct model *model, const int32_t *row, int count, float *logits) {
-    head(model, head_matrix(model), model->activations->hidden, row, count, logits);
+    head(model, model_head_matrix(model, false), model->activations->hidden, row, count, logits);
 }
 
 /* x = W_proj [enorm(emb(next)); hnorm(h)], then one block: arXiv 2412.19437 equations 21 to 23, with the order of the
  * pair as the published weights have it, and h after the trunk's final norm. */
-enum status model_mtp_forward(struct model *model, const struct model_step *step, int module,
-                              const int32_t *hidden_row) {
+void model_mtp_begin(struct model *model, const struct model_step *step, int module,
+                     const int32_t *hidden_row) {
     struct activations *a = model->activations;
     int layer = model->desc.layers + module;
     int64_t width = model->desc.width;
@@ -111,12 +131,22 @@ enum status model_mtp_forward(struct model *model, const struct model_step *step
     project.target[0] = (struct project_target){weights_matrix(&model->weights, WEIGHT_MTP_PROJECT, layer, 0),
                                                 NULL, a->residual, width};
     model->backend->ops->project(model->backend, &project);
-    model_layer(model, step, layer);
-    norm_rows(model, WEIGHT_MTP_FINAL_NORM, layer, a->residual, a->mtp_hidden, width, step->rows);
+}
+
+void model_mtp_end(struct model *model, const struct model_step *step, int module) {
+    struct activations *a = model->activations;
+    norm_rows(model, WEIGHT_MTP_FINAL_NORM, model->desc.layers + module, a->residual, a->mtp_hidden,
+              model->desc.width, step->rows);
+}
+
+enum status model_mtp_forward(struct model *model, const struct model_step *step, int module,
+                              const int32_t *hidden_row) {
+    model_mtp_begin(model, step, module, hidden_row);
+    model_layer(model, step, model->desc.layers + module);
+    model_mtp_end(model, step, module);
     return model_check(model);
 }
 
 void model_mtp_head(struct model *model, const int32_t *row, int count, float *logits) {
-    const struct tensor *own = weights_matrix(&model->weights, WEIGHT_MTP_HEAD, model->desc.layers, 0);
-    head(model, own ? own : head_matrix(model), model->activations->mtp_hidden, row, count, logits);
+    head(model, model_head_matrix(model, true), model->activations->mtp_hidden, row, count, logits);
 }

@@ -136,6 +136,31 @@ enum status model_open(struct model *model, const struct model_options *options)
     return status;
 }
 
+static enum status open_around_weights(struct model *model, const struct model_options *options) {
+    struct backend_options backend = {options->threads, options->cpu_level_cap};
+    struct backend_shape shape = model_backend_shape(&model->desc, model->max_rows);
+    TRY(check_dimensions(&model->desc, model->desc.architecture));
+    TRY(kv_planes_of(&model->desc, options->kv_automatic ? automatic_kv_type(model) : options->kv_type,
+                     model->plane));
+    TRY(backend_open_cpu(&model->backend, &backend));
+    TRY(model->backend->ops->reserve(model->backend, &shape));
+    return activations_open(model);
+}
+
+enum status model_open_weights(struct model *model, const struct model_desc *desc, struct weights *weights,
+                               const struct model_options *options) {
+    MUST(options->max_rows >= 1);
+    *model = (struct model){.desc = *desc,
+                            .weights = *weights,
+                            .max_rows = options->max_rows,
+                            .strict = options->strict,
+                            .context = options->context ? options->context : desc->context};
+    *weights = (struct weights){0};
+    enum status status = open_around_weights(model, options);
+    if (status != STATUS_OK) model_close(model);
+    return status;
+}
+
 enum status model_check(const struct model *model) {
     TRY(packed_check(&model->packed));
     return checkpoint_check(&model->checkpoint);

@@ -53,6 +53,10 @@ struct memory_plan {
 
 /* Opens, checks every tensor, settles the context, and refuses with the numbers when the plan does not fit. */
 must_use enum status model_open(struct model *model, const struct model_options *options);
+/* A model whose weights lie in the caller's memory and may change between steps: the trainer's. Takes `weights` over, also
+ * on failure; path, pack and cache_dir of the options mean nothing, and the caller sees to the memory limit. */
+must_use enum status model_open_weights(struct model *model, const struct model_desc *desc,
+                                        struct weights *weights, const struct model_options *options);
 void model_close(struct model *model); /* also of a zeroed model */
 struct memory_plan model_memory_plan(const struct model *model, const struct model_options *options);
 

@@ -179,8 +179,7 @@ enum status model_desc_from_checkpoint(struct model_desc *desc, const struct che
     return model_desc_from_config(desc, checkpoint->config, origin);
 }
 
-enum status weights_load(struct weights *weights, struct model_desc *desc,
-                         const struct checkpoint *checkpoint) {
+enum status weights_open_empty(struct weights *weights, const struct model_desc *desc) {
     *weights = (struct weights){.experts = desc->experts};
     int64_t slots = 0, layers = desc->layers + desc->mtp_layers;
     for (int w = 0; w < WEIGHT_COUNT; w++) {
@@ -188,11 +187,17 @@ enum status weights_load(struct weights *weights, struct model_desc *desc,
         weights->first[w] = slots;
         slots += copies == PER_MODEL ? 1 : copies == PER_LAYER ? layers : layers * desc->experts;
     }
-    struct loader loader = {weights, desc, checkpoint, checkpoint->kind == CHECKPOINT_GGUF, NULL};
     weights->slot = calloc((size_t)slots, sizeof *weights->slot);
+    return weights->slot ? STATUS_OK : fail(STATUS_MEMORY, "no memory for the weight list");
+}
+
+enum status weights_load(struct weights *weights, struct model_desc *desc,
+                         const struct checkpoint *checkpoint) {
+    TRY(weights_open_empty(weights, desc));
+    struct loader loader = {weights, desc, checkpoint, checkpoint->kind == CHECKPOINT_GGUF, NULL};
     loader.used = calloc(checkpoint->tensors.count + 1, sizeof *loader.used);
-    enum status status = weights->slot && loader.used ? load_all(&loader)
-                                                      : fail(STATUS_MEMORY, "no memory for the weight list");
+    enum status status =
+        loader.used ? load_all(&loader) : fail(STATUS_MEMORY, "no memory for the weight list");
     free(loader.used);
     if (status != STATUS_OK) weights_free(weights);
     return status;

@@ -25,6 +25,8 @@ must_use enum status model_desc_from_checkpoint(struct model_desc *desc, const s
  * for GGUF files without output.weight. */
 must_use enum status weights_load(struct weights *weights, struct model_desc *desc,
                                   const struct checkpoint *checkpoint);
+/* A list with room for every copy of every weight of `desc` and nothing in it. */
+must_use enum status weights_open_empty(struct weights *weights, const struct model_desc *desc);
 void weights_free(struct weights *weights);
 
 /* Where in `slot` the copy is; layer and expert are ignored where the weight has no such copies. */

@@ -1,5 +1,5 @@
 /* cpu.c - the CPU backend: kernels chosen once, a pool of workers, one scratch block per worker. */
-#include "backend/cpu/cpu.h"
+#include "backend/cpu/cpu_backward.h"
 
 #include "base/bytes.h"
 
@@ -13,6 +13,7 @@ static void cpu_close(struct backend *backend) {
     struct cpu_backend *cpu = cpu_of(backend);
     thread_pool_close(cpu->pool);
     free(cpu->scratch);
+    free(cpu->backward_scratch);
     free(cpu->rounded.value);
     free(cpu);
 }
@@ -104,6 +105,7 @@ static const struct backend_ops operations = {
     .ffn = cpu_ffn,
     .experts = cpu_experts,
     .add = cpu_add,
+    .backward = &cpu_backward_operations,
 };
 
 enum status backend_open_cpu(struct backend **backend, const struct backend_options *options) {

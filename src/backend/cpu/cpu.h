@@ -15,6 +15,8 @@ struct cpu_backend {
     int64_t scratch_floats;      /* of one worker */
     struct rounded_rows rounded; /* room for the activations of one operation, for integer products */
     struct backend_shape shape;
+    float *backward_scratch; /* [threads][backward_floats], once a trainer has asked for it */
+    int64_t backward_floats;
     char description[64];
 };
 

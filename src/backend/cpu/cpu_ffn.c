@@ -16,6 +16,7 @@ struct ffn_rows {
     const struct tensor *gate, *up, *down;
     const float *x;              /* [rows, width] */
     float *inner;                /* [rows, 2 * ffn]: result left, up right */
+    float *gate_kept;            /* [rows, ffn] or NULL */
     struct rounded_rows rounded; /* of x, then of inner */
     int64_t rows;
 };
@@ -36,6 +37,8 @@ static void gate_up_columns(const struct ffn_rows *f, int64_t begin, int64_t end
     gemm_columns(f->kernels, &gemm, begin, end, scratch);
     for (int64_t r = 0; r < f->rows; r++) {
         float *row = f->inner + r * 2 * ffn;
+        if (f->gate_kept)
+            memcpy(f->gate_kept + r * ffn + begin, row + begin, (size_t)(end - begin) * sizeof *row);
         f->kernels->silu_multiply(row + begin, row + ffn + begin, row + begin, end - begin);
     }
 }
@@ -79,7 +82,9 @@ void cpu_ffn(struct backend *backend, const struct ffn_op *op) {
     struct cpu_backend *cpu = cpu_of(backend);
     int64_t width = op->gate->shape[1], ffn = op->gate->shape[0];
     struct ffn_task task = {
-        cpu, op, {&cpu->kernels, op->gate, op->up, op->down, op->x, op->inner, cpu->rounded, op->rows}};
+        cpu,
+        op,
+        {&cpu->kernels, op->gate, op->up, op->down, op->x, op->inner, op->gate_kept, cpu->rounded, op->rows}};
     task.rows.rounded = cpu_round(cpu, op->x, width, op->rows, width, op->gate->panels || op->up->panels);
     thread_pool_run(cpu->pool, SLICES_FINE, dense_inner, &task);
     task.rows.rounded = cpu_round(cpu, op->inner, 2 * ffn, op->rows, ffn, op->down->panels);
@@ -107,6 +112,7 @@ static struct ffn_rows rows_of(const struct experts_task *task, int expert) {
                              op->down[expert],
                              op->gathered + first * task->width,
                              op->inner + first * 2 * task->ffn,
+                             op->gate_kept ? op->gate_kept + first * task->ffn : NULL,
                              rounded_from(&task->rounded, first),
                              rows};
 }

@@ -1,0 +1,188 @@
+/* parameters.c - the flat arrays of parameters.h. */
+#include "train/parameters.h"
+
+#include "base/bytes.h"
+#include "base/rng.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PADDING = 16 }; /* floats: a parameter begins on a cache line */
+
+float *take_floats(int64_t count) {
+    int64_t bytes;
+    if (!multiply_fits(round_up(count, PADDING) + PADDING, sizeof(float), &bytes)) return NULL;
+    float *floats = aligned_alloc(PADDING * sizeof(float), (size_t)bytes);
+    if (floats) memset(floats, 0, (size_t)bytes);
+    return floats;
+}
+
+/* ---- the list ---- */
+
+/* What Hugging Face files must hold of a model is what is trained. */
+static bool wanted(const struct weight_row *row) {
+    return row->hugging_face && !row->optional;
+}
+
+typedef void visitor(void *context, const struct parameter *parameter);
+
+static void visit_weight(const struct model_desc *desc, enum weight weight, int layer, visitor *visit,
+                         void *context) {
+    struct parameter item = {.weight = weight, .layer = layer};
+    item.rank = weight_shape(desc, weight, item.shape);
+    item.elements = 1;
+    for (int i = 0; i < item.rank; i++) item.elements *= item.shape[i];
+    int copies = weight_rows()[weight].copies == PER_EXPERT ? desc->experts : 1;
+    for (item.expert = 0; item.expert < copies; item.expert++) visit(context, &item);
+}
+
+/* Parameters of the model, then layer by layer: what a backward pass completes together lies together. */
+static void visit_all(const struct model_desc *desc, visitor *visit, void *context) {
+    for (int layer = -1; layer < desc->layers + desc->mtp_layers; layer++)
+        for (int w = 0; w < WEIGHT_COUNT; w++) {
+            const struct weight_row *row = &weight_rows()[w];
+            if (!wanted(row) || (row->copies == PER_MODEL) != (layer < 0)) continue;
+            if (weight_exists(desc, (enum weight)w, layer < 0 ? 0 : layer))
+                visit_weight(desc, (enum weight)w, layer < 0 ? 0 : layer, visit, context);
+        }
+}
+
+static void count_parameter(void *context, const struct parameter *parameter) {
+    struct parameters *parameters = context;
+    parameters->count++;
+    parameters->elements += round_up(parameter->elements, PADDING);
+}
+
+struct lister {
+    struct parameters *parameters;
+    struct weights *weights;
+};
+
+static void list_parameter(void *context, const struct parameter *parameter) {
+    struct lister *lister = context;
+    struct parameters *parameters = lister->parameters;
+    struct parameter *item = &parameters->item[parameters->count];
+    int64_t slot = weights_slot(lister->weights, parameter->weight, parameter->layer, parameter->expert);
+    *item = *parameter;
+    item->first = parameters->elements;
+    parameters->of_slot[slot] = parameters->count++;
+    parameters->elements += round_up(item->elements, PADDING);
+    struct tensor *tensor = &lister->weights->slot[slot];
+    *tensor = (struct tensor){
+        .data = parameters->value + item->first, .dtype = DTYPE_F32, .rank = (uint8_t)item->rank};
+    for (int i = 0; i < item->rank; i++) tensor->shape[i] = item->shape[i];
+}
+
+int64_t parameters_bytes(const struct model_desc *desc) {
+    struct parameters total = {0};
+    visit_all(desc, count_parameter, &total);
+    return total.elements * (int64_t)sizeof(float);
+}
+
+static int64_t slots_of(const struct model_desc *desc) {
+    int64_t layers = desc->layers + desc->mtp_layers, slots = 0;
+    for (int w = 0; w < WEIGHT_COUNT; w++) {
+        enum weight_copies copies = weight_rows()[w].copies;
+        slots += copies == PER_MODEL ? 1 : copies == PER_LAYER ? layers : layers * desc->experts;
+    }
+    return slots;
+}
+
+static enum status take_memory(struct parameters *parameters, int64_t slots) {
+    parameters->item = calloc((size_t)parameters->count, sizeof *parameters->item);
+    parameters->of_slot = malloc((size_t)slots * sizeof *parameters->of_slot);
+    parameters->value = take_floats(parameters->elements);
+    parameters->gradient = take_floats(parameters->elements);
+    if (!parameters->item || !parameters->of_slot || !parameters->value || !parameters->gradient)
+        return fail(STATUS_MEMORY, "no memory for %lld parameters and their gradients",
+                    (long long)parameters->elements);
+    for (int64_t i = 0; i < slots; i++) parameters->of_slot[i] = -1;
+    return STATUS_OK;
+}
+
+enum status parameters_open(struct parameters *parameters, struct weights *weights,
+                            const struct model_desc *desc) {
+    *parameters = (struct parameters){0};
+    TRY(weights_open_empty(weights, desc));
+    visit_all(desc, count_parameter, parameters);
+    enum status status = take_memory(parameters, slots_of(desc));
+    if (status != STATUS_OK) {
+        weights_free(weights);
+        parameters_close(parameters);
+        return status;
+    }
+    parameters->count = 0;
+    parameters->elements = 0;
+    struct lister lister = {parameters, weights};
+    visit_all(desc, list_parameter, &lister);
+    return STATUS_OK;
+}
+
+void parameters_close(struct parameters *parameters) {
+    free(parameters->item);
+    free(parameters->of_slot);
+    free(parameters->value);
+    free(parameters->gradient);
+    *parameters = (struct parameters){0};
+}
+
+/* ---- contents ---- */
+
+/* Box and Muller; one of each pair is enough here. */
+static float normal(struct rng *rng) {
+    double radius = sqrt(-2 * log(1 - rng_uniform(rng)));
+    return (float)(radius * cos(2 * M_PI * rng_uniform(rng)));
+}
+
+static bool is_norm(enum weight weight) {
+    return weight_rows()[weight].kind == WEIGHT_VECTOR && weight != WEIGHT_ROUTER_BIAS &&
+           weight != WEIGHT_Q_BIAS && weight != WEIGHT_K_BIAS && weight != WEIGHT_V_BIAS &&
+           weight != WEIGHT_OUTPUT_BIAS;
+}
+
+void parameters_initialise(const struct parameters *parameters, double deviation, uint64_t seed) {
+    for (int i = 0; i < parameters->count; i++) {
+        const struct parameter *item = &parameters->item[i];
+        float *value = parameters->value + item->first;
+        struct rng rng;
+        rng_seed_stream(&rng, seed, (uint64_t)i);
+        for (int64_t j = 0; j < item->elements; j++)
+            value[j] = item->rank > 1 ? (float)deviation * normal(&rng) : is_norm(item->weight) ? 1.0f : 0.0f;
+    }
+}
+
+enum status parameters_load(const struct parameters *parameters, const struct weights *weights) {
+    for (int i = 0; i < parameters->count; i++) {
+        const struct parameter *item = &parameters->item[i];
+        const struct tensor *from = weights_matrix(weights, item->weight, item->layer, item->expert);
+        char name[PARAMETER_NAME_BYTES];
+        parameter_name(item, name);
+        if (!from)
+            return fail(STATUS_FORMAT, "the checkpoint has no tensor %s, which is to be trained", name);
+        int64_t rows = item->rank > 1 ? item->shape[0] : 1, n = item->elements / rows;
+        for (int64_t r = 0; r < rows; r++)
+            tensor_decode_row(from, r, parameters->value + item->first + r * n);
+    }
+    return STATUS_OK;
+}
+
+bool parameter_has_gradient(const struct parameter *parameter) {
+    return parameter->weight != WEIGHT_ROUTER_BIAS;
+}
+
+float *parameters_gradient(const struct parameters *parameters, const struct weights *weights,
+                           enum weight weight, int layer, int expert) {
+    int32_t index = parameters->of_slot[weights_slot(weights, weight, layer, expert)];
+    if (index < 0 || !parameter_has_gradient(&parameters->item[index])) return NULL;
+    return parameters->gradient + parameters->item[index].first;
+}
+
+void parameters_clear_gradient(const struct parameters *parameters) {
+    memset(parameters->gradient, 0, (size_t)parameters->elements * sizeof *parameters->gradient);
+}
+
+void parameter_name(const struct parameter *parameter, char name[PARAMETER_NAME_BYTES]) {
+    weight_name(&weight_rows()[parameter->weight], false, parameter->layer, parameter->expert, name,
+                PARAMETER_NAME_BYTES);
+}

@@ -1,0 +1,56 @@
+/* parameters.h - every trainable number of a model in one flat array, and its gradient in another of the same layout.
+ *
+ * The layout follows from the weight table and the description alone: checkpoints, optimizers and ranks go over it in
+ * this order. The values are what the model's weights point to, so that a step of the optimizer needs no copy. Owned by
+ * one thread. */
+#ifndef HADAL_TRAIN_PARAMETERS_H
+#define HADAL_TRAIN_PARAMETERS_H
+
+#include "model/weights.h"
+
+struct parameter {
+    enum weight weight;
+    int layer, expert;
+    int rank;
+    int64_t shape[3];
+    int64_t first, elements; /* where in the flat arrays */
+};
+
+struct parameters {
+    struct parameter *item;
+    int count;
+    int64_t elements; /* of each array, the padding between parameters included: that is always 0 */
+    float *value, *gradient;
+    int32_t *of_slot; /* [slots of the weights] index into item, or -1 */
+};
+
+/* Lists and allocates, all zero, and makes a list of weights that point into `value`. */
+must_use enum status parameters_open(struct parameters *parameters, struct weights *weights,
+                                     const struct model_desc *desc);
+void parameters_close(struct parameters *parameters); /* zeroed allowed */
+
+/* Memory that one flat array takes, for plans. */
+int64_t parameters_bytes(const struct model_desc *desc);
+
+/* Matrices of a normal distribution around 0 with that deviation, norms of ones, biases of zeros. What a parameter gets
+ * depends on the seed and its place in the list alone. */
+void parameters_initialise(const struct parameters *parameters, double deviation, uint64_t seed);
+
+/* From the weights of a checkpoint of the same description, whatever their formats. */
+must_use enum status parameters_load(const struct parameters *parameters, const struct weights *weights);
+
+/* Gradient of a weight of a model whose weights point here; NULL when it has none: the router's bias moves by a rule of
+ * its own. */
+float *parameters_gradient(const struct parameters *parameters, const struct weights *weights,
+                           enum weight weight, int layer, int expert);
+void parameters_clear_gradient(const struct parameters *parameters);
+
+bool parameter_has_gradient(const struct parameter *parameter);
+enum { PARAMETER_NAME_BYTES = 160 };
+void parameter_name(const struct parameter *parameter,
+                    char name[PARAMETER_NAME_BYTES]); /* as in Hugging Face files */
+
+/* Zeroed floats at a cache line's boundary; NULL when there are none. Freed by free(). */
+float *take_floats(int64_t count);
+
+#endif

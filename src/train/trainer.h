@@ -1,0 +1,73 @@
+/* trainer.h - a model that learns: forward passes that keep what the derivatives need, and the way back.
+ *
+ * Forward is the model's own code on the same backend, layer by layer, with memory of each layer's own behind
+ * `struct activations`: logits are the bits that inference gives, in the absorbed form of attention when `strict`, and
+ * in the decompressed form of prompts otherwise. Backward walks the same layers from last to first and adds to the
+ * gradients of parameters.h. Owned by one thread. */
+#ifndef HADAL_TRAIN_TRAINER_H
+#define HADAL_TRAIN_TRAINER_H
+
+#include "backend/backward.h"
+#include "model/activations.h"
+#include "train/batch.h"
+#include "train/parameters.h"
+
+struct trainer_options {
+    int threads, cpu_level_cap; /* as in struct model_options */
+    int max_rows;               /* of a batch */
+    bool strict;                /* the arithmetic of generated rows */
+    bool
+        recompute; /* keep no more of a layer than its input, and run it again on the way back: less memory, a third
+                       more work */
+};
+
+struct trainer_memory; /* trainer_memory.h */
+
+struct trainer {
+    struct model model;
+    struct parameters parameters;
+    struct trainer_memory *memory;
+    struct trainer_options options;
+    int64_t *load; /* [layers + mtp_layers][experts] choices of each expert since trainer_clear() */
+};
+
+must_use enum status trainer_open(struct trainer *trainer, const struct model_desc *desc,
+                                  const struct trainer_options *options);
+void trainer_close(struct trainer *trainer); /* zeroed allowed */
+
+/* Bytes by purpose, before anything is taken. */
+struct trainer_plan {
+    int64_t parameters; /* values and gradients, without an optimizer's state */
+    int64_t activations, total;
+};
+struct trainer_plan trainer_plan(const struct model_desc *desc, const struct trainer_options *options);
+
+/* What each part of the loss counts. Divided by the sums over all batches of a step, so that a step does not depend on how it
+ * is cut into batches. */
+struct loss_scale {
+    double token;   /* 1 / sum of the weights */
+    double mtp;     /* lambda / sum of the module's weights; 0: the module is not run */
+    double balance; /* alpha / rows; 0: no balance loss */
+};
+
+struct loss_sums {
+    double token, mtp; /* sums of weight * -log p */
+    double
+        balance; /* sum over experts' layers and sequences of rows * (sum of f_e P_e), 1 for each row at perfect balance */
+};
+
+/* Gradients and loads to zero: a step begins. */
+void trainer_clear(struct trainer *trainer);
+/* One batch forward and back: adds to gradients, loads and sums. */
+must_use enum status trainer_accumulate(struct trainer *trainer, const struct train_batch *batch,
+                                        const struct loss_scale *scale, struct loss_sums *sums);
+/* Forward alone: adds to the sums of the trunk (and of the module when `mtp`). */
+must_use enum status trainer_evaluate(struct trainer *trainer, const struct train_batch *batch, bool mtp,
+                                      struct loss_sums *sums);
+/* Logits [rows, vocab] of rows [begin, begin + rows) of the last batch that went forward. */
+void trainer_logits(struct trainer *trainer, int begin, int rows, float *logits);
+
+/* Moves the biases of the routers against the load (arXiv 2412.19437 section 2.1.2). */
+void trainer_balance(struct trainer *trainer, double rate);
+
+#endif
