@@ -1,4 +1,5 @@
-/* cmd_bench.c - `hadal bench`: how fast prompts are read, tokens generated and text tokenized. */
+/* cmd_bench.c - `hadal bench`: how fast prompts are read, tokens generated and text tokenized; and which other form
+ * of it was asked for. */
 #include "cli/bench.h"
 
 #include "base/bytes.h"
@@ -75,9 +76,8 @@ static enum status open_model(const struct option_values *values, struct job *jo
     options.no_tokenizer = true;
     TRY(open_engine(&job->engine, &options));
     job->subject.engine = job->engine;
-    job->subject.weight_bytes = bench_weight_bytes(&job->engine->model);
-    if (!plan->decode) return STATUS_OK;
-    return bench_read_speed(&job->engine->model.checkpoint, plan->threads, &job->subject.read_speed);
+    job->subject.work = bench_work_of(&job->engine->model);
+    return STATUS_OK;
 }
 
 /* A model of random weights has no tokenizer: then that test is left out, unless it alone was asked for. */
@@ -98,18 +98,46 @@ static enum status run(const struct option_values *values, struct job *job) {
     job->subject.cpu_level = cpu_level_name(kernels_for((enum cpu_level)options.model.cpu_level_cap).level);
     machine_read(&machine);
     job->subject.processor = machine.processor;
-    if (job->plan.prefill || job->plan.decode) TRY(open_model(values, job));
+    if (job->plan.prefill || job->plan.decode) {
+        TRY(open_model(values, job));
+        TRY(ceilings_get(&job->subject.ceilings, machine.processor,
+                         (enum cpu_level)options.model.cpu_level_cap, job->plan.threads));
+    }
     TRY(open_tokenizer(job)); /* behind the model: what is wrong with that is said once */
     if (!job->plan.json) bench_report_subject(&job->subject);
     if (job->engine) TRY(bench_model(&job->subject, job->engine));
     return job->tokenizer ? bench_tokenizer(&job->subject, job->tokenizer) : STATUS_OK;
 }
 
-enum status command_bench(const struct option_values *values) {
+static enum status bench_whole(const struct option_values *values) {
     struct job job = {0};
     enum status status = run(values, &job);
     tokenizer_close(job.tokenizer);
     engine_close(job.engine);
     free(job.plan.depth);
     return status;
+}
+
+static const struct form {
+    const char *name;
+    enum status (*run)(const struct option_values *values);
+    bool takes_files;
+} forms[] = {{"model", bench_whole, false},
+             {"machine", bench_machine, false},
+             {"kernels", bench_kernels, false},
+             {"attention", bench_attention, false},
+             {"plot", bench_plot, true}};
+
+enum status command_bench(const struct option_values *values) {
+    const char *const *word;
+    int words = option_positionals(values, &word);
+    if (!words) return bench_whole(values);
+    for (size_t i = 0; i < COUNT_OF(forms); i++) {
+        if (strcmp(word[0], forms[i].name) != 0) continue;
+        if (words > 1 && !forms[i].takes_files)
+            return fail(STATUS_USAGE, "unexpected argument '%.40s' (hadal bench %s [options])", word[1],
+                        forms[i].name);
+        return forms[i].run(values);
+    }
+    return fail(STATUS_USAGE, "hadal bench %.40s: name machine, kernels, attention, plot or model", word[0]);
 }

@@ -167,16 +167,34 @@ static const struct command_row rows[COMMAND_COUNT] = {
     [COMMAND_BENCH] =
         {
             .run = command_bench,
-            .arguments = "-m MODEL [options]",
-            .summary = "measure the speed of a model",
+            .arguments = "[model] -m MODEL | machine | kernels | attention | plot RECORDS... -o FILE",
+            .positionals = 256,
+            .summary = "measure the speed of a model or of this machine",
             .description =
                 "Measures how fast prompts are read (prefill), tokens are generated (decode) and text is "
                 "tokenized. Every test runs once to warm up, then --repeat times; the median is reported "
-                "beside the samples. With --json each test is one object on a line of its own.",
+                "beside the samples, and what share it is of what the machine can do. With --json each "
+                "test is one object on a line of its own.\n\n"
+                "machine measures what this machine can do at most, with one thread and with all: reading "
+                "and "
+                "copying memory, multiplying in each number format, waking threads. It keeps the result as "
+                "hadal/machine.json in the user's cache directory; other commands use it, or measure briefly "
+                "themselves where it is missing.\n\n"
+                "kernels multiplies one matrix of each number format with 1 to 512 rows; attention runs the "
+                "attention of one layer. Both need no model.\n\n"
+                "plot reads records, lines of --json or files that the scripts in bench/ write, and draws "
+                "speed "
+                "over depth, speed over batch size and ratios between programs as SVG.",
             .examples = "A prompt of 512 tokens, then 64 generated ones:\n"
                         "hadal bench -m MODEL\n"
                         "Decoding alone, at two depths of context and two batch sizes, as JSON:\n"
-                        "hadal bench -m MODEL -p 0 -d 0,4096 -b 1,8 --json",
+                        "hadal bench -m MODEL -p 0 -d 0,4096 -b 1,8 --json\n"
+                        "What this machine can do:\n"
+                        "hadal bench machine\n"
+                        "Attention with the heads of V3 and a cache of 8 bits:\n"
+                        "hadal bench attention --like deepseek-v3 --kv-type q8_0 -d 4096 -b 1,8\n"
+                        "A picture of what was measured:\n"
+                        "hadal bench plot bench/results/*.json -o speed.svg",
         },
 };
 

@@ -2,6 +2,7 @@
  * the architecture. Any thread, any number of times: the one thing that stays is the system's permission to use
  * matrix tiles, which belongs to the process. */
 #include "kernel/level.h"
+#include "kernel/peak.h"
 
 #include <string.h>
 
@@ -74,6 +75,21 @@ static void add_vector_levels(struct kernels *kernels, enum cpu_level level) {
     }
     if (level >= CPU_AMX) amx_add_panels(kernels);
 }
+
+static bool has_bf16(void) {
+    uint32_t a, b, c, d;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & bit_AVX512BF16);
+}
+
+static void add_vector_peaks(struct peak_kernels *peaks, enum cpu_level level) {
+    if (level >= CPU_AVX2) avx2_add_peaks(peaks);
+    if (level >= CPU_AVX512) {
+        avx512_add_peaks(peaks);
+        if (has_vnni()) avx512_add_int8_peak(peaks);
+        if (has_bf16()) avx512_add_bf16_peak(peaks);
+    }
+    if (level >= CPU_AMX) amx_add_peaks(peaks);
+}
 #else
 enum cpu_level cpu_level_available(void) {
     return CPU_SCALAR;
@@ -81,6 +97,11 @@ enum cpu_level cpu_level_available(void) {
 
 static void add_vector_levels(struct kernels *kernels, enum cpu_level level) {
     (void)kernels;
+    (void)level;
+}
+
+static void add_vector_peaks(struct peak_kernels *peaks, enum cpu_level level) {
+    (void)peaks;
     (void)level;
 }
 #endif
@@ -111,4 +132,17 @@ struct kernels kernels_of(enum cpu_level level) {
     reference_add_panels(&kernels);
     add_vector_levels(&kernels, kernels.level);
     return kernels;
+}
+
+const char *peak_name(enum peak peak) {
+    static const char *const names[PEAK_COUNT] = {"f32", "int8", "bf16", "amx_int8", "amx_bf16"};
+    return (unsigned)peak < PEAK_COUNT ? names[peak] : "unknown";
+}
+
+struct peak_kernels peak_kernels_for(enum cpu_level cap) {
+    enum cpu_level available = cpu_level_available();
+    struct peak_kernels peaks = {.level = cap < available ? cap : available};
+    reference_add_peaks(&peaks);
+    add_vector_peaks(&peaks, peaks.level);
+    return peaks;
 }

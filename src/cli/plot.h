@@ -1,0 +1,30 @@
+/* plot.h - charts as SVG text, readable on light and on dark paper. Pure functions over the caller's points. */
+#ifndef HADAL_CLI_PLOT_H
+#define HADAL_CLI_PLOT_H
+
+#include "base/buffer.h"
+
+#include <stdbool.h>
+
+enum { PLOT_NAME_BYTES = 96 };
+
+struct plot_point {
+    char series[PLOT_NAME_BYTES]; /* of bars: what the bar is for */
+    double x, y, low, high;       /* all finite and not negative; bars have no x */
+};
+
+struct plot_chart {
+    const char *title, *x_label, *y_label;
+    bool bars;     /* lying, with a line at 1 */
+    double fewest; /* different x values that make a chart worth drawing */
+    struct plot_point *point;
+    int points, room;
+};
+
+/* Copies the point; false when memory is out. */
+bool plot_add(struct plot_chart *chart, const struct plot_point *point);
+bool plot_is_worth(const struct plot_chart *chart);
+/* One picture with the charts that are worth it, one below the other; orders their points. */
+void plot_write(struct buffer *svg, struct plot_chart *charts, int count);
+
+#endif
