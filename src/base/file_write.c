@@ -3,6 +3,7 @@
 #include "base/file_write.h"
 
 #include "base/bytes.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PENDING_BYTES = 256 * 1024, ATTEMPTS = 16 };
+/* Whole huge pages at a time, at multiples of their size: file systems then keep them as such in the page cache, which
+ * makes a mapping of the file faster to read. */
+enum { PENDING_BYTES = HUGE_PAGE_BYTES, ATTEMPTS = 16 };
 
 static enum status write_failed(const struct file_writer *writer) {
     return fail(STATUS_IO, "%s: cannot write: %s", writer->path, strerror(errno));
@@ -82,14 +85,20 @@ static enum status write_pending(struct file_writer *writer) {
 
 enum status file_writer_append(struct file_writer *writer, const void *data, size_t bytes) {
     MUST(writer->open);
-    if (bytes > PENDING_BYTES - writer->pending_bytes) TRY(write_pending(writer));
-    if (bytes >= PENDING_BYTES) {
-        TRY(write_now(writer, data, bytes));
-    } else if (bytes > 0) {
-        memcpy(writer->pending + writer->pending_bytes, data, bytes);
-        writer->pending_bytes += bytes;
-    }
     writer->bytes += (int64_t)bytes;
+    for (const char *from = data; bytes > 0;) {
+        size_t room = PENDING_BYTES - writer->pending_bytes, part = bytes < room ? bytes : room;
+        if (part == PENDING_BYTES) {
+            part = bytes / PENDING_BYTES * PENDING_BYTES;
+            TRY(write_now(writer, from, part));
+        } else {
+            memcpy(writer->pending + writer->pending_bytes, from, part);
+            writer->pending_bytes += part;
+            if (part == room) TRY(write_pending(writer));
+        }
+        from += part;
+        bytes -= part;
+    }
     return STATUS_OK;
 }
 

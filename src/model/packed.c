@@ -12,7 +12,6 @@
 #include <sys/mman.h>
 #include <sys/statvfs.h>
 
-enum { HUGE_PAGE_BYTES = 2 << 20 };
 static const int64_t small_bytes = 2000000000; /* of a model that is arranged in memory at each start */
 
 bool pack_mode_from_name(const char *name, enum pack_mode *mode) {

@@ -40,7 +40,7 @@ static void publishes_on_finish(void **state) {
 
 static void writes_large_pieces_in_order(void **state) {
     (void)state;
-    enum { PIECES = 40, LARGEST = 300000 };
+    enum { PIECES = 40, LARGEST = 5000000 }; /* below and beyond what is written at a time */
     struct file_writer writer;
     uint8_t *piece = malloc(LARGEST);
     size_t bytes, at = 0;
@@ -138,15 +138,16 @@ static void a_full_disk_is_reported(void **state) {
 static void a_failed_write_keeps_the_old_file(void **state) {
     (void)state;
     struct file_writer writer;
+    enum { BLOCK = 4 << 20 }; /* more than is held back */
     struct rlimit before, tight = {4096, 4096};
-    char *block = calloc(1, 1 << 20);
+    char *block = calloc(1, BLOCK);
     scratch_text(&scratch, "kept", "before");
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     tight.rlim_max = before.rlim_max;
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(file_writer_open(&writer, scratch_path(&scratch, "kept")), STATUS_OK);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
-    enum status status = file_writer_append(&writer, block, 1 << 20);
+    enum status status = file_writer_append(&writer, block, BLOCK);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     signal(SIGXFSZ, SIG_DFL);
     assert_int_equal(status, STATUS_IO);
