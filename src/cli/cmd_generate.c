@@ -158,8 +158,8 @@ static enum status print_json(struct generate_job *job) {
     json_t *text = json_stringn(job->text.bytes ? job->text.data : "", job->text.bytes);
     json_t *root =
         json_pack("{s:o,s:o,s:o,s:s,s:o}", "prompt_ids", ids_json(job->sequence->token, job->prompt_tokens),
-                  "ids", ids_json(generation->id, generation->timings.generated_tokens), "text", text,
-                  "finish_reason", finish_name(generation->finish), "timings", timings_json(job));
+                  "ids", ids_json(generation->reply.id, generation->timings.generated_tokens), "text", text,
+                  "finish_reason", finish_name(generation->reply.finish), "timings", timings_json(job));
     if (root && job->logprobs) json_object_set(root, "logprobs", job->logprobs);
     bool written = root && json_dumpf(root, stdout, JSON_REAL_PRECISION(9)) == 0;
     json_decref(root);
@@ -181,7 +181,7 @@ static void print_stats(const struct generate_job *job) {
 /* Fewer tokens than were asked for, and not because the model had no more to say. */
 static void warn_if_full(const struct generate_job *job) {
     int64_t context = job->engine->context;
-    if (job->generation.finish == FINISH_LENGTH && job->sequence->tokens >= context &&
+    if (job->generation.reply.finish == FINISH_LENGTH && job->sequence->tokens >= context &&
         job->generation.timings.generated_tokens < job->options.max_tokens)
         fprintf(stderr, "hadal generate: stopped after %d of %lld tokens: the context of %lld is full\n",
                 job->generation.timings.generated_tokens, (long long)job->options.max_tokens,

@@ -170,7 +170,7 @@ static enum status run(struct answering *answering, const struct generation_opti
         &generation,
         &(struct generation_events){.context = answering, .prefill = hear_prefill, .piece = hear_piece});
     reasoning_split_finish(&answering->splitter, hear_text, answering);
-    answer->finish = generation.finish;
+    answer->finish = generation.reply.finish;
     answer->timings = generation.timings;
     generation_close(&generation);
     TRY(status);

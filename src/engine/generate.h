@@ -5,20 +5,10 @@
 #ifndef HADAL_ENGINE_GENERATE_H
 #define HADAL_ENGINE_GENERATE_H
 
-#include "engine/engine.h"
-#include "engine/sample.h"
+#include "engine/reply.h"
 #include "engine/speculate.h"
-#include "engine/stop_text.h"
 
 #include <stdatomic.h>
-
-enum finish {
-    FINISH_NONE,     /* still running, or failed */
-    FINISH_STOP,     /* an end token or a stop string */
-    FINISH_LENGTH,   /* max_tokens, or the context is full */
-    FINISH_CANCELLED /* by the flag or by an event */
-};
-const char *finish_name(enum finish finish); /* "stop" */
 
 struct generation_options {
     struct sampling sampling;
@@ -28,13 +18,6 @@ struct generation_options {
     enum speculate speculate;
     bool show_special;         /* special tokens are text, the end token too */
     const atomic_bool *cancel; /* looked at between steps; NULL: none */
-};
-
-/* What one token brought. */
-struct piece {
-    const char *text; /* whole UTF-8 characters that can be shown now, maybe none; may contain NUL bytes */
-    size_t bytes;
-    const struct choice *choice; /* NULL: no token, only text that was held back until the end */
 };
 
 /* Both may be NULL. Returning false ends the generation as cancelled. */
@@ -57,25 +40,19 @@ double prefill_speed(const struct generation_timings *timings);
 double decode_speed(const struct generation_timings *timings);
 
 struct generation {
-    struct generation_options options;
     struct sequence *sequence;
-    struct sampler sampler;
+    struct reply reply;
     struct sample_space space;
-    struct stop_matcher stop;
-    struct detokenizer detokenizer;
-    struct buffer raw, shown; /* of the current piece */
     struct speculation speculation;
+    const atomic_bool *cancel;
     float *logits; /* [2, vocab] the second row behind an accepted draft */
-    int32_t *id;   /* [timings.generated_tokens] the answer, the end token included */
-    enum finish finish;
-    bool cut; /* a stop string ended it: what follows is dropped */
     struct generation_timings timings;
 };
 
-/* `options->stop` and the sequence must outlive the generation. STATUS_INPUT for options out of range. */
+/* The sequence must outlive the generation. STATUS_INPUT for options out of range. */
 must_use enum status generation_open(struct generation *generation, struct sequence *sequence,
                                      const struct generation_options *options);
-/* Once per generation. STATUS_INPUT for an empty prompt. A failure leaves what was generated in `id`. */
+/* Once per generation. STATUS_INPUT for an empty prompt. A failure leaves what was generated in `reply.id`. */
 must_use enum status generation_run(struct generation *generation, const struct generation_events *events);
 void generation_close(struct generation *generation); /* also of a zeroed one */
 

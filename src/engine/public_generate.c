@@ -136,7 +136,8 @@ static void report_usage(enum finish finish, const struct generation_timings *ti
     static const enum hadal_finish published[] = {[FINISH_NONE] = HADAL_FINISH_FAILED,
                                                   [FINISH_STOP] = HADAL_FINISH_END,
                                                   [FINISH_LENGTH] = HADAL_FINISH_LENGTH,
-                                                  [FINISH_CANCELLED] = HADAL_FINISH_STOPPED};
+                                                  [FINISH_CANCELLED] = HADAL_FINISH_STOPPED,
+                                                  [FINISH_DEADLINE] = HADAL_FINISH_STOPPED};
     *usage = (struct hadal_usage){.finish = published[finish],
                                   .prompt_tokens = timings->prompt_tokens,
                                   .cached_tokens = timings->cached_tokens,
@@ -160,7 +161,7 @@ static enum status generate(struct call *call) {
         sequence->cached--; /* its logits may be gone */
     TRY(generation_open(&running, sequence, &call->options));
     enum status status = generation_run(&running, &events);
-    report_usage(running.finish, &running.timings, call->usage);
+    report_usage(running.reply.finish, &running.timings, call->usage);
     generation_close(&running);
     return status;
 }

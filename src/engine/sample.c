@@ -210,13 +210,25 @@ static void apply_penalties(const struct sampler *sampler, float *logits) {
     }
 }
 
+/* Words of which all or nothing is allowed are most of a mask. */
+static void apply_mask(const struct sampler *sampler, float *logits) {
+    for (int32_t begin = 0; begin < sampler->vocab; begin += 32) {
+        uint32_t allowed = sampler->allowed[begin / 32];
+        int count = (int)min_i64(32, sampler->vocab - begin);
+        if (allowed == UINT32_MAX) continue;
+        for (int i = 0; i < count; i++)
+            if (!(allowed >> i & 1)) logits[begin + i] = -INFINITY;
+    }
+}
+
 static const float *adjust(const struct sampler *sampler, struct sample_space *space, const float *logits) {
     const struct sampling *sampling = &sampler->sampling;
-    if (!sampling->biases && !sampler->seen) return logits;
+    if (!sampling->biases && !sampler->seen && !sampler->allowed) return logits;
     memcpy(space->adjusted, logits, (size_t)sampler->vocab * sizeof *logits);
     for (int i = 0; i < sampling->biases; i++)
         space->adjusted[sampling->bias[i].id] += sampling->bias[i].bias;
     if (sampler->seen) apply_penalties(sampler, space->adjusted);
+    if (sampler->allowed) apply_mask(sampler, space->adjusted);
     return space->adjusted;
 }
 
@@ -412,7 +424,9 @@ enum status sampler_choose(struct sampler *sampler, struct sample_space *space, 
     *choice = (struct choice){0};
     const float *adjusted = adjust(sampler, space, logits);
     int32_t best = likeliest(adjusted, sampler->vocab);
-    if (best < 0) return fail(STATUS_INTERNAL, "the model's logits are not numbers");
+    if (best < 0)
+        return fail(STATUS_INTERNAL, "the model's logits are not numbers%s",
+                    sampler->allowed ? ", or no token may come next" : "");
     if (sampler->sampling.temperature < GREEDY_BELOW)
         choice->id = best;
     else

@@ -1,6 +1,7 @@
 /* sample.h - choosing the next token from a row of logits.
  *
- * The logits go through these steps, in this order; the first three also with temperature 0:
+ * The logits go through these steps, in this order; the first three also with temperature 0. Tokens that are not allowed
+ * are at -infinity from the third step on:
  *   1. logit bias is added
  *   2. repetition penalty, over prompt and generated tokens: positive logits are divided by it, negative ones multiplied
  *   3. presence and frequency penalty, over generated tokens: logit - presence - frequency * times generated
@@ -68,6 +69,8 @@ struct sampler {
     struct rng rng;
     int32_t vocab;
     uint32_t *seen; /* [vocab] times generated, and a bit for the prompt; NULL without penalties */
+    const uint32_t
+        *allowed; /* a bit for each token, lowest first: may it be chosen next? NULL: any. The caller's */
 };
 
 /* STATUS_INPUT, naming the field, for a value out of its range or a bias outside the vocabulary. */

@@ -108,6 +108,7 @@ static enum status draft(struct speculation *speculation, const struct sampler *
     TRY(run_kept(speculation, speculation->kept));
     model_mtp_head(&sequence->engine->model, &row, 1, logits);
     guess.sampling.logprobs = -1;
+    guess.allowed = NULL; /* that of another token */
     *drafted = sampler_choose(&guess, space, logits, &choice) == STATUS_OK;
     if (!*drafted) return STATUS_OK;
     TRY(sequence_append(sequence, &choice.id, 1, TOKEN_GENERATED));

@@ -28,7 +28,7 @@ static enum status stop_text_open(struct stop_text *stop, const char *text) {
 }
 
 enum status stop_matcher_open(struct stop_matcher *matcher, const char *const *text, int texts) {
-    *matcher = (struct stop_matcher){0};
+    *matcher = (struct stop_matcher){.found = -1};
     if (texts > STOP_TEXTS_LIMIT)
         return fail(STATUS_LIMIT, "stop: %d texts; at most %d are allowed", texts, STOP_TEXTS_LIMIT);
     if (texts < 1) return STATUS_OK;
@@ -72,7 +72,9 @@ static size_t push_byte(struct stop_matcher *matcher, char c) {
     for (int i = 0; i < matcher->stops; i++) {
         struct stop_text *stop = &matcher->stop[i];
         stop->matched = advance(stop, stop->matched, c);
-        if (stop->matched == stop->bytes && stop->bytes > complete) complete = stop->bytes;
+        if (stop->matched < stop->bytes || stop->bytes <= complete) continue;
+        complete = stop->bytes;
+        matcher->found = i;
     }
     return (size_t)complete;
 }

@@ -19,6 +19,7 @@ struct stop_text {
 struct stop_matcher {
     struct stop_text *stop;
     int stops;
+    int found; /* number of the text that is complete; -1: none yet */
 };
 
 /* STATUS_INPUT, naming the field "stop", for a text that is empty or not UTF-8; STATUS_LIMIT for too many or too long. */

@@ -83,9 +83,10 @@ static void run(struct sequence *sequence, struct generation_options options, st
     if (outcome->status != STATUS_OK) return;
     outcome->status =
         generation_run(&generation, &(struct generation_events){outcome, hear_prefill, hear_piece});
-    outcome->finish = generation.finish;
+    outcome->finish = generation.reply.finish;
     outcome->timings = generation.timings;
-    memcpy(outcome->id, generation.id, (size_t)generation.timings.generated_tokens * sizeof *outcome->id);
+    memcpy(outcome->id, generation.reply.id,
+           (size_t)generation.timings.generated_tokens * sizeof *outcome->id);
     if (outcome->status == STATUS_OK) {
         assert_int_equal(outcome->pieces, outcome->timings.generated_tokens);
         assert_memory_equal(outcome->id, outcome->piece_id, (size_t)outcome->pieces * sizeof *outcome->id);

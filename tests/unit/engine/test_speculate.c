@@ -85,13 +85,13 @@ static void run(struct sequence *sequence, struct generation_options options, en
     assert_int_equal(
         generation_run(&generation, &(struct generation_events){.context = outcome, .piece = hear_piece}),
         STATUS_OK);
-    outcome->finish = generation.finish;
+    outcome->finish = generation.reply.finish;
     outcome->timings = generation.timings;
     outcome->tokens = sequence->tokens;
     outcome->cached = sequence->cached;
     assert_true(sequence->module_cached <= sequence->cached);
     for (int i = 0; i < outcome->choices; i++) {
-        assert_int_equal(generation.id[i], outcome->choice[i].id);
+        assert_int_equal(generation.reply.id[i], outcome->choice[i].id);
         assert_int_equal(sequence->token[sequence->tokens - outcome->choices + i], outcome->choice[i].id);
         assert_int_equal(sequence->role[sequence->tokens - outcome->choices + i], TOKEN_GENERATED);
     }

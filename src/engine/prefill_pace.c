@@ -1,0 +1,29 @@
+/* prefill_pace.c - the averages of prefill_pace.h. */
+#include "engine/prefill_pace.h"
+
+#define NEWEST 0.2 /* share of the newest measurement in an average */
+
+enum { ALONE_LONGER = 4 }; /* a step that nobody waits for may take so many times as long */
+
+int prefill_pace_rows(const struct prefill_pace *pace, double step_seconds, bool streaming, int most) {
+    double rows = PREFILL_ROWS_FIRST;
+    double left = streaming ? step_seconds - pace->plain_seconds : ALONE_LONGER * step_seconds;
+    if (pace->row_seconds > 0) rows = left / pace->row_seconds;
+    if (rows < PREFILL_ROWS_LEAST) rows = PREFILL_ROWS_LEAST;
+    return rows < most ? (int)rows : most;
+}
+
+static void follow(double *average, double newest) {
+    *average = *average > 0 ? *average + NEWEST * (newest - *average) : newest;
+}
+
+/* A few rows tell nothing about a row: they cost about what none do. */
+void prefill_pace_measure(struct prefill_pace *pace, int prompt_rows, bool streaming, double seconds) {
+    if (!prompt_rows) {
+        follow(&pace->plain_seconds, seconds);
+    } else if (prompt_rows >= PREFILL_ROWS_LEAST / 2) {
+        double own = streaming ? seconds - pace->plain_seconds : seconds;
+        if (own < seconds / 8) own = seconds / 8; /* other steps were slower than this one */
+        follow(&pace->row_seconds, own / prompt_rows);
+    }
+}

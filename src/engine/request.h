@@ -1,0 +1,49 @@
+/* request.h - a request inside the service, and its answers.
+ *
+ * Made by the thread that submits, owned by the engine's thread from then on; what
+ * others look at later is `cancelled`, `begun`, and what never changes. Private to the files behind service.h. */
+#ifndef HADAL_ENGINE_REQUEST_H
+#define HADAL_ENGINE_REQUEST_H
+
+#include "engine/service.h"
+
+#include <stdatomic.h>
+
+struct account;
+
+struct job { /* one answer */
+    struct request *request;
+    int choice;
+    struct reply reply;
+    struct sequence *sequence; /* while it runs: prompt and answer. NULL: it waits or has ended */
+    bool ended;
+    int rows, logit_row; /* of the current step */
+};
+
+struct request {
+    uint64_t number;
+    char *account_name, *isolation;
+    int32_t *prompt;
+    int prompt_tokens, priority;
+    double arrival, start_deadline, deadline;
+    service_listener *listener;
+    void *context;
+    atomic_bool cancelled, begun; /* by anybody; by the engine's thread, when it leaves the queue */
+    struct account *account;      /* the scheduler's */
+    struct job *job;              /* [jobs] */
+    int jobs, ended_jobs;
+    bool started, primed; /* it left the queue; the first answer's prompt is computed */
+    double started_at, first_token_at;
+    struct service_usage usage;
+    struct request *next; /* in the list that it is in: arrived, or known to the scheduler */
+    struct request *live_next;
+};
+
+must_use enum status request_open(struct request **request, const struct engine *engine,
+                                  const struct service_request *from);
+void request_close(struct request *request); /* NULL allowed; its sequences must be closed */
+
+/* Fills in number and kind of an event and tells it. */
+void request_tell(const struct request *request, struct service_event event);
+
+#endif

@@ -1,0 +1,65 @@
+/* schedule.h - which answers are computed, and what each step computes of them.
+ *
+ * Waiting answers take a place when there is one and the cache has room for their prompt: higher priorities first, then the
+ * account with the fewest running answers, then the oldest. A step runs one row of each answer that is being generated,
+ * and as many prompt rows as fit into its time: accounts take turns of PREFILL_QUANTUM tokens, in which the tokens that
+ * their answers generate count too. When pages run out, answers of the lowest priority and then the youngest give up
+ * theirs; they wait, and go on with the same bits. Owned by the engine's thread. */
+#ifndef HADAL_ENGINE_SCHEDULE_H
+#define HADAL_ENGINE_SCHEDULE_H
+
+#include "engine/prefill_pace.h"
+#include "engine/request.h"
+
+enum { PREFILL_QUANTUM = 1024 };
+
+struct account { /* lives while it has requests */
+    char *name;
+    int requests, running;
+    int64_t deficit; /* tokens that it may still compute in this turn */
+    struct account *next;
+};
+
+struct scheduler {
+    struct engine *engine;
+    double step_seconds;
+    void (*leave)(void *context, struct request *request); /* before the last event of each request */
+    void *leave_context;
+    struct request *request; /* all, the oldest first */
+    struct account *account; /* in the order of their turns, beginning with the present one */
+    struct job **running;    /* [runnings], at most engine->sequences; in the order of admission */
+    int runnings;
+    struct step_item *item; /* [runnings] of the current step */
+    struct sample_space space;
+    float *logits; /* [engine->sequences, vocab] */
+    int32_t *row;  /* [engine->sequences] */
+    struct prefill_pace pace;
+    struct service_counts counts; /* but for those that the service knows */
+};
+
+must_use enum status scheduler_open(struct scheduler *scheduler, struct engine *engine, double step_seconds);
+void scheduler_close(struct scheduler *scheduler); /* without requests; also of a zeroed one */
+
+/* Takes the request over. Without memory it ends at once. */
+void scheduler_add(struct scheduler *scheduler, struct request *request);
+/* Ends what is cancelled or too late, lets others in, and runs a step if there is anything to run. */
+void scheduler_advance(struct scheduler *scheduler);
+/* Ends everything. */
+void scheduler_abort(struct scheduler *scheduler, enum status status, const char *message);
+bool scheduler_idle(const struct scheduler *scheduler);
+/* The figures that change with every step. */
+struct service_counts scheduler_counts(const struct scheduler *scheduler);
+
+/* ---- between schedule.c and schedule_step.c ---- */
+
+/* Ends one answer, and with the last one its request. `status` is that of the request. */
+void job_end(struct scheduler *scheduler, struct job *job, enum finish finish);
+void request_end(struct scheduler *scheduler, struct request *request, enum status status,
+                 const char *message);
+/* Gives up place and pages; the answer waits. */
+void job_pause(struct scheduler *scheduler, struct job *job);
+/* a before b in everything that there is not enough of. */
+bool job_precedes(const struct job *a, const struct job *b);
+void schedule_step(struct scheduler *scheduler);
+
+#endif
