@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static int64_t plane_bytes(const struct kv_plane *plane, int64_t pages) {
     return round_up(pages * KV_PAGE_TOKENS * plane->heads * plane->entry_bytes, 64);
@@ -29,8 +30,9 @@ enum status kv_pages_open(struct kv_pages *kv, struct model *model, int32_t page
     kv->memory = model->backend->ops->allocate(model->backend, bytes);
     kv->view = calloc((size_t)layers * KV_PLANES, sizeof *kv->view);
     kv->references = calloc((size_t)pages, sizeof *kv->references);
+    kv->kept = calloc((size_t)pages, sizeof *kv->kept);
     kv->free_page = calloc((size_t)pages, sizeof *kv->free_page);
-    if (!kv->memory || !kv->view || !kv->references || !kv->free_page) {
+    if (!kv->memory || !kv->view || !kv->references || !kv->kept || !kv->free_page) {
         kv_pages_close(kv);
         return fail(STATUS_MEMORY, "no memory for a cache of %d pages (%lld bytes)", pages, (long long)bytes);
     }
@@ -43,6 +45,7 @@ void kv_pages_close(struct kv_pages *kv) {
     if (kv->memory) kv->model->backend->ops->release(kv->model->backend, kv->memory);
     free(kv->view);
     free(kv->references);
+    free(kv->kept);
     free(kv->free_page);
     *kv = (struct kv_pages){0};
 }
@@ -56,10 +59,60 @@ enum status kv_page_take(struct kv_pages *kv, int32_t *page) {
 
 void kv_page_share(struct kv_pages *kv, int32_t page) {
     MUST(kv->references[page] > 0);
+    kv->idle_pages -= kv->kept[page] && kv->references[page] == 1;
     kv->references[page]++;
 }
 
 void kv_page_release(struct kv_pages *kv, int32_t page) {
-    MUST(kv->references[page] > 0);
-    if (--kv->references[page] == 0) kv->free_page[kv->free_pages++] = page;
+    MUST(kv->references[page] > kv->kept[page]);
+    if (--kv->references[page] == 0)
+        kv->free_page[kv->free_pages++] = page;
+    else
+        kv->idle_pages += kv->kept[page] && kv->references[page] == 1;
+}
+
+void kv_page_keep(struct kv_pages *kv, int32_t page) {
+    MUST(kv->references[page] > 0 && !kv->kept[page]);
+    kv->references[page]++;
+    kv->kept[page] = true;
+}
+
+void kv_page_forget(struct kv_pages *kv, int32_t page) {
+    MUST(kv->references[page] == 1 && kv->kept[page]);
+    kv->kept[page] = false;
+    kv->references[page] = 0;
+    kv->idle_pages--;
+    kv->free_page[kv->free_pages++] = page;
+}
+
+/* ---- the bytes of a page ---- */
+
+static size_t page_bytes(const struct kv_plane_view *view) {
+    return (size_t)KV_PAGE_TOKENS * (size_t)view->heads * (size_t)view->entry_bytes;
+}
+
+static int trunk_views(const struct kv_pages *kv) {
+    return kv->model->desc.layers * KV_PLANES;
+}
+
+int64_t kv_page_bytes(const struct kv_pages *kv) {
+    int64_t bytes = 0;
+    for (int i = 0; i < trunk_views(kv); i++) bytes += (int64_t)page_bytes(&kv->view[i]);
+    return bytes;
+}
+
+void kv_page_read(const struct kv_pages *kv, int32_t page, uint8_t *bytes) {
+    for (int i = 0; i < trunk_views(kv); i++) {
+        size_t each = page_bytes(&kv->view[i]);
+        memcpy(bytes, kv->view[i].data + (size_t)page * each, each);
+        bytes += each;
+    }
+}
+
+void kv_page_write(struct kv_pages *kv, int32_t page, const uint8_t *bytes) {
+    for (int i = 0; i < trunk_views(kv); i++) {
+        size_t each = page_bytes(&kv->view[i]);
+        memcpy(kv->view[i].data + (size_t)page * each, bytes, each);
+        bytes += each;
+    }
 }

@@ -74,7 +74,7 @@ static enum status open_parts(struct engine *engine, const struct engine_options
     TRY(model_open(&engine->model, &model));
     engine->context = engine->model.context;
     engine->drafts_may_pay = engine->model.packed.place != PACKED_NOWHERE;
-    int64_t pages = divide_up(engine->context, KV_PAGE_TOKENS) * engine->sequences;
+    int64_t pages = engine->model.cache_tokens / KV_PAGE_TOKENS;
     if (pages > INT32_MAX)
         return fail(STATUS_LIMIT, "%s: a cache of %lld pages is out of range", model.path, (long long)pages);
     TRY(kv_pages_open(&engine->kv, &engine->model, (int32_t)pages));

@@ -50,6 +50,17 @@ static enum status open_jobs(struct request *request, const struct engine *engin
     return STATUS_OK;
 }
 
+static enum status make_keys(struct request *request) {
+    int pages = request->prompt_tokens / KV_PAGE_TOKENS;
+    request->root = prefix_root(request->isolation);
+    request->key = calloc((size_t)pages + 1, sizeof *request->key);
+    if (!request->key) return fail(STATUS_MEMORY, "no memory for a request");
+    for (int i = 0; i < pages; i++)
+        request->key[i] =
+            prefix_next(i ? &request->key[i - 1] : &request->root, request->prompt + i * KV_PAGE_TOKENS);
+    return STATUS_OK;
+}
+
 static enum status open_parts(struct request *request, const struct engine *engine,
                               const struct service_request *from) {
     size_t tokens = (size_t)from->prompt_tokens;
@@ -59,6 +70,7 @@ static enum status open_parts(struct request *request, const struct engine *engi
     if (!request->account_name || !request->isolation || !request->prompt)
         return fail(STATUS_MEMORY, "no memory for a request");
     memcpy(request->prompt, from->prompt, tokens * sizeof *request->prompt);
+    TRY(make_keys(request));
     return open_jobs(request, engine, from);
 }
 
@@ -90,11 +102,13 @@ void request_close(struct request *request) {
     for (int i = 0; i < request->jobs; i++) {
         MUST(!request->job[i].sequence);
         reply_close(&request->job[i].reply);
+        free(request->job[i].role);
     }
     free(request->job);
     free(request->account_name);
     free(request->isolation);
     free(request->prompt);
+    free(request->key);
     free(request);
 }
 

@@ -5,6 +5,7 @@
 #ifndef HADAL_ENGINE_REQUEST_H
 #define HADAL_ENGINE_REQUEST_H
 
+#include "engine/prefix_cache.h"
 #include "engine/service.h"
 
 #include <stdatomic.h>
@@ -16,6 +17,8 @@ struct job { /* one answer */
     int choice;
     struct reply reply;
     struct sequence *sequence; /* while it runs: prompt and answer. NULL: it waits or has ended */
+    uint8_t *role;             /* [prompt_tokens] in which the prompt was cached; NULL: all as a prompt */
+    int kept_pages;            /* of the sequence, that the cache has */
     bool ended;
     int rows, logit_row; /* of the current step */
 };
@@ -25,6 +28,8 @@ struct request {
     char *account_name, *isolation;
     int32_t *prompt;
     int prompt_tokens, priority;
+    struct prefix_key root,
+        *key; /* of the isolation; [prompt_tokens / 64] of the whole pages of the prompt */
     double arrival, start_deadline, deadline;
     service_listener *listener;
     void *context;

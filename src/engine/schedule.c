@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum status scheduler_open(struct scheduler *scheduler, struct engine *engine, double step_seconds) {
-    *scheduler = (struct scheduler){.engine = engine, .step_seconds = step_seconds};
+static enum status open_batch(struct scheduler *scheduler) {
+    const struct engine *engine = scheduler->engine;
     size_t places = (size_t)engine->sequences, vocab = (size_t)engine->model.desc.vocab, floats;
     TRY(sample_space_open(&scheduler->space, (int32_t)vocab));
     scheduler->running = calloc(places, sizeof(struct job *));
@@ -17,12 +17,34 @@ enum status scheduler_open(struct scheduler *scheduler, struct engine *engine, d
     if (multiply_size_fits(places, vocab, &floats))
         scheduler->logits = calloc(floats, sizeof *scheduler->logits);
     if (scheduler->running && scheduler->item && scheduler->row && scheduler->logits) return STATUS_OK;
-    scheduler_close(scheduler);
     return fail(STATUS_MEMORY, "no memory for a batch of %zu answers", places);
+}
+
+static enum status open_cache(struct scheduler *scheduler) {
+    struct engine *engine = scheduler->engine;
+    size_t tokens = (size_t)engine->context, pages = (size_t)divide_up(engine->context, KV_PAGE_TOKENS);
+    TRY(prefix_cache_open(&scheduler->cache, &engine->kv, engine->model.strict));
+    scheduler->found = calloc(pages, sizeof *scheduler->found);
+    scheduler->key = calloc(pages, sizeof *scheduler->key);
+    scheduler->prompt_role = calloc(tokens, sizeof *scheduler->prompt_role);
+    if (scheduler->found && scheduler->key && scheduler->prompt_role) return STATUS_OK;
+    return fail(STATUS_MEMORY, "no memory for a search through a context of %zu tokens", tokens);
+}
+
+enum status scheduler_open(struct scheduler *scheduler, struct engine *engine, double step_seconds) {
+    *scheduler = (struct scheduler){.engine = engine, .step_seconds = step_seconds};
+    enum status status = open_batch(scheduler);
+    if (status == STATUS_OK) status = open_cache(scheduler);
+    if (status != STATUS_OK) scheduler_close(scheduler);
+    return status;
 }
 
 void scheduler_close(struct scheduler *scheduler) {
     MUST(!scheduler->request && !scheduler->account);
+    prefix_cache_close(&scheduler->cache);
+    free(scheduler->found);
+    free(scheduler->key);
+    free(scheduler->prompt_role);
     sample_space_close(&scheduler->space);
     free(scheduler->running);
     free(scheduler->item);
@@ -42,7 +64,8 @@ struct service_counts scheduler_counts(const struct scheduler *scheduler) {
         counts.waiting += !request->started;
     counts.running = scheduler->runnings;
     counts.pages = kv->pages;
-    counts.free_pages = kv->free_pages;
+    counts.free_pages = kv->free_pages + kv->idle_pages;
+    counts.cached_pages = kv->idle_pages;
     return counts;
 }
 
@@ -133,8 +156,7 @@ void job_pause(struct scheduler *scheduler, struct job *job) {
     memmove(&scheduler->running[at], &scheduler->running[at + 1],
             (size_t)(--scheduler->runnings - at) * sizeof(struct job *));
     job->request->account->running--;
-    sequence_close(job->sequence);
-    job->sequence = NULL;
+    job_close_sequence(scheduler, job);
 }
 
 void job_end(struct scheduler *scheduler, struct job *job, enum finish finish) {
@@ -186,10 +208,6 @@ void scheduler_abort(struct scheduler *scheduler, enum status status, const char
 
 /* ---- places ---- */
 
-static int tokens_of(const struct job *job) {
-    return job->request->prompt_tokens + job->reply.tokens;
-}
-
 /* Other answers to a prompt wait until the first one has computed it. */
 static bool may_start(const struct job *job) {
     return !job->ended && !job->sequence && (job->choice == 0 || job->request->primed);
@@ -220,22 +238,10 @@ static int64_t pages_promised(const struct scheduler *scheduler) {
     return pages;
 }
 
-static bool pages_suffice(const struct scheduler *scheduler, const struct job *job) {
-    int64_t needed = divide_up(tokens_of(job) + 1, KV_PAGE_TOKENS);
-    return !scheduler->runnings || needed + pages_promised(scheduler) <= scheduler->engine->kv.free_pages;
-}
-
-static enum status open_sequence(struct job *job, struct engine *engine) {
-    const struct request *request = job->request;
-    TRY(sequence_open(&job->sequence, engine));
-    enum status status =
-        sequence_append(job->sequence, request->prompt, request->prompt_tokens, TOKEN_PROMPT);
-    if (status == STATUS_OK)
-        status = sequence_append(job->sequence, job->reply.id, job->reply.tokens, TOKEN_GENERATED);
-    if (status == STATUS_OK) return STATUS_OK;
-    sequence_close(job->sequence);
-    job->sequence = NULL;
-    return status;
+static bool pages_suffice(struct scheduler *scheduler, const struct job *job) {
+    const struct kv_pages *kv = &scheduler->engine->kv;
+    return !scheduler->runnings || job_pages_needed(scheduler, job) + pages_promised(scheduler) <=
+                                       (int64_t)kv->free_pages + kv->idle_pages;
 }
 
 static void tell_started(struct request *request) {
@@ -244,20 +250,22 @@ static void tell_started(struct request *request) {
     atomic_store(&request->begun, true);
     request->started_at = clock_seconds();
     request->usage.queue_seconds = request->started_at - request->arrival;
-    request->usage.cache.miss_tokens = request->prompt_tokens;
     request_tell(request, (struct service_event){.kind = SERVICE_STARTED, .usage = &request->usage});
 }
 
 static void job_start(struct scheduler *scheduler, struct job *job) {
     struct request *request = job->request;
-    enum status status = open_sequence(job, scheduler->engine);
+    enum status status = job_open_sequence(scheduler, job);
     if (status != STATUS_OK) {
         request_end(scheduler, request, status, status_message());
         return;
     }
     scheduler->running[scheduler->runnings++] = job;
     request->account->running++;
-    scheduler->counts.prompt_tokens += job->choice || request->started ? 0 : request->prompt_tokens;
+    if (!request->started) {
+        scheduler->counts.prompt_tokens += request->prompt_tokens;
+        scheduler->counts.hit_tokens += request->usage.cache.hit_tokens;
+    }
     tell_started(request);
 }
 

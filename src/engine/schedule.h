@@ -30,6 +30,10 @@ struct scheduler {
     struct job **running;    /* [runnings], at most engine->sequences; in the order of admission */
     int runnings;
     struct step_item *item; /* [runnings] of the current step */
+    struct prefix_cache cache;
+    int32_t *found;         /* [pages of a context] of the last search */
+    struct prefix_key *key; /* [pages of a context] */
+    uint8_t *prompt_role;   /* [context] all TOKEN_PROMPT */
     struct sample_space space;
     float *logits; /* [engine->sequences, vocab] */
     int32_t *row;  /* [engine->sequences] */
@@ -61,5 +65,17 @@ void job_pause(struct scheduler *scheduler, struct job *job);
 /* a before b in everything that there is not enough of. */
 bool job_precedes(const struct job *a, const struct job *b);
 void schedule_step(struct scheduler *scheduler);
+
+/* ---- schedule_cache.c ---- */
+
+/* Opens the job's sequence over the cached pages of its tokens. */
+must_use enum status job_open_sequence(struct scheduler *scheduler, struct job *job);
+/* The pages that the job would have to take. */
+int64_t job_pages_needed(struct scheduler *scheduler, const struct job *job);
+/* Gives the cache the pages that have become whole. */
+void job_keep_pages(struct scheduler *scheduler, struct job *job);
+void job_close_sequence(struct scheduler *scheduler, struct job *job);
+/* Drops idle pages until so many are free; false: there are not enough. */
+bool free_pages(struct scheduler *scheduler, int64_t pages);
 
 #endif

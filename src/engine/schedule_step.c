@@ -107,7 +107,7 @@ static struct job *victim(const struct scheduler *scheduler) {
 
 /* There is room for any one sequence, so that this ends with an answer left. */
 static void make_pages(struct scheduler *scheduler) {
-    while (pages_needed(scheduler) > scheduler->engine->kv.free_pages) {
+    while (!free_pages(scheduler, pages_needed(scheduler))) {
         MUST(scheduler->runnings > 1);
         job_pause(scheduler, victim(scheduler));
         scheduler->counts.preemptions++;
@@ -217,6 +217,7 @@ void schedule_step(struct scheduler *scheduler) {
         scheduler_abort(scheduler, status, status_message());
         return;
     }
+    for (int i = 0; i < scheduler->runnings; i++) job_keep_pages(scheduler, scheduler->running[i]);
     for (int i = 0; i < scheduler->runnings; i++) tell_progress(scheduler->running[i]);
     take_results(scheduler);
     note_step(scheduler, decode_rows, prompt_rows, clock_seconds() - start);

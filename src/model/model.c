@@ -29,6 +29,14 @@ static int64_t kv_tokens(int64_t context, int sequences) {
     return round_up(context, KV_PAGE_TOKENS) * sequences; /* below 2^61: see MODEL_MAX_CONTEXT */
 }
 
+/* Tokens that the cache has room for; the automatic number is settled last. */
+static int64_t cache_tokens(const struct model *model, const struct model_options *options) {
+    int64_t one = kv_tokens(model->context, 1);
+    if (options->cache_tokens > 0) return max_i64(round_up(options->cache_tokens, KV_PAGE_TOKENS), one);
+    if (options->cache_tokens == CACHE_AUTOMATIC) return max_i64(model->cache_tokens, one);
+    return kv_tokens(model->context, options->sequences);
+}
+
 static int64_t memory_to_use(const struct model_options *options) {
     return options->memory_limit ? options->memory_limit : memory_available();
 }
@@ -47,8 +55,7 @@ struct memory_plan model_memory_plan(const struct model *model, const struct mod
     struct backend_shape shape = model_backend_shape(&model->desc, model->max_rows);
     struct memory_plan plan = {
         .weights = checkpoint_bytes(&model->checkpoint) - model->packed.native_bytes + model->packed.bytes,
-        .kv = product(kv_bytes_per_token(&model->desc, model->plane, true),
-                      kv_tokens(model->context, options->sequences)),
+        .kv = product(kv_bytes_per_token(&model->desc, model->plane, true), cache_tokens(model, options)),
         .activations = activations_bytes(&model->desc, model->max_rows),
         .scratch = backend_cpu_scratch_bytes(&shape, options->threads),
         .available = memory_to_use(options),
@@ -65,7 +72,7 @@ static enum status check_memory(const struct model *model, const struct model_op
                 "%s: needs %s (weights %s, cache of %lld tokens %s, working memory %s) but %s are available; "
                 "a smaller context or batch size, a more compact type or a higher memory limit may help",
                 model->checkpoint.path, bytes_text(plan.total, total), bytes_text(plan.weights, weights),
-                (long long)kv_tokens(model->context, options->sequences), bytes_text(plan.kv, kv),
+                (long long)cache_tokens(model, options), bytes_text(plan.kv, kv),
                 bytes_text(plan.activations + plan.scratch, work), bytes_text(plan.available, available));
 }
 
@@ -77,11 +84,22 @@ static enum status settle_context(struct model *model, const struct model_option
     model->context = options->context;
     if (options->context) return STATUS_OK;
     struct memory_plan without = model_memory_plan(model, options);
-    int64_t each = product(kv_bytes_per_token(&model->desc, model->plane, true), options->sequences);
+    int64_t each = product(kv_bytes_per_token(&model->desc, model->plane, true),
+                           options->cache_tokens ? 1 : options->sequences);
     int64_t fits =
         (without.available - without.total) / 2 / max_i64(each, 1) / KV_PAGE_TOKENS * KV_PAGE_TOKENS;
     model->context = min_i64(min_i64(model->desc.context, AUTOMATIC_CONTEXT), max_i64(fits, KV_PAGE_TOKENS));
     return STATUS_OK;
+}
+
+static void settle_cache(struct model *model, const struct model_options *options) {
+    struct memory_plan plan = model_memory_plan(model, options); /* with the least */
+    int64_t each = max_i64(kv_bytes_per_token(&model->desc, model->plane, true), 1);
+    int64_t more = max_i64((plan.available - plan.total) / 2 / each, 0) / KV_PAGE_TOKENS * KV_PAGE_TOKENS;
+    int64_t least = cache_tokens(model, options);
+    model->cache_tokens = least;
+    if (options->cache_tokens == CACHE_AUTOMATIC)
+        model->cache_tokens = min_i64(least + more, kv_tokens(model->context, options->sequences));
 }
 
 /* Compact types take more memory when they are rearranged: a model that only fits as it is runs as it is. */
@@ -121,6 +139,7 @@ static enum status open_parts(struct model *model, const struct model_options *o
     TRY(backend_open_cpu(&model->backend, &backend));
     TRY(prepare_packed(model, options));
     TRY(settle_context(model, options));
+    settle_cache(model, options);
     TRY(check_memory(model, options));
     struct backend_shape shape = model_backend_shape(&model->desc, model->max_rows);
     TRY(model->backend->ops->reserve(model->backend, &shape));
@@ -130,7 +149,7 @@ static enum status open_parts(struct model *model, const struct model_options *o
 
 enum status model_open(struct model *model, const struct model_options *options) {
     *model = (struct model){0};
-    MUST(options->max_rows >= 1 && options->sequences >= 1);
+    MUST(options->max_rows >= 1 && options->sequences >= 1 && options->cache_tokens >= CACHE_AUTOMATIC);
     enum status status = open_parts(model, options);
     if (status != STATUS_OK) model_close(model);
     return status;

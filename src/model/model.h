@@ -20,13 +20,14 @@ struct model {
         packed; /* what the matrices of `weights` are multiplied through, where they are rearranged */
     struct backend *backend;
     struct activations *activations;
-    int max_rows;    /* of one step */
-    bool strict;     /* every row in the absorbed form */
-    int64_t context; /* tokens of one sequence that the plan has room for */
+    int max_rows;         /* of one step */
+    bool strict;          /* every row in the absorbed form */
+    int64_t context;      /* tokens of one sequence that the plan has room for */
+    int64_t cache_tokens; /* of all sequences together; whole pages, at least a context */
     struct kv_plane plane[KV_PLANES];
 };
 
-enum { AUTOMATIC_CONTEXT = 32768 };
+enum { AUTOMATIC_CONTEXT = 32768, CACHE_AUTOMATIC = -1 };
 
 struct model_options {
     const char *path;
@@ -39,6 +40,8 @@ struct model_options {
     int64_t
         context; /* tokens of one sequence; 0: the model's own, as far as AUTOMATIC_CONTEXT and memory allow */
     int sequences;        /* that are cached at once, >= 1 */
+    int64_t cache_tokens; /* of all together, which may be less than each context or more; 0: each context;
+                             CACHE_AUTOMATIC: each context, as far as half of the free memory goes */
     int64_t memory_limit; /* bytes; 0: what the machine has available */
     enum pack_mode pack;
     const char *cache_dir; /* of rearranged weights; NULL or "": no files */

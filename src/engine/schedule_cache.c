@@ -1,0 +1,139 @@
+/* schedule_cache.c - what running answers share with the cache of prefixes.
+ *
+ * A new prompt takes pages with any roles, which its tokens then have: an answer of the last turn is not computed again as a
+ * prompt. Once an answer has begun its tokens keep their roles, so that what was dropped meanwhile comes back with the same
+ * bits. */
+#include "engine/schedule.h"
+
+#include "base/bytes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool free_pages(struct scheduler *scheduler, int64_t pages) {
+    struct kv_pages *kv = &scheduler->engine->kv;
+    while (kv->free_pages < pages)
+        if (!prefix_drop_one(&scheduler->cache)) return false;
+    return true;
+}
+
+/* ---- searching ---- */
+
+/* Tokens, roles and keys of all whole pages but for the last token, which is always computed. */
+static struct prefix_wish wish_of(struct scheduler *scheduler, const struct job *job) {
+    const struct request *request = job->request;
+    const struct sequence *sequence = job->sequence;
+    int prompt_pages = request->prompt_tokens / KV_PAGE_TOKENS;
+    struct prefix_wish wish = {.root = &request->root,
+                               .key = scheduler->key,
+                               .token = sequence->token,
+                               .role = sequence->role,
+                               .pages = (sequence->tokens - 1) / KV_PAGE_TOKENS,
+                               .exact = job->reply.tokens > 0};
+    for (int i = 0; i < wish.pages; i++)
+        scheduler->key[i] = i < prompt_pages ? request->key[i]
+                                             : prefix_next(i ? &scheduler->key[i - 1] : wish.root,
+                                                           sequence->token + i * KV_PAGE_TOKENS);
+    return wish;
+}
+
+static enum status fill_sequence(struct job *job, struct engine *engine) {
+    const struct request *request = job->request;
+    TRY(sequence_open(&job->sequence, engine));
+    TRY(sequence_append(job->sequence, request->prompt, request->prompt_tokens, TOKEN_PROMPT));
+    if (job->role) memcpy(job->sequence->role, job->role, (size_t)request->prompt_tokens);
+    return sequence_append(job->sequence, job->reply.id, job->reply.tokens, TOKEN_GENERATED);
+}
+
+int64_t job_pages_needed(struct scheduler *scheduler, const struct job *job) {
+    const struct request *request = job->request;
+    struct prefix_wish wish = {.root = &request->root,
+                               .key = request->key,
+                               .token = request->prompt,
+                               .role = job->role ? job->role : scheduler->prompt_role,
+                               .pages = request->prompt_tokens / KV_PAGE_TOKENS,
+                               .exact = job->reply.tokens > 0};
+    int64_t pages = divide_up(request->prompt_tokens + job->reply.tokens + 1, KV_PAGE_TOKENS);
+    int found = prefix_find(&scheduler->cache, &wish, scheduler->found);
+    for (int i = 0; i < found; i++) /* idle ones count as pages to be had */
+        pages -= scheduler->engine->kv.references[scheduler->found[i]] > 1;
+    return pages;
+}
+
+/* ---- taking and keeping ---- */
+
+static int answer_tokens(const struct sequence *sequence, int begin, int end) {
+    int tokens = 0;
+    for (int i = begin; i < end; i++) tokens += sequence->role[i] == TOKEN_GENERATED;
+    return tokens;
+}
+
+static void adopt(struct scheduler *scheduler, struct job *job, int found) {
+    struct sequence *sequence = job->sequence;
+    for (int i = 0; i < found; i++) {
+        const struct prefix_page *page = &scheduler->cache.page[scheduler->found[i]];
+        kv_page_share(&scheduler->engine->kv, scheduler->found[i]);
+        sequence->page[i] = scheduler->found[i];
+        for (int t = 0; t < KV_PAGE_TOKENS && !scheduler->cache.strict; t++)
+            sequence->role[i * KV_PAGE_TOKENS + t] = page->roles >> t & 1 ? TOKEN_GENERATED : TOKEN_PROMPT;
+    }
+    sequence->pages = job->kept_pages = found;
+    sequence->cached = found * KV_PAGE_TOKENS;
+    prefix_touch(&scheduler->cache, sequence, found);
+}
+
+/* What the prompt's tokens were cached as, they are from now on. */
+static enum status remember_roles(struct job *job) {
+    const struct sequence *sequence = job->sequence;
+    size_t tokens = (size_t)job->request->prompt_tokens;
+    if (job->role || !answer_tokens(sequence, 0, (int)min_i64(sequence->cached, (int64_t)tokens)))
+        return STATUS_OK;
+    job->role = malloc(tokens);
+    if (!job->role) return fail(STATUS_MEMORY, "no memory for a request");
+    memcpy(job->role, sequence->role, tokens);
+    return STATUS_OK;
+}
+
+static void report(struct scheduler *scheduler, const struct job *job, const struct prefix_wish *wish) {
+    struct cache_report *report = &job->request->usage.cache;
+    const struct sequence *sequence = job->sequence;
+    int found = job->kept_pages;
+    if (job->request->started) return;
+    report->hit_tokens = sequence->cached;
+    report->miss_tokens = sequence->tokens - sequence->cached;
+    report->answer_tokens = answer_tokens(sequence, 0, sequence->cached);
+    if (wish->pages)
+        prefix_explain(&scheduler->cache, wish, found, found ? sequence->page[found - 1] : -1, report->miss);
+    else
+        snprintf(report->miss, sizeof report->miss, "the prompt has no whole page of %d tokens",
+                 KV_PAGE_TOKENS);
+}
+
+enum status job_open_sequence(struct scheduler *scheduler, struct job *job) {
+    enum status status = fill_sequence(job, scheduler->engine);
+    if (status == STATUS_OK) {
+        struct prefix_wish wish = wish_of(scheduler, job);
+        adopt(scheduler, job, prefix_find(&scheduler->cache, &wish, scheduler->found));
+        report(scheduler, job, &wish);
+        status = remember_roles(job);
+    }
+    if (status != STATUS_OK) {
+        sequence_close(job->sequence);
+        job->sequence = NULL;
+    }
+    return status;
+}
+
+void job_keep_pages(struct scheduler *scheduler, struct job *job) {
+    struct sequence *sequence = job->sequence;
+    for (; (job->kept_pages + 1) * KV_PAGE_TOKENS <= sequence->cached; job->kept_pages++)
+        prefix_add(&scheduler->cache, sequence, job->kept_pages, &job->request->root);
+}
+
+void job_close_sequence(struct scheduler *scheduler, struct job *job) {
+    prefix_touch(&scheduler->cache, job->sequence, job->kept_pages);
+    sequence_close(job->sequence);
+    job->sequence = NULL;
+    job->kept_pages = 0;
+}
