@@ -10,9 +10,14 @@ fi
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2> /dev/null)" = installed ]; }
 
-# pkg-config has had two packages.
+# pkg-config has had two packages, and Node.js often comes from elsewhere, with npm in it.
 present() {
-    installed "$1" || { [ "$1" = pkgconf ] && installed pkg-config; }
+    case $1 in
+    pkgconf) installed pkgconf || installed pkg-config ;;
+    nodejs) command -v node > /dev/null ;;
+    npm) command -v npm > /dev/null ;;
+    *) installed "$1" ;;
+    esac
 }
 
 missing=()

@@ -196,6 +196,29 @@ static const struct command_row rows[COMMAND_COUNT] = {
                         "A picture of what was measured:\n"
                         "hadal bench plot bench/results/*.json -o speed.svg",
         },
+    [COMMAND_SERVE] =
+        {
+            .run = command_serve,
+            .arguments = "-m MODEL [options]",
+            .summary = "answer over HTTP as DeepSeek's API does",
+            .description =
+                "Serves one model to many clients at once, under the paths, fields and errors of DeepSeek's "
+                "API, so that its clients and those of OpenAI work by changing their base URL: "
+                "/chat/completions and /completions, also under /v1 and /beta, /models, /user/balance, "
+                "/tokenize, /detokenize, /health, and /metrics for Prometheus.\n\n"
+                "Requests share every step of the model; how many run at once is --parallel, and others "
+                "wait their turn. The first SIGTERM or Ctrl-C lets running answers end, the second ends "
+                "them.\n\n"
+                "Each request is a line of JSON on standard error, without its text.",
+            .examples = "Serve on this machine, port 8000:\n"
+                        "hadal serve -m model.gguf\n"
+                        "Ask it:\n"
+                        "curl http://127.0.0.1:8000/v1/chat/completions -d '{\"model\": \"deepseek-chat\", "
+                        "\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'\n"
+                        "For other machines, with keys and TLS:\n"
+                        "hadal serve -m model.gguf --host 0.0.0.0 --api-keys keys.txt --tls-cert chain.pem "
+                        "--tls-key key.pem",
+        },
 };
 
 const struct command_row *command_rows(void) {

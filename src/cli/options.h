@@ -30,6 +30,7 @@ enum command {
     COMMAND_SYNTH,
     COMMAND_CHECK,
     COMMAND_BENCH,
+    COMMAND_SERVE,
     COMMAND_COUNT
 };
 const char *command_name(enum command command); /* "chat" */

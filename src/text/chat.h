@@ -52,6 +52,8 @@ enum {
  * message; tool_calls that are null or empty are none; unknown fields are ignored. Sentences name messages[i].field,
  * codes are STATUS_INPUT and STATUS_LIMIT. On failure *chat is empty. */
 must_use enum status chat_from_json(struct chat *chat, const char *text, size_t bytes, const char *origin);
+/* Depth and number of values of JSON text, counted without building any: before a parser allocates for them. */
+must_use enum status chat_json_check(const char *text, size_t bytes, const char *origin);
 /* Replaces the tools by those of a JSON array. On failure the old ones stay. */
 must_use enum status chat_set_tools(struct chat *chat, const char *text, size_t bytes, const char *origin);
 /* The object form that chat_from_json() reads, one message a line; what is not UTF-8 becomes U+FFFD. */

@@ -29,8 +29,7 @@ static enum status printf_like(4, 5)
     return fail(code, "%s: messages[%d]%s: %s", reader->origin, reader->index, place, sentence);
 }
 
-/* Depth and number of values, without building any. */
-static enum status check_outline(const char *text, size_t bytes, const char *origin) {
+enum status chat_json_check(const char *text, size_t bytes, const char *origin) {
     if (bytes > CHAT_JSON_LIMIT)
         return fail(STATUS_LIMIT, "%s: %zu bytes of JSON, at most %d are allowed", origin, bytes,
                     CHAT_JSON_LIMIT);
@@ -54,7 +53,7 @@ static enum status check_outline(const char *text, size_t bytes, const char *ori
 }
 
 static enum status parse(const char *text, size_t bytes, const char *origin, json_t **root) {
-    TRY(check_outline(text, bytes, origin));
+    TRY(chat_json_check(text, bytes, origin));
     return json_parse(text, bytes, origin, root) == STATUS_OK ? STATUS_OK : STATUS_INPUT;
 }
 

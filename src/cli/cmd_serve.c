@@ -1,0 +1,108 @@
+/* cmd_serve.c - `hadal serve`: options, the line that says where the server is, signals, the log. */
+#include "base/bytes.h"
+#include "cli/commands.h"
+#include "cli/environment.h"
+#include "cli/open_engine.h"
+#include "cli/progress.h"
+#include "server/server.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void write_log(void *context, const char *line) {
+    (void)context;
+    fprintf(stderr, "%s\n", line);
+}
+
+static bool show_arranging(void *context, int64_t done, int64_t total) {
+    struct progress *progress = context;
+    if (!progress->total) progress_start(progress, "arranging weights", total, "bytes");
+    progress_update(progress, done);
+    return true;
+}
+
+static enum status options_from(const struct option_values *values, struct server_options *options) {
+    static const char *const usual[] = {"deepseek-chat", "deepseek-reasoner"};
+    *options = (struct server_options){.address = option_text(values, "host"),
+                                       .port = (int)option_int(values, "port"),
+                                       .certificate = option_text(values, "tls-cert"),
+                                       .key = option_text(values, "tls-key"),
+                                       .keys = option_text(values, "api-keys"),
+                                       .dialect = option_text(values, "dialect"),
+                                       .model_name = option_text(values, "model-name"),
+                                       .alias = usual,
+                                       .aliases = (int)COUNT_OF(usual),
+                                       .chat_template = option_text(values, "template"),
+                                       .body_bytes = option_int(values, "max-body"),
+                                       .connections = (int)option_int(values, "max-connections"),
+                                       .drain_seconds = option_real(values, "drain-time"),
+                                       .log = option_flag(values, "no-log") ? NULL : write_log};
+    TRY(engine_options_from(values, &options->service.engine));
+    options->service.engine.model.sequences = (int)option_int(values, "parallel");
+    options->service.limits.queue = (int)option_int(values, "max-queue");
+    options->service.limits.account_requests = (int)option_int(values, "account-requests");
+    if (option_given(values, "alias")) options->aliases = option_texts(values, "alias", &options->alias);
+    return STATUS_OK;
+}
+
+/* ---- signals: blocked in all threads, taken by one that waits for them ---- */
+
+static void stop_signals(sigset_t *set) {
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+}
+
+static void *wait_for_signals(void *context) {
+    sigset_t set;
+    int number;
+    stop_signals(&set);
+    while (sigwait(&set, &number) == 0) server_stop(context);
+    return NULL;
+}
+
+static void say_where(const struct server *server, const struct server_options *options) {
+    const struct engine *engine = server_engine(server);
+    const bool v6 = strchr(options->address, ':') != NULL;
+    fprintf(stderr, "hadal: serving %s://%s%s%s:%d, context %lld tokens, %d answers at once\n",
+            options->certificate ? "https" : "http", v6 ? "[" : "", options->address, v6 ? "]" : "",
+            server_port(server), (long long)engine->context, engine->sequences);
+    if (*engine->model.packed.notice) fprintf(stderr, "hadal: %s\n", engine->model.packed.notice);
+}
+
+static enum status run(struct server *server) {
+    pthread_t waiter;
+    if (pthread_create(&waiter, NULL, wait_for_signals, server))
+        return fail(STATUS_MEMORY, "no thread for signals");
+    enum status status = server_run(server);
+    pthread_cancel(waiter);
+    pthread_join(waiter, NULL);
+    return status;
+}
+
+enum status command_serve(const struct option_values *values) {
+    char directory[4096];
+    sigset_t set;
+    struct server *server;
+    struct server_options options;
+    struct progress progress = {0};
+    TRY(options_from(values, &options));
+    struct model_options *model = &options.service.engine.model;
+    model->progress = show_arranging;
+    model->progress_context = &progress;
+    if (!model->cache_dir && user_path(USER_CACHE, "weights", directory, sizeof directory))
+        model->cache_dir = directory;
+    signal(SIGPIPE, SIG_IGN);
+    stop_signals(&set);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    enum status status = server_open(&server, &options);
+    progress_finish(&progress);
+    TRY(status);
+    say_where(server, &options);
+    status = run(server);
+    server_close(server);
+    return status;
+}

@@ -1,0 +1,147 @@
+/* api.c - from a request to its endpoint: the table of routes, keys, and errors in the contract's envelope. */
+#include "server/api.h"
+
+#include "server/endpoints.h"
+#include "text/json_print.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- errors ---- */
+
+static const char *error_type(int status) {
+    static const struct {
+        int status;
+        const char *type;
+    } rows[] = {{401, "authentication_error"}, {402, "unknown_error"},      {403, "permission_error"},
+                {404, "not_found_error"},      {429, "rate_limit_error"},   {500, "server_error"},
+                {501, "server_error"},         {503, "service_unavailable"}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (rows[i].status == status) return rows[i].type;
+    return "invalid_request_error";
+}
+
+/* "code" is the same for all errors, as clients of the original know it. */
+void api_refuse(void *context, int status, const char *sentence, struct buffer *body) {
+    (void)context;
+    buffer_append_text(body, "{\"error\":{\"message\":");
+    json_print_text(body, sentence, strlen(sentence));
+    buffer_printf(body, ",\"type\":\"%s\",\"param\":null,\"code\":\"invalid_request_error\"}}",
+                  error_type(status));
+}
+
+void api_reply_error(struct http_exchange *exchange, http_refusal *refuse, int status, const char *sentence) {
+    struct buffer body = {0};
+    if (status == 429 || status == 503) http_header_add(exchange, "Retry-After", "1");
+    refuse(NULL, status, sentence, &body);
+    http_reply(exchange, status, "application/json", body.data ? body.data : "", body.bytes);
+    buffer_free(&body);
+}
+
+/* What a request can be wrong in is the client's error, whichever part of the library found it. */
+void api_reply_failure(struct http_exchange *exchange, http_refusal *refuse, enum status status) {
+    const bool clients = status == STATUS_INPUT || status == STATUS_FORMAT || status == STATUS_LIMIT ||
+                         status == STATUS_UNSUPPORTED || status == STATUS_USAGE;
+    api_reply_error(exchange, refuse, clients ? 400 : status_http(status), status_message());
+}
+
+void api_reply_json(struct http_exchange *exchange, const struct buffer *body) {
+    if (body->failed)
+        api_reply_error(exchange, api_refuse, 500, "the answer does not fit into memory");
+    else
+        http_reply(exchange, 200, "application/json", body->data, body->bytes);
+}
+
+struct route {
+    const char *method, *path;
+    endpoint *handle;
+    http_refusal *refuse;
+    bool open; /* needs no key */
+};
+
+/* ---- keys ---- */
+
+/* "Bearer KEY", or x-api-key as clients of Anthropic send it. NULL: none. */
+static const char *key_of(const struct http_request *request) {
+    const char *value = http_header_find(request, "authorization");
+    if (value && !strncasecmp(value, "bearer ", 7)) return value + 7 + strspn(value + 7, " ");
+    return http_header_find(request, "x-api-key");
+}
+
+static bool admit(struct api *api, struct http_exchange *exchange, const struct route *route,
+                  const char **account) {
+    const char *key = key_of(http_request_of(exchange));
+    const struct api_key *row = NULL;
+    char sentence[96];
+    *account = "";
+    if (api->keys.keys == 0) return true;
+    if (key) row = api_keys_find(&api->keys, key);
+    if (row) {
+        *account = row->account;
+        return true;
+    }
+    const size_t bytes = key ? strlen(key) : 0;
+    if (bytes > 8)
+        snprintf(sentence, sizeof sentence, "Authentication Fails, Your api key: ****%s is invalid",
+                 key + bytes - 4);
+    else
+        snprintf(sentence, sizeof sentence, "Authentication Fails, %s",
+                 key ? "Your api key: **** is invalid" : "no api key was given");
+    api_reply_error(exchange, route->refuse, 401, sentence);
+    return false;
+}
+
+/* ---- routes ---- */
+
+/* Paths without the prefixes that all of them may have. */
+static const struct route routes[] = {
+    {"POST", "/chat/completions", endpoint_chat, api_refuse, false},
+    {"POST", "/completions", endpoint_completion, api_refuse, false},
+    {"POST", "/anthropic/v1/messages", endpoint_messages, messages_refuse, false},
+    {"POST", "/messages", endpoint_messages, messages_refuse, false},
+    {"GET", "/models", endpoint_models, api_refuse, false},
+    {"GET", "/user/balance", endpoint_balance, api_refuse, false},
+    {"POST", "/tokenize", endpoint_tokenize, api_refuse, false},
+    {"POST", "/detokenize", endpoint_detokenize, api_refuse, false},
+    {"GET", "/health", endpoint_health, api_refuse, true},
+    {"GET", "/metrics", endpoint_metrics, api_refuse, true},
+};
+
+static const char *without_prefix(const char *path) {
+    static const char *const prefixes[] = {"/v1/", "/beta/v1/", "/beta/"};
+    for (size_t i = 0; i < COUNT_OF(prefixes); i++) {
+        const size_t bytes = strlen(prefixes[i]);
+        if (!strncmp(path, prefixes[i], bytes)) return path + bytes - 1;
+    }
+    return path;
+}
+
+static bool method_fits(const char *route, const char *method) {
+    return !strcmp(route, method) || (!strcmp(route, "GET") && !strcmp(method, "HEAD"));
+}
+
+static const struct route *find_route(const struct http_request *request, bool *path_known) {
+    const char *path = without_prefix(request->path);
+    *path_known = false;
+    for (size_t i = 0; i < COUNT_OF(routes); i++) {
+        if (strcmp(routes[i].path, path)) continue;
+        *path_known = true;
+        if (method_fits(routes[i].method, request->method)) return &routes[i];
+    }
+    return NULL;
+}
+
+void api_handle(void *context, struct http_exchange *exchange) {
+    struct api *api = context;
+    const char *account = "";
+    bool path_known;
+    const struct route *route = find_route(http_request_of(exchange), &path_known);
+    if (!route) {
+        api_reply_error(exchange, api_refuse, path_known ? 405 : 404,
+                        path_known ? "this path does not take this method"
+                                   : "there is nothing under this path");
+        return;
+    }
+    if (route->open || admit(api, exchange, route, &account)) route->handle(api, exchange, account);
+}

@@ -1,0 +1,55 @@
+/* api.h - what all requests share: the service, the template, keys, limits and counts. Owned by the thread of the
+ * network. */
+#ifndef HADAL_SERVER_API_H
+#define HADAL_SERVER_API_H
+
+#include "server/api_keys.h"
+#include "server/histogram.h"
+#include "server/job.h"
+
+struct api_model {
+    const char *name;         /* as clients ask for it */
+    const char *const *alias; /* further names */
+    int aliases;
+    enum chat_template template;
+    bool chats; /* it has a template */
+    const char *bos;
+};
+
+struct api_counts {
+    int64_t requests, refused, finished[FINISH_DEADLINE + 1];
+    struct histogram first_token, between_tokens, whole, queue; /* seconds */
+};
+
+struct api {
+    struct service *service;
+    struct mailbox *mailbox;
+    struct api_keys keys;
+    struct api_model model;
+    const struct dialect *dialect;
+    char fingerprint[32];
+    struct job *first; /* all that are open */
+    int jobs;
+    int64_t started; /* seconds since 1970 */
+    struct api_counts counts;
+    void (*log)(void *context, const char *line);
+    void *log_context;
+};
+
+/* The handler of the HTTP layer, context a struct api. */
+http_handler api_handle;
+http_refusal api_refuse, messages_refuse;
+
+/* An error in the envelope that `refuse` writes. */
+void api_reply_error(struct http_exchange *exchange, http_refusal *refuse, int status, const char *sentence);
+/* For the status that a function of the library gave, with its sentence. */
+void api_reply_failure(struct http_exchange *exchange, http_refusal *refuse, enum status status);
+
+void api_reply_json(struct http_exchange *exchange, const struct buffer *body);
+
+/* metrics.c */
+void api_write_metrics(struct api *api, struct buffer *out);
+/* api_log.c: one line for each request that came to a job. */
+void api_log_job(struct api *api, const struct job *job, enum status status, const char *sentence);
+
+#endif

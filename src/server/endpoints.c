@@ -1,0 +1,191 @@
+/* endpoints.c - the endpoints. */
+#include "server/endpoints.h"
+
+#include "text/json_print.h"
+
+#include <string.h>
+
+/* ---- answers of the model ---- */
+
+static bool has_name(const struct api_model *model, const char *name) {
+    if (!strcmp(name, model->name)) return true;
+    for (int i = 0; i < model->aliases; i++)
+        if (!strcmp(name, model->alias[i])) return true;
+    return false;
+}
+
+/* What clients of Anthropic ask for by themselves. */
+static bool is_claude(const struct wire *wire, const char *name) {
+    return wire == &messages_wire && !strncmp(name, "claude", 6);
+}
+
+/* Names that say whether the model should think, as the platform had them. */
+static void settle_thinking(struct order *order) {
+    if (order->thinking != THINKING_DEFAULT) return;
+    if (!strcmp(order->model, "deepseek-reasoner")) order->thinking = THINKING_ON;
+    if (!strcmp(order->model, "deepseek-chat")) order->thinking = THINKING_OFF;
+}
+
+static enum status check_order(const struct api *api, const struct wire *wire, struct order *order) {
+    if (!order->model) order->model = api->model.name;
+    if (!api->dialect->unknown_models && !has_name(&api->model, order->model) &&
+        !is_claude(wire, order->model))
+        return fail(STATUS_INPUT, "Model Not Exist");
+    if (!order->prompt && !api->model.chats)
+        return fail(STATUS_INPUT, "this model has no chat template: use /completions");
+    if (order->format != FORMAT_TEXT) return fail(STATUS_INPUT, "response_format: this server has text only");
+    settle_thinking(order);
+    return STATUS_OK;
+}
+
+typedef enum status order_parser(struct order *order, const char *body, size_t bytes,
+                                 const struct dialect *dialect);
+
+static void start(struct api *api, struct http_exchange *exchange, const char *account, order_parser *parse,
+                  const struct wire *wire) {
+    const struct http_request *request = http_request_of(exchange);
+    struct order order;
+    enum status status = parse(&order, request->body, request->body_bytes, api->dialect);
+    if (status == STATUS_OK) status = check_order(api, wire, &order);
+    if (status == STATUS_OK) {
+        job_start(api, exchange, wire, &order, account);
+        return;
+    }
+    order_free(&order);
+    api->counts.refused++;
+    api_reply_failure(exchange, wire->refuse, status);
+}
+
+void endpoint_chat(struct api *api, struct http_exchange *exchange, const char *account) {
+    start(api, exchange, account, order_from_chat, &chat_wire);
+}
+
+void endpoint_completion(struct api *api, struct http_exchange *exchange, const char *account) {
+    start(api, exchange, account, order_from_completion, &completion_wire);
+}
+
+void endpoint_messages(struct api *api, struct http_exchange *exchange, const char *account) {
+    start(api, exchange, account, order_from_messages, &messages_wire);
+}
+
+/* ---- what there is ---- */
+
+static void write_model(const char *name, struct buffer *out) {
+    buffer_append_text(out, "{\"id\":");
+    json_print_text(out, name, strlen(name));
+    buffer_append_text(out, ",\"object\":\"model\",\"owned_by\":\"hadal\"}");
+}
+
+void endpoint_models(struct api *api, struct http_exchange *exchange, const char *account) {
+    struct buffer out = {0};
+    (void)account;
+    buffer_append_text(&out, "{\"object\":\"list\",\"data\":[");
+    write_model(api->model.name, &out);
+    for (int i = 0; i < api->model.aliases; i++) {
+        buffer_append_char(&out, ',');
+        write_model(api->model.alias[i], &out);
+    }
+    buffer_append_text(&out, "]}");
+    api_reply_json(exchange, &out);
+    buffer_free(&out);
+}
+
+/* Keys of a file have no balance that could end. */
+void endpoint_balance(struct api *api, struct http_exchange *exchange, const char *account) {
+    struct buffer out = {0};
+    (void)api;
+    (void)account;
+    buffer_append_text(&out, "{\"is_available\":true,\"balance_infos\":[]}");
+    api_reply_json(exchange, &out);
+    buffer_free(&out);
+}
+
+void endpoint_health(struct api *api, struct http_exchange *exchange, const char *account) {
+    struct buffer out = {0};
+    struct service_counts counts;
+    (void)account;
+    service_counts(api->service, &counts);
+    buffer_append_text(&out, "{\"status\":\"ok\",\"model\":");
+    json_print_text(&out, api->model.name, strlen(api->model.name));
+    buffer_printf(&out, ",\"waiting\":%d,\"running\":%d}", counts.waiting, counts.running);
+    api_reply_json(exchange, &out);
+    buffer_free(&out);
+}
+
+void endpoint_metrics(struct api *api, struct http_exchange *exchange, const char *account) {
+    struct buffer out = {0};
+    (void)account;
+    api_write_metrics(api, &out);
+    http_reply(exchange, 200, "text/plain; version=0.0.4; charset=utf-8", out.data ? out.data : "",
+               out.bytes);
+    buffer_free(&out);
+}
+
+/* ---- text and tokens ---- */
+
+static enum status text_to_ids(struct api *api, const json_t *root, struct buffer *out) {
+    const json_t *text = json_object_get(root, "content"), *special = json_object_get(root, "add_special");
+    const struct tokenizer *tokenizer = service_engine(api->service)->tokenizer;
+    struct token_list list = {0};
+    if (!text) text = json_object_get(root, "prompt");
+    if (!json_is_string(text)) return fail(STATUS_INPUT, "content: must be a string");
+    enum status status = STATUS_OK;
+    if (json_is_true(special) && tokenizer_adds_bos(tokenizer))
+        status = token_list_append(&list, tokenizer_bos(tokenizer));
+    if (status == STATUS_OK)
+        status = tokenizer_encode(tokenizer, json_string_value(text), json_string_length(text),
+                                  TOKENIZE_SPECIAL, &list);
+    buffer_append_text(out, "{\"tokens\":[");
+    for (size_t i = 0; i < list.count; i++) buffer_printf(out, i ? ",%d" : "%d", list.id[i]);
+    buffer_printf(out, "],\"count\":%zu}", list.count);
+    token_list_free(&list);
+    return status;
+}
+
+static enum status ids_to_text(struct api *api, const json_t *root, struct buffer *out) {
+    const json_t *ids = json_object_get(root, "tokens");
+    const struct tokenizer *tokenizer = service_engine(api->service)->tokenizer;
+    struct detokenizer detokenizer = {.tokenizer = tokenizer, .show_special = true};
+    struct buffer text = {0};
+    if (!json_is_array(ids)) return fail(STATUS_INPUT, "tokens: must be an array of token ids");
+    for (size_t i = 0; i < json_array_size(ids); i++) {
+        const json_t *id = json_array_get(ids, i);
+        if (!json_is_integer(id) || json_integer_value(id) < 0 ||
+            json_integer_value(id) >= tokenizer_vocabulary(tokenizer)) {
+            buffer_free(&text);
+            return fail(STATUS_INPUT, "tokens[%zu]: is no id of the vocabulary", i);
+        }
+        detokenizer_push(&detokenizer, (int32_t)json_integer_value(id), &text);
+    }
+    detokenizer_finish(&detokenizer, &text);
+    buffer_append_text(out, "{\"content\":");
+    json_print_text(out, text.data ? text.data : "", text.bytes);
+    buffer_append_char(out, '}');
+    buffer_free(&text);
+    return STATUS_OK;
+}
+
+static void convert(struct api *api, struct http_exchange *exchange,
+                    enum status (*work)(struct api *, const json_t *, struct buffer *)) {
+    const struct http_request *request = http_request_of(exchange);
+    struct buffer out = {0};
+    json_t *root = NULL;
+    enum status status = json_parse(request->body, request->body_bytes, "request", &root);
+    if (status == STATUS_OK) status = work(api, root, &out);
+    if (status == STATUS_OK)
+        api_reply_json(exchange, &out);
+    else
+        api_reply_failure(exchange, api_refuse, status);
+    json_decref(root);
+    buffer_free(&out);
+}
+
+void endpoint_tokenize(struct api *api, struct http_exchange *exchange, const char *account) {
+    (void)account;
+    convert(api, exchange, text_to_ids);
+}
+
+void endpoint_detokenize(struct api *api, struct http_exchange *exchange, const char *account) {
+    (void)account;
+    convert(api, exchange, ids_to_text);
+}

@@ -1,0 +1,12 @@
+/* endpoints.h - one function for each row of the table of routes. `account`: whose key it was, "" without keys. */
+#ifndef HADAL_SERVER_ENDPOINTS_H
+#define HADAL_SERVER_ENDPOINTS_H
+
+#include "server/api.h"
+
+typedef void endpoint(struct api *api, struct http_exchange *exchange, const char *account);
+
+endpoint endpoint_chat, endpoint_completion, endpoint_messages, endpoint_models, endpoint_balance,
+    endpoint_tokenize, endpoint_detokenize, endpoint_health, endpoint_metrics;
+
+#endif

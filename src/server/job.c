@@ -1,0 +1,333 @@
+/* job.c - starting a job, hearing from the engine, and ending it. */
+#include "server/job.h"
+
+#include "base/clock.h"
+#include "server/api.h"
+#include "server/job_prompt.h"
+#include "text/json_print.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KEEP_ALIVE_SECONDS 10.0
+
+/* ---- names ---- */
+
+static void make_id(char *id) {
+    unsigned char b[16];
+    randombytes_buf(b, sizeof b);
+    b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
+    b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
+    snprintf(id, JOB_ID_BYTES, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+             b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+}
+
+const char *job_finish_reason(const struct job_answer *answer) {
+    if (answer->finish == FINISH_STOP) return "stop";
+    if (answer->finish == FINISH_LENGTH) return "length";
+    return "insufficient_system_resource";
+}
+
+void job_write_text(struct buffer *out, const char *text, size_t bytes) {
+    json_print_text(out, text ? text : "", text ? bytes : 0);
+}
+
+void job_write_usage(const struct job *job, struct buffer *out) {
+    const struct service_usage *usage = &job->usage;
+    buffer_printf(out,
+                  "{\"prompt_tokens\":%d,\"completion_tokens\":%d,\"total_tokens\":%d,"
+                  "\"prompt_tokens_details\":{\"cached_tokens\":%d},\"prompt_cache_hit_tokens\":%d,"
+                  "\"prompt_cache_miss_tokens\":%d",
+                  usage->prompt_tokens, usage->generated_tokens,
+                  usage->prompt_tokens + usage->generated_tokens, usage->cache.hit_tokens,
+                  usage->cache.hit_tokens, usage->prompt_tokens - usage->cache.hit_tokens);
+    if (job->wire->splits_reasoning && (usage->reasoning_tokens > 0 || job->thinking))
+        buffer_printf(out, ",\"completion_tokens_details\":{\"reasoning_tokens\":%d}",
+                      usage->reasoning_tokens);
+    buffer_append_char(out, '}');
+}
+
+/* ---- the end ---- */
+
+static void free_job(struct job *job) {
+    for (int i = 0; job->answer && i < job->order.choices; i++)
+        for (int kind = 0; kind < TEXT_KINDS; kind++) {
+            buffer_free(&job->answer[i].text[kind]);
+            buffer_free(&job->answer[i].logprobs[kind]);
+        }
+    free(job->answer);
+    free(job->last);
+    buffer_free(&job->out);
+    order_free(&job->order);
+    free(job);
+}
+
+static void unlink_job(struct job *job) {
+    if (job->previous)
+        job->previous->next = job->next;
+    else
+        job->api->first = job->next;
+    if (job->next) job->next->previous = job->previous;
+    job->api->jobs--;
+}
+
+void job_cancel(struct job *job) {
+    service_cancel(job->api->service, job->number);
+}
+
+static void client_gone(void *context) {
+    struct job *job = context;
+    job->exchange = NULL;
+    job_cancel(job);
+}
+
+/* What was written goes out. A client that does not read loses its answer, not the server its memory. */
+static void send_out(struct job *job) {
+    if (job->exchange && job->out.bytes > 0 &&
+        (job->out.failed || !http_stream_write(job->exchange, job->out.data, job->out.bytes))) {
+        http_stream_abort(job->exchange);
+        client_gone(job);
+    }
+    buffer_clear(&job->out);
+    job->last_sent = clock_seconds();
+}
+
+static void begin_stream(struct job *job) {
+    const bool events = job->order.stream;
+    if (job->streaming || !job->exchange) return;
+    if (events) http_header_add(job->exchange, "Cache-Control", "no-cache");
+    http_stream_begin(job->exchange, 200, events ? "text/event-stream; charset=utf-8" : "application/json");
+    job->streaming = true;
+}
+
+void job_keep_alive(struct job *job, double now) {
+    if (!job->exchange || now - job->last_sent < KEEP_ALIVE_SECONDS) return;
+    begin_stream(job);
+    buffer_append_text(&job->out, job->order.stream ? job->wire->keep_alive : "\n");
+    send_out(job);
+}
+
+/* ---- what the engine says ---- */
+
+static void keep_text(void *context, enum text_kind kind, const char *text, size_t bytes) {
+    struct job_answer *answer = context;
+    buffer_append(&answer->text[kind], text, bytes);
+    if (kind == TEXT_REASONING) answer->reasoned = true;
+}
+
+static void hear_piece(struct job *job, const struct mail *mail) {
+    struct job_answer *answer = &job->answer[mail->choice_index];
+    const enum text_kind kind =
+        job->wire->splits_reasoning && answer->splitter.thinking ? TEXT_REASONING : TEXT_ANSWER;
+    if (!job->first_token) job->first_token = clock_seconds();
+    if (mail->has_choice) answer->tokens++;
+    if (mail->has_choice && job->order.sampling.logprobs >= 0)
+        job->wire->add_logprob(job, answer, kind, &mail->choice);
+    if (job->wire->splits_reasoning)
+        reasoning_split(&answer->splitter, mail->text, mail->bytes, keep_text, answer);
+    else
+        buffer_append(&answer->text[TEXT_ANSWER], mail->text, mail->bytes);
+    if (!job->order.stream || !job->exchange) return;
+    begin_stream(job);
+    job->wire->write_piece(job, mail->choice_index, &job->out);
+    if (job->out.bytes) send_out(job);
+}
+
+static void hear_choice_end(struct job *job, const struct mail *mail) {
+    struct job_answer *answer = &job->answer[mail->choice_index];
+    answer->finish = mail->finish;
+    answer->stop = mail->stop;
+    answer->ended = true;
+    if (job->wire->splits_reasoning) reasoning_split_finish(&answer->splitter, keep_text, answer);
+    if (!job->order.stream || !job->exchange) return;
+    begin_stream(job);
+    job->wire->write_piece(job, mail->choice_index, &job->out);
+    send_out(job);
+}
+
+/* The last chunk of each answer needs usage, which is known at the end. */
+static void finish_stream(struct job *job) {
+    for (int i = 0; i < job->order.choices; i++) {
+        job->answers_ended++;
+        job->wire->write_end(job, i, &job->out);
+    }
+    job->wire->write_done(job, &job->out);
+    begin_stream(job);
+    send_out(job);
+    if (job->exchange) http_stream_end(job->exchange);
+}
+
+static void finish_whole(struct job *job) {
+    job->wire->write_whole(job, &job->out);
+    if (job->streaming) {
+        send_out(job);
+        if (job->exchange) http_stream_end(job->exchange);
+    } else if (job->out.failed) {
+        api_reply_error(job->exchange, job->wire->refuse, 500, "the answer does not fit into memory");
+    } else {
+        http_reply(job->exchange, 200, "application/json", job->out.data, job->out.bytes);
+    }
+}
+
+/* Before the head of the answer an error can still be said as one. */
+static void fail_exchange(struct job *job, enum status status, const char *sentence) {
+    if (!job->streaming) {
+        api_reply_error(job->exchange, job->wire->refuse, status_http(status), sentence);
+        return;
+    }
+    if (job->order.stream)
+        finish_stream(job);
+    else
+        finish_whole(job);
+}
+
+static void count_end(struct job *job) {
+    struct api_counts *counts = &job->api->counts;
+    const double now = clock_seconds();
+    for (int i = 0; i < job->order.choices; i++) counts->finished[job->answer[i].finish]++;
+    histogram_add(&counts->whole, now - job->arrival);
+    if (job->first_token) histogram_add(&counts->first_token, job->first_token - job->arrival);
+    if (job->usage.generated_tokens > 1)
+        histogram_add(&counts->between_tokens, (now - job->first_token) / (job->usage.generated_tokens - 1));
+}
+
+static void hear_end(struct job *job, const struct mail *mail) {
+    job->usage = mail->usage;
+    job->last = NULL; /* it is this mail */
+    count_end(job);
+    api_log_job(job->api, job, mail->status, mail->text);
+    struct http_exchange *exchange = job->exchange;
+    if (exchange) http_on_gone(exchange, NULL, NULL);
+    if (exchange && mail->status != STATUS_OK)
+        fail_exchange(job, mail->status, mail->text);
+    else if (exchange && job->order.stream)
+        finish_stream(job);
+    else if (exchange)
+        finish_whole(job);
+    unlink_job(job);
+    free_job(job);
+}
+
+void job_hear(struct job *job, const struct mail *mail) {
+    switch (mail->kind) {
+    case SERVICE_STARTED:
+        job->usage = mail->usage;
+        job->started = true;
+        histogram_add(&job->api->counts.queue, mail->usage.queue_seconds);
+        break;
+    case SERVICE_PREFILL: break;
+    case SERVICE_PIECE: hear_piece(job, mail); break;
+    case SERVICE_CHOICE_END: hear_choice_end(job, mail); break;
+    case SERVICE_END: hear_end(job, mail); break;
+    }
+}
+
+/* ---- the beginning ---- */
+
+/* On the engine's thread. */
+static void listen(void *context, const struct service_event *event) {
+    struct job *job = context;
+    if (event->kind == SERVICE_PREFILL) return;
+    if (!mailbox_push(job->api->mailbox, job, event, job->last))
+        service_cancel(job->api->service, event->request);
+}
+
+static enum status check_room(const struct order *order, const struct engine *engine, size_t prompt_tokens) {
+    const int64_t wanted = order->max_tokens > 0 ? order->max_tokens : 1, tokens = (int64_t)prompt_tokens;
+    if (tokens + wanted <= engine->context) return STATUS_OK;
+    return fail(
+        STATUS_INPUT,
+        "This model's maximum context length is %lld tokens. However, you requested %lld tokens (%lld in "
+        "the messages, %lld in the completion). Please reduce the length of the messages or completion.",
+        (long long)engine->context, (long long)(tokens + wanted), (long long)tokens, (long long)wanted);
+}
+
+static struct service_request request_of(struct job *job, const struct token_list *prompt) {
+    const struct order *order = &job->order;
+    const struct engine *engine = service_engine(job->api->service);
+    return (struct service_request){
+        .prompt = prompt->id,
+        .prompt_tokens = (int)prompt->count,
+        .account = job->account,
+        .reply = {.sampling = order->sampling,
+                  .max_tokens = order->max_tokens,
+                  .stop = order->stop,
+                  .stops = order->stops,
+                  .reasoning = {.counted = job->wire->splits_reasoning,
+                                .thinking = job->thinking,
+                                .begin_id = tokenizer_find(engine->tokenizer, "<think>"),
+                                .end_id = tokenizer_find(engine->tokenizer, "</think>"),
+                                .tokens = -1}},
+        .choices = order->choices,
+        .listener = listen,
+        .context = job};
+}
+
+/* The account and, where it names one, its user: "account\nuser". */
+static enum status submit(struct job *job) {
+    struct token_list prompt = {0};
+    struct buffer isolation = {0};
+    const struct engine *engine = service_engine(job->api->service);
+    const struct api_model *model = &job->api->model;
+    enum status status =
+        job_prompt(&job->order, engine, model->template, model->bos, &prompt, &job->thinking);
+    if (status == STATUS_OK) status = check_room(&job->order, engine, prompt.count);
+    buffer_printf(&isolation, "%s\n%s", job->account, job->order.user ? job->order.user : "");
+    if (status == STATUS_OK) status = buffer_check(&isolation, "user_id");
+    for (int i = 0; i < job->order.choices; i++) job->answer[i].splitter.thinking = job->thinking;
+    if (status == STATUS_OK) {
+        struct service_request request = request_of(job, &prompt);
+        request.isolation = isolation.data;
+        status = service_submit(job->api->service, &request, &job->number);
+    }
+    buffer_free(&isolation);
+    token_list_free(&prompt);
+    return status;
+}
+
+static struct job *make_job(struct api *api, struct http_exchange *exchange, const struct wire *wire,
+                            struct order *order, const char *account) {
+    struct job *job = calloc(1, sizeof *job);
+    if (!job) return NULL;
+    *job = (struct job){.api = api, .exchange = exchange, .wire = wire, .order = *order};
+    *order = (struct order){0};
+    snprintf(job->account, sizeof job->account, "%s", account);
+    make_id(job->id);
+    job->created = time(NULL);
+    job->arrival = job->last_sent = clock_seconds();
+    job->answer = calloc((size_t)job->order.choices, sizeof *job->answer);
+    job->last = mail_reserve();
+    if (job->answer && job->last) return job;
+    free_job(job);
+    return NULL;
+}
+
+void job_start(struct api *api, struct http_exchange *exchange, const struct wire *wire, struct order *order,
+               const char *account) {
+    struct job *job = make_job(api, exchange, wire, order, account);
+    if (!job) {
+        order_free(order);
+        api_reply_error(exchange, wire->refuse, 503, "out of memory for the request");
+        return;
+    }
+    if (!job->order.seed_given) randombytes_buf(&job->order.sampling.seed, sizeof job->order.sampling.seed);
+    http_header_add(exchange, "X-Request-Id", job->id);
+    enum status status = submit(job);
+    if (status != STATUS_OK) {
+        api->counts.refused++;
+        api_log_job(api, job, status, status_message());
+        api_reply_failure(exchange, wire->refuse, status);
+        free_job(job);
+        return;
+    }
+    api->counts.requests++;
+    job->next = api->first;
+    if (api->first) api->first->previous = job;
+    api->first = job;
+    api->jobs++;
+    chat_free(&job->order.chat);
+    http_request_forget(exchange);
+    http_on_gone(exchange, client_gone, job);
+}

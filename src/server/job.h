@@ -1,0 +1,80 @@
+/* job.h - one request of the API from its order to the last byte of its answer.
+ *
+ * A job belongs to the thread of the network. The engine's thread only pushes mail that names it. It lives
+ * until the service has said SERVICE_END, also when its client is long gone. */
+#ifndef HADAL_SERVER_JOB_H
+#define HADAL_SERVER_JOB_H
+
+#include "engine/service.h"
+#include "server/http.h"
+#include "server/mailbox.h"
+#include "server/order.h"
+
+struct api;
+struct job;
+
+enum { JOB_ID_BYTES = 37, TEXT_KINDS = 2 };
+
+/* One of the answers to a prompt. What has come and was not sent yet, by kind; of whole answers, everything. */
+struct job_answer {
+    struct reasoning_splitter splitter;
+    struct buffer text[TEXT_KINDS];     /* by enum text_kind */
+    struct buffer logprobs[TEXT_KINDS]; /* entries of JSON, separated by commas */
+    int tokens, offset;                 /* offset: bytes of text before this token, for completions */
+    enum finish finish;
+    int stop;                    /* which stop text ended it; -1: none */
+    bool reasoned, begun, ended; /* begun: its first chunk was sent */
+    int blocks;                  /* of messages: content blocks that were begun */
+    enum text_kind block;        /* the kind of the last one */
+};
+
+/* How one endpoint writes its answers. */
+struct wire {
+    bool splits_reasoning;
+    void (*add_logprob)(const struct job *job, struct job_answer *answer, enum text_kind kind,
+                        const struct choice *choice);
+    void (*write_piece)(struct job *job, int index, struct buffer *out); /* chunks for what has come */
+    void (*write_end)(struct job *job, int index, struct buffer *out);   /* the last one of an answer */
+    void (*write_done)(struct job *job, struct buffer *out);             /* behind all answers */
+    void (*write_whole)(struct job *job, struct buffer *out);
+    const char *keep_alive; /* in a stream */
+    http_refusal *refuse;   /* the body of an error */
+};
+
+struct job {
+    struct api *api;
+    struct job *next, *previous;
+    struct http_exchange *exchange; /* NULL: the client is gone, or answered */
+    const struct wire *wire;
+    struct order order;
+    char id[JOB_ID_BYTES];
+    char account[65];
+    uint64_t number; /* of the service */
+    struct mail *last;
+    int64_t created;                        /* seconds since 1970 */
+    double arrival, first_token, last_sent; /* of clock_seconds() */
+    bool streaming;                         /* the head of the answer was sent */
+    bool started, thinking;                 /* thinking: the prompt ended inside <think> */
+    int answers_ended;
+    struct job_answer *answer; /* [order.choices] */
+    struct service_usage usage;
+    struct buffer out; /* what is written next */
+};
+
+/* Takes over the order and answers the exchange, now with an error or later with the answer. */
+void job_start(struct api *api, struct http_exchange *exchange, const struct wire *wire, struct order *order,
+               const char *account);
+void job_hear(struct job *job, const struct mail *mail);
+/* So that the client and what is between hears something while it waits. */
+void job_keep_alive(struct job *job, double now);
+/* Ends it; the service will still say so. */
+void job_cancel(struct job *job);
+
+/* What jobs of all endpoints write alike. */
+void job_write_usage(const struct job *job, struct buffer *out);         /* the object */
+void job_write_text(struct buffer *out, const char *text, size_t bytes); /* a JSON string */
+const char *job_finish_reason(const struct job_answer *answer);
+
+extern const struct wire chat_wire, completion_wire, messages_wire;
+
+#endif

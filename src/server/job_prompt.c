@@ -1,0 +1,66 @@
+/* job_prompt.c - templates, plain texts, and DeepSeek's tokens for the middle of a text. */
+#include "server/job_prompt.h"
+
+#include <string.h>
+
+static enum status encode(const struct engine *engine, const char *text, enum tokenize_mode mode,
+                          struct token_list *list) {
+    return tokenizer_encode(engine->tokenizer, text, strlen(text), mode, list);
+}
+
+/* An answer that the client began: the model goes on behind its last word, in the turn that the template opens. */
+static enum status append_prefix(const struct message *message, const struct engine *engine, bool thinking,
+                                 struct token_list *list) {
+    if (thinking && message->reasoning) TRY(encode(engine, message->reasoning, TOKENIZE_PLAIN, list));
+    if (thinking && message->content && *message->content)
+        return fail(STATUS_INPUT,
+                    "the last message's prefix needs thinking to be disabled: the answer begins "
+                    "behind the reasoning");
+    return encode(engine, message->content ? message->content : "", TOKENIZE_PLAIN, list);
+}
+
+static enum status chat_prompt(const struct order *order, const struct engine *engine,
+                               enum chat_template template, const char *bos, struct token_list *list,
+                               bool *thinking) {
+    struct chat chat = order->chat; /* borrowed */
+    const struct message *last = &chat.message[chat.messages - 1];
+    const bool continues = last->role == ROLE_ASSISTANT && last->prefix;
+    struct render_options render = {
+        .template = template, .thinking = chat_thinking_wanted(template, order->thinking), .bos = bos};
+    struct prompt prompt = {0};
+    if (continues) chat.messages--;
+    if (continues && last->content && *last->content && order->thinking == THINKING_DEFAULT)
+        render.thinking = THINKING_OFF;
+    TRY(chat_render(&chat, &render, &prompt));
+    *thinking = prompt.thinking;
+    enum status status = prompt_encode(&prompt, engine->tokenizer, list);
+    prompt_free(&prompt);
+    if (status == STATUS_OK && continues) status = append_prefix(last, engine, *thinking, list);
+    return status;
+}
+
+static enum status put_token(const struct engine *engine, const char *token, struct token_list *list) {
+    int32_t id = tokenizer_find(engine->tokenizer, token);
+    if (id < 0)
+        return fail(STATUS_INPUT, "suffix: this model has no tokens for filling in the middle of a text");
+    return token_list_append(list, id);
+}
+
+static enum status middle_prompt(const struct order *order, const struct engine *engine,
+                                 struct token_list *list) {
+    TRY(put_token(engine, "<｜fim▁begin｜>", list));
+    TRY(encode(engine, order->prompt, TOKENIZE_PLAIN, list));
+    TRY(put_token(engine, "<｜fim▁hole｜>", list));
+    TRY(encode(engine, order->suffix, TOKENIZE_PLAIN, list));
+    return put_token(engine, "<｜fim▁end｜>", list);
+}
+
+enum status job_prompt(const struct order *order, const struct engine *engine, enum chat_template template,
+                       const char *bos, struct token_list *list, bool *thinking) {
+    const struct tokenizer *tokenizer = engine->tokenizer;
+    *thinking = false;
+    if (!order->prompt) return chat_prompt(order, engine, template, bos, list, thinking);
+    if (tokenizer_adds_bos(tokenizer)) TRY(token_list_append(list, tokenizer_bos(tokenizer)));
+    if (order->suffix && *order->suffix) return middle_prompt(order, engine, list);
+    return encode(engine, order->prompt, TOKENIZE_SPECIAL, list);
+}

@@ -1,0 +1,121 @@
+/* metrics.c - GET /metrics in Prometheus' text format.
+ *
+ * Names are hadal's own, and each that dashboards for vLLM know is there under that name too. */
+#include "server/api.h"
+
+#include <stdio.h>
+
+struct writer {
+    struct buffer *out;
+    const char *model;
+};
+
+static void head(const struct writer *writer, const char *name, const char *type, const char *help) {
+    buffer_printf(writer->out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void value(const struct writer *writer, const char *name, const char *label, double number) {
+    buffer_printf(writer->out, "%s{model_name=\"", name);
+    for (const char *c = writer->model; *c; c++) {
+        if (*c == '"' || *c == '\\') buffer_append_char(writer->out, '\\');
+        buffer_append_char(writer->out, *c);
+    }
+    buffer_printf(writer->out, "\"%s} %.17g\n", label, number);
+}
+
+/* One number under hadal's name and vLLM's; `alias` NULL: vLLM has none. */
+static void number(const struct writer *writer, const char *name, const char *alias, const char *type,
+                   const char *help, double amount) {
+    head(writer, name, type, help);
+    value(writer, name, "", amount);
+    if (!alias) return;
+    head(writer, alias, type, help);
+    value(writer, alias, "", amount);
+}
+
+static void write_histogram(const struct writer *writer, const char *name,
+                            const struct histogram *histogram) {
+    char full[96], label[48];
+    int64_t count = 0;
+    for (int i = 0; i <= HISTOGRAM_BOUNDS; i++) {
+        count += histogram->count[i];
+        snprintf(full, sizeof full, "%s_bucket", name);
+        if (i < HISTOGRAM_BOUNDS)
+            snprintf(label, sizeof label, ",le=\"%g\"", histogram_bound[i]);
+        else
+            snprintf(label, sizeof label, ",le=\"+Inf\"");
+        value(writer, full, label, (double)count);
+    }
+    snprintf(full, sizeof full, "%s_sum", name);
+    value(writer, full, "", histogram->sum);
+    snprintf(full, sizeof full, "%s_count", name);
+    value(writer, full, "", (double)count);
+}
+
+static void durations(const struct writer *writer, const char *name, const char *alias, const char *help,
+                      const struct histogram *histogram) {
+    head(writer, name, "histogram", help);
+    write_histogram(writer, name, histogram);
+    head(writer, alias, "histogram", help);
+    write_histogram(writer, alias, histogram);
+}
+
+static void write_finished(const struct writer *writer, const struct api_counts *counts) {
+    static const char *const names[] = {"hadal_answers_total", "vllm:request_success_total"};
+    for (size_t n = 0; n < COUNT_OF(names); n++) {
+        head(writer, names[n], "counter", "Answers that ended, by reason.");
+        for (int finish = FINISH_STOP; finish <= FINISH_DEADLINE; finish++) {
+            char label[64];
+            snprintf(label, sizeof label, ",finished_reason=\"%s\"", finish_name((enum finish)finish));
+            value(writer, names[n], label, (double)counts->finished[finish]);
+        }
+    }
+}
+
+static void write_tokens(const struct writer *writer, const struct service_counts *counts) {
+    number(writer, "hadal_prompt_tokens_total", "vllm:prompt_tokens_total", "counter",
+           "Tokens of prompts, cached ones included.", (double)counts->prompt_tokens);
+    number(writer, "hadal_generated_tokens_total", "vllm:generation_tokens_total", "counter",
+           "Tokens that were generated.", (double)counts->generated_tokens);
+    number(writer, "hadal_cache_queried_tokens_total", "vllm:prefix_cache_queries_total", "counter",
+           "Tokens of prompts that were looked for in the cache.", (double)counts->prompt_tokens);
+    number(writer, "hadal_cache_hit_tokens_total", "vllm:prefix_cache_hits_total", "counter",
+           "Tokens of prompts that were in the cache.", (double)counts->hit_tokens);
+    number(writer, "hadal_computed_tokens_total", NULL, "counter", "Rows that went through the model.",
+           (double)counts->computed_tokens);
+    number(writer, "hadal_preemptions_total", "vllm:num_preemptions_total", "counter",
+           "Answers that had to wait for pages.", (double)counts->preemptions);
+    number(writer, "hadal_steps_total", NULL, "counter", "Steps of the batch.", (double)counts->steps);
+    number(writer, "hadal_step_seconds_total", NULL, "counter", "Time in steps of the batch.",
+           counts->step_seconds);
+}
+
+void api_write_metrics(struct api *api, struct buffer *out) {
+    const struct writer writer = {out, api->model.name};
+    const struct api_counts *own = &api->counts;
+    struct service_counts counts;
+    service_counts(api->service, &counts);
+    number(&writer, "hadal_requests_running", "vllm:num_requests_running", "gauge",
+           "Answers that are being computed.", counts.running);
+    number(&writer, "hadal_requests_waiting", "vllm:num_requests_waiting", "gauge",
+           "Requests that wait to begin.", counts.waiting);
+    const double used = counts.pages ? 1.0 - (double)counts.free_pages / counts.pages : 0;
+    number(&writer, "hadal_cache_usage_ratio", "vllm:kv_cache_usage_perc", "gauge",
+           "Share of the cache's pages that is in use, 0 to 1.", used);
+    number(&writer, "hadal_cached_pages", NULL, "gauge", "Pages that later prompts may begin with.",
+           counts.cached_pages);
+    number(&writer, "hadal_requests_total", NULL, "counter", "Requests that were accepted.",
+           (double)own->requests);
+    number(&writer, "hadal_requests_refused_total", NULL, "counter", "Requests that were refused.",
+           (double)own->refused);
+    write_tokens(&writer, &counts);
+    write_finished(&writer, own);
+    durations(&writer, "hadal_queue_seconds", "vllm:request_queue_time_seconds",
+              "From arrival to the first step.", &own->queue);
+    durations(&writer, "hadal_first_token_seconds", "vllm:time_to_first_token_seconds",
+              "From arrival to the first token.", &own->first_token);
+    durations(&writer, "hadal_between_tokens_seconds", "vllm:inter_token_latency_seconds",
+              "Between tokens of one answer.", &own->between_tokens);
+    durations(&writer, "hadal_request_seconds", "vllm:e2e_request_latency_seconds",
+              "From arrival to the end.", &own->whole);
+}

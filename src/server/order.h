@@ -1,0 +1,45 @@
+/* order.h - what a request asks for, whichever endpoint it came through: the parsers fill it, the rest of the
+ * server reads nothing else of the body.
+ *
+ * Every field is checked by the parser against the contract; sentences name the field. Made and freed by the
+ * thread of the network. */
+#ifndef HADAL_SERVER_ORDER_H
+#define HADAL_SERVER_ORDER_H
+
+#include "engine/sample.h"
+#include "server/dialect.h"
+#include "text/chat.h"
+
+enum { ORDER_STOPS_LIMIT = 16, ORDER_CHOICES_LIMIT = 16 };
+
+enum order_format { FORMAT_TEXT, FORMAT_JSON_OBJECT, FORMAT_JSON_SCHEMA };
+
+struct order {
+    struct arena arena;          /* owns every text below */
+    const char *model;           /* as it was asked for; NULL: not at all */
+    struct chat chat;            /* of a conversation */
+    const char *prompt, *suffix; /* of a completion; suffix: fill in what is between */
+    bool echo;                   /* completions: the prompt is part of the text */
+    struct sampling sampling;
+    bool temperature_given, seed_given;
+    int64_t max_tokens; /* -1: as many as there is room for */
+    const char **stop;
+    int stops, choices;
+    bool stream, usage_asked;
+    enum thinking thinking;
+    enum order_format format;
+    const json_t *schema; /* borrowed from `root` */
+    const char *user;     /* with whom the account shares its cache; NULL: with all of itself */
+    json_t *root;         /* owned */
+};
+
+/* POST /chat/completions, /completions and /anthropic/v1/messages. STATUS_INPUT and STATUS_LIMIT; on failure the order is empty. */
+must_use enum status order_from_chat(struct order *order, const char *body, size_t bytes,
+                                     const struct dialect *dialect);
+must_use enum status order_from_completion(struct order *order, const char *body, size_t bytes,
+                                           const struct dialect *dialect);
+must_use enum status order_from_messages(struct order *order, const char *body, size_t bytes,
+                                         const struct dialect *dialect);
+void order_free(struct order *order); /* also of a zeroed one */
+
+#endif

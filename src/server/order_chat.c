@@ -1,0 +1,114 @@
+/* order_chat.c - the body of POST /chat/completions. */
+#include "server/order_fields.h"
+
+#include <string.h>
+
+#define DESERIALIZE "Failed to deserialize the JSON body into the target type"
+
+static enum status read_logprobs(struct order *order, const json_t *root) {
+    bool logprobs = false;
+    int64_t tops = 0;
+    TRY(order_read_bool(root, "logprobs", &logprobs));
+    TRY(order_read_int(root, "top_logprobs", 0, LOGPROBS_LIMIT, &tops));
+    if (tops > 0 && !logprobs) return fail(STATUS_INPUT, "top_logprobs needs logprobs to be true");
+    order->sampling.logprobs = logprobs ? (int)tops : -1;
+    return STATUS_OK;
+}
+
+static enum status read_thinking(struct order *order, const json_t *root) {
+    const json_t *thinking = json_object_get(root, "thinking");
+    const char *type = json_string_value(json_object_get(thinking, "type"));
+    const char *effort = NULL;
+    if (thinking && !json_is_null(thinking)) {
+        if (!type || (strcmp(type, "enabled") && strcmp(type, "disabled")))
+            return fail(STATUS_INPUT, "thinking.type: must be \"enabled\" or \"disabled\"");
+        order->thinking = !strcmp(type, "enabled") ? THINKING_ON : THINKING_OFF;
+    }
+    TRY(order_read_text(order, root, "reasoning_effort", 32, &effort));
+    if (!effort) return STATUS_OK;
+    static const char *const efforts[] = {"none", "minimal", "low", "medium",
+                                          "high", "xhigh",   "max", "ultra"};
+    for (size_t i = 0; i < COUNT_OF(efforts); i++) {
+        if (strcmp(effort, efforts[i])) continue;
+        if (order->thinking == THINKING_DEFAULT) order->thinking = i == 0 ? THINKING_OFF : THINKING_ON;
+        return STATUS_OK;
+    }
+    return fail(STATUS_INPUT, "reasoning_effort: \"%.32s\" is none of none, low, medium, high, max", effort);
+}
+
+static enum status read_format(struct order *order, const json_t *root) {
+    const json_t *format = json_object_get(root, "response_format");
+    const char *type = json_string_value(json_object_get(format, "type"));
+    if (!format || json_is_null(format)) return STATUS_OK;
+    if (!type) return fail(STATUS_INPUT, "response_format.type: must be a string");
+    if (!strcmp(type, "text")) return STATUS_OK;
+    if (!strcmp(type, "json_object")) {
+        order->format = FORMAT_JSON_OBJECT;
+        return STATUS_OK;
+    }
+    if (strcmp(type, "json_schema"))
+        return fail(STATUS_INPUT,
+                    "response_format.type: unknown variant `%.32s`, expected one of `text`, "
+                    "`json_object`, `json_schema`",
+                    type);
+    order->format = FORMAT_JSON_SCHEMA;
+    order->schema = json_object_get(json_object_get(format, "json_schema"), "schema");
+    if (!json_is_object(order->schema) && !json_is_boolean(order->schema))
+        return fail(STATUS_INPUT, "response_format.json_schema.schema: must be an object");
+    return STATUS_OK;
+}
+
+/* "developer" is refused as the original does it, with the place and the names that it knows. */
+static enum status check_roles(const json_t *messages) {
+    for (size_t i = 0; i < json_array_size(messages); i++) {
+        const char *role = json_string_value(json_object_get(json_array_get(messages, i), "role"));
+        if (role && !strcmp(role, "developer"))
+            return fail(STATUS_INPUT,
+                        DESERIALIZE ": messages[%zu].role: unknown variant `developer`, "
+                                    "expected one of `system`, `user`, `assistant`, `tool`",
+                        i);
+    }
+    return STATUS_OK;
+}
+
+static enum status check_messages(const struct order *order, const struct dialect *dialect) {
+    const struct chat *chat = &order->chat;
+    if (chat->messages == 0) return fail(STATUS_INPUT, "messages: must have at least one message");
+    for (int i = 0; i < chat->messages; i++) {
+        const struct message *message = &chat->message[i];
+        if (message->role == ROLE_ASSISTANT && !message->content && !message->tool_calls)
+            return fail(STATUS_INPUT, "Invalid assistant message: content or tool_calls must be set");
+        if (message->reasoning && dialect->reasoning_refused)
+            return fail(STATUS_INPUT,
+                        "messages[%d]: the `reasoning_content` of an earlier answer must not be "
+                        "passed back",
+                        i);
+        if (message->prefix && (message->role != ROLE_ASSISTANT || i != chat->messages - 1))
+            return fail(STATUS_INPUT,
+                        "messages[%d].prefix: only the last message, of the assistant, can have it", i);
+    }
+    return STATUS_OK;
+}
+
+static enum status read_body(struct order *order, const char *body, size_t bytes,
+                             const struct dialect *dialect) {
+    TRY(chat_from_json(&order->chat, body, bytes, "request"));
+    TRY(json_parse(body, bytes, "request", &order->root));
+    const json_t *root = order->root;
+    if (!json_is_object(root)) return fail(STATUS_INPUT, "the request must be a JSON object");
+    if (!dialect->developer_role) TRY(check_roles(json_object_get(root, "messages")));
+    TRY(check_messages(order, dialect));
+    TRY(order_read_common(order, root));
+    TRY(order_read_int(root, "max_completion_tokens", 1, INT32_MAX, &order->max_tokens));
+    TRY(read_logprobs(order, root));
+    TRY(read_thinking(order, root));
+    return read_format(order, root);
+}
+
+enum status order_from_chat(struct order *order, const char *body, size_t bytes,
+                            const struct dialect *dialect) {
+    *order = (struct order){0};
+    enum status status = read_body(order, body, bytes, dialect);
+    if (status != STATUS_OK) order_free(order);
+    return status;
+}

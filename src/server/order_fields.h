@@ -1,0 +1,18 @@
+/* order_fields.h - reading fields of a request body: a field that is missing or null leaves *value alone. */
+#ifndef HADAL_SERVER_ORDER_FIELDS_H
+#define HADAL_SERVER_ORDER_FIELDS_H
+
+#include "server/order.h"
+
+must_use enum status order_read_bool(const json_t *root, const char *name, bool *value);
+must_use enum status order_read_int(const json_t *root, const char *name, int64_t low, int64_t high,
+                                    int64_t *value);
+must_use enum status order_read_real(const json_t *root, const char *name, double low, double high,
+                                     double *value);
+must_use enum status order_read_text(struct order *order, const json_t *root, const char *name, size_t limit,
+                                     const char **value);
+
+/* What conversations and completions share, with the defaults of the contract. */
+must_use enum status order_read_common(struct order *order, const json_t *root);
+
+#endif

@@ -1,0 +1,154 @@
+/* wire_messages.c - answers of POST /anthropic/v1/messages: content in blocks, streams as named events. */
+#include "server/api.h"
+#include "text/json_print.h"
+
+#include <string.h>
+
+static const char *stop_reason(const struct job_answer *answer) {
+    if (answer->finish == FINISH_STOP) return answer->stop >= 0 ? "stop_sequence" : "end_turn";
+    return answer->finish == FINISH_LENGTH ? "max_tokens" : "refusal";
+}
+
+static void write_stop(const struct job *job, const struct job_answer *answer, struct buffer *out) {
+    buffer_printf(out, "\"stop_reason\":\"%s\",\"stop_sequence\":", stop_reason(answer));
+    if (answer->finish == FINISH_STOP && answer->stop >= 0)
+        job_write_text(out, job->order.stop[answer->stop], strlen(job->order.stop[answer->stop]));
+    else
+        buffer_append_text(out, "null");
+}
+
+static void write_counts(const struct job *job, int generated, struct buffer *out) {
+    const struct service_usage *usage = &job->usage;
+    buffer_printf(
+        out,
+        "\"usage\":{\"input_tokens\":%d,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":%d,"
+        "\"output_tokens\":%d}",
+        usage->prompt_tokens - usage->cache.hit_tokens, usage->cache.hit_tokens, generated);
+}
+
+static void open_message(const struct job *job, struct buffer *out) {
+    buffer_printf(out, "{\"id\":\"msg_%s\",\"type\":\"message\",\"role\":\"assistant\",\"model\":", job->id);
+    job_write_text(out, job->order.model, strlen(job->order.model));
+}
+
+/* ---- streams ---- */
+
+static void open_event(const char *name, struct buffer *out) {
+    buffer_printf(out, "event: %s\ndata: {\"type\":\"%s\"", name, name);
+}
+
+static void write_start(struct job *job, struct job_answer *answer, struct buffer *out) {
+    open_event("message_start", out);
+    buffer_append_text(out, ",\"message\":");
+    open_message(job, out);
+    buffer_append_text(out, ",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,");
+    write_counts(job, 0, out);
+    buffer_append_text(out, "}}\n\n");
+    answer->begun = true;
+}
+
+static void end_block(struct job_answer *answer, struct buffer *out) {
+    if (answer->blocks == 0) return;
+    open_event("content_block_stop", out);
+    buffer_printf(out, ",\"index\":%d}\n\n", answer->blocks - 1);
+}
+
+static void begin_block(struct job_answer *answer, enum text_kind kind, struct buffer *out) {
+    if (answer->blocks > 0 && answer->block == kind) return;
+    end_block(answer, out);
+    answer->block = kind;
+    open_event("content_block_start", out);
+    buffer_printf(out, ",\"index\":%d,\"content_block\":%s}\n\n", answer->blocks++,
+                  kind == TEXT_REASONING ? "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}"
+                                         : "{\"type\":\"text\",\"text\":\"\"}");
+}
+
+static void write_delta(struct job_answer *answer, enum text_kind kind, struct buffer *out) {
+    struct buffer *text = &answer->text[kind];
+    if (text->bytes == 0) return;
+    begin_block(answer, kind, out);
+    open_event("content_block_delta", out);
+    buffer_printf(out, ",\"index\":%d,\"delta\":%s", answer->blocks - 1,
+                  kind == TEXT_REASONING ? "{\"type\":\"thinking_delta\",\"thinking\":"
+                                         : "{\"type\":\"text_delta\",\"text\":");
+    job_write_text(out, text->data, text->bytes);
+    buffer_append_text(out, "}}\n\n");
+    buffer_clear(text);
+}
+
+static void write_piece(struct job *job, int index, struct buffer *out) {
+    struct job_answer *answer = &job->answer[index];
+    if (!answer->begun) write_start(job, answer, out);
+    write_delta(answer, TEXT_REASONING, out);
+    write_delta(answer, TEXT_ANSWER, out);
+}
+
+static void write_end(struct job *job, int index, struct buffer *out) {
+    struct job_answer *answer = &job->answer[index];
+    write_piece(job, index, out);
+    if (answer->blocks == 0) begin_block(answer, TEXT_ANSWER, out);
+    end_block(answer, out);
+    open_event("message_delta", out);
+    buffer_append_text(out, ",\"delta\":{");
+    write_stop(job, answer, out);
+    buffer_append_text(out, "},");
+    write_counts(job, job->usage.generated_tokens, out);
+    buffer_append_text(out, "}\n\n");
+}
+
+static void write_done(struct job *job, struct buffer *out) {
+    (void)job;
+    open_event("message_stop", out);
+    buffer_append_text(out, "}\n\n");
+}
+
+/* ---- whole answers ---- */
+
+static void write_whole(struct job *job, struct buffer *out) {
+    struct job_answer *answer = &job->answer[0];
+    open_message(job, out);
+    buffer_append_text(out, ",\"content\":[");
+    if (answer->text[TEXT_REASONING].bytes) {
+        buffer_append_text(out, "{\"type\":\"thinking\",\"thinking\":");
+        job_write_text(out, answer->text[TEXT_REASONING].data, answer->text[TEXT_REASONING].bytes);
+        buffer_append_text(out, ",\"signature\":\"\"},");
+    }
+    buffer_append_text(out, "{\"type\":\"text\",\"text\":");
+    job_write_text(out, answer->text[TEXT_ANSWER].data, answer->text[TEXT_ANSWER].bytes);
+    buffer_append_text(out, "}],");
+    write_stop(job, answer, out);
+    buffer_append_char(out, ',');
+    write_counts(job, job->usage.generated_tokens, out);
+    buffer_append_char(out, '}');
+}
+
+/* ---- errors ---- */
+
+void messages_refuse(void *context, int status, const char *sentence, struct buffer *body) {
+    static const struct {
+        int status;
+        const char *type;
+    } rows[] = {{401, "authentication_error"},
+                {402, "billing_error"},
+                {403, "permission_error"},
+                {404, "not_found_error"},
+                {413, "request_too_large"},
+                {429, "rate_limit_error"},
+                {500, "api_error"},
+                {503, "overloaded_error"}};
+    const char *type = "invalid_request_error";
+    (void)context;
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (rows[i].status == status) type = rows[i].type;
+    buffer_printf(body, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", type);
+    json_print_text(body, sentence, strlen(sentence));
+    buffer_append_text(body, "}}");
+}
+
+const struct wire messages_wire = {.splits_reasoning = true,
+                                   .write_piece = write_piece,
+                                   .write_end = write_end,
+                                   .write_done = write_done,
+                                   .write_whole = write_whole,
+                                   .keep_alive = "event: ping\ndata: {\"type\":\"ping\"}\n\n",
+                                   .refuse = messages_refuse};

@@ -1,0 +1,35 @@
+// check.mjs - what the client tests share: named checks, and the closing line that tools/run_tests.sh counts.
+export const base = process.argv[2], model = process.argv[3] ?? 'deepseek-chat';
+let passed = 0, failed = 0;
+
+export function expect(name, condition, detail = '') {
+    condition ? passed++ : failed++;
+    console.log(`${condition ? 'ok' : 'not ok'} - ${name}${condition ? '' : ' ' + String(detail).slice(0, 300)}`);
+}
+
+// A check that may throw; the exception is its failure.
+export async function check(name, work) {
+    try {
+        const result = await work();
+        expect(name, result !== false, 'was false');
+    } catch (error) {
+        expect(name, false, error?.stack ?? error);
+    }
+}
+
+// The exception that `work` throws.
+export async function thrown(work) {
+    try {
+        await work();
+    } catch (error) {
+        return error;
+    }
+    throw new Error('nothing was thrown');
+}
+
+export function finish() {
+    console.log(`${passed} passed, ${failed} failed`);
+    process.exit(failed ? 1 : 0);
+}
+
+export const question = [{ role: 'user', content: 'Say hi' }];

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# test_clients.sh BUILD - a running server and the clients that people use, from npm at the versions of package.json.
+set -uo pipefail
+. tools/report.sh
+build=$1
+model=../shared/models/tiny-v3
+modules=$build/tests/api
+work=$(mktemp -d)
+server=
+trap 'kill $server 2> /dev/null; rm -rf "$work"' EXIT
+
+if [ ! -d "$model" ] || ! command -v node > /dev/null || ! command -v npm > /dev/null; then
+    skip "clients need node, npm and $model"
+    report_end
+    exit
+fi
+
+# Installed once for each build directory.
+mkdir -p "$modules"
+cp tests/api/*.mjs tests/api/package.json tests/api/package-lock.json tests/api/.npmrc "$modules"
+if ! cmp -s tests/api/package-lock.json "$modules/installed"; then
+    if ! (cd "$modules" && npm ci) > "$work/npm" 2>&1; then
+        skip "clients cannot be installed: $(grep -m 1 'npm error' "$work/npm")"
+        report_end
+        exit
+    fi
+    cp tests/api/package-lock.json "$modules/installed"
+fi
+
+echo "sk-test-0123456789 tester" > "$work/keys"
+"$HADAL" serve -m "$model" --template deepseek-v3 --port 0 --api-keys "$work/keys" --no-log --parallel 4 2> "$work/errors" &
+server=$!
+for ((i = 0; i < 100; i++)); do
+    url=$(sed -n 's/.*serving \(http:[^,]*\),.*/\1/p' "$work/errors")
+    [ -n "$url" ] && break
+    sleep 0.1
+done
+[ -n "$url" ] && pass "the server says where it is" || fail "the server says where it is" "$(cat "$work/errors")"
+
+for client in openai ai_sdk langchain; do
+    if output=$(cd "$modules" && timeout 120 node "client_$client.mjs" "$url" deepseek-chat 2>&1); then
+        pass "$client ($(grep -c '^ok' <<< "$output") checks)"
+    else
+        fail "$client" "$(grep -v '^ok' <<< "$output")"
+    fi
+done
+
+kill -TERM $server
+if wait $server; then pass "the server ends by itself after SIGTERM"; else fail "the server ends by itself after SIGTERM" "$(cat "$work/errors")"; fi
+server=
+report_end
