@@ -1,6 +1,7 @@
 /* test_peaks.c - the loops of every level do what they are timed for: read every byte, copy every byte, multiply. */
 #include "base/rng.h"
 #include "kernel/peak.h"
+#include "support/amx_trap.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -68,6 +69,29 @@ static void multiplies_at_every_level(void **state) {
     }
 }
 
+/* Where there are no tiles their instructions are carried out in software, one by one: few rounds. */
+static void tiles_are_multiplied(void **state) {
+    (void)state;
+#if defined(__x86_64__)
+    struct peak_kernels peaks = {.level = CPU_AMX};
+    bool software = cpu_level_available() < CPU_AMX;
+    if (software && !amx_trap_install()) skip();
+    amx_add_peaks(&peaks);
+    for (enum peak peak = PEAK_AMX_INT8; peak <= PEAK_AMX_BF16; peak++) {
+        int64_t before = amx_trap_instructions();
+        assert_true(isfinite(peaks.multiply[peak].run(3)));
+        int64_t with_three = amx_trap_instructions() - before;
+        peaks.multiply[peak].run(4);
+        int64_t of_a_round = amx_trap_instructions() - before - 2 * with_three;
+        int64_t products = peak == PEAK_AMX_INT8 ? 16 * 16 * 64 : 16 * 16 * 32;
+        if (software) assert_int_equal(peaks.multiply[peak].operations, 2 * products * of_a_round);
+        assert_false(amx_trap_configured());
+    }
+#else
+    skip();
+#endif
+}
+
 static void names_are_known(void **state) {
     (void)state;
     for (enum peak peak = 0; peak < PEAK_COUNT; peak++) assert_string_not_equal(peak_name(peak), "unknown");
@@ -76,9 +100,8 @@ static void names_are_known(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_every_byte),
-        cmocka_unit_test(copies_every_byte),
-        cmocka_unit_test(multiplies_at_every_level),
+        cmocka_unit_test(reads_every_byte),          cmocka_unit_test(copies_every_byte),
+        cmocka_unit_test(multiplies_at_every_level), cmocka_unit_test(tiles_are_multiplied),
         cmocka_unit_test(names_are_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

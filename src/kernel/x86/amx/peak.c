@@ -15,7 +15,8 @@ enum {
 /* All eight tiles at their largest. In memory of its own, whole, before the compiler may reorder anything: it
  * believes that the instruction reads eight bytes. */
 static const struct {
-    _Alignas(64) uint8_t palette, start_row, reserved[14];
+    _Alignas(64) uint8_t palette;
+    uint8_t start_row, reserved[14];
     uint16_t row_bytes[16];
     uint8_t rows[16];
 } whole_tiles = {
