@@ -61,3 +61,4 @@ for part in ${PARTS:-short long deep batch}; do
         if [ -f "$folder/$model.gguf" ]; then measure "$model" "$part"; else echo "record.sh: no $folder/$model.gguf" >&2; fi
     done
 done
+if "$HADAL" bench plot "$results"/*.json -o "$results/speed.svg"; then echo "$results/speed.svg" >&2; fi

@@ -165,7 +165,10 @@ static enum status draw(struct drawing *drawing, const char *const *word, int wo
     bool worth = false;
     for (int i = 1; i < words; i++) TRY(read_file(drawing, word[i]));
     if (drawing->no_memory) return fail(STATUS_MEMORY, "no memory for the points of the records");
-    for (int c = 0; c < CHARTS; c++) worth |= plot_is_worth(&drawing->chart[c]);
+    for (int c = 0; c < CHARTS; c++) {
+        plot_tidy(&drawing->chart[c]);
+        worth |= drawing->chart[c].points > 0;
+    }
     if (!worth)
         return fail(STATUS_INPUT,
                     "nothing to draw: a line needs two depths or batch sizes, a bar needs a ratio");
@@ -178,22 +181,17 @@ enum status bench_plot(const struct option_values *values) {
     if (words < 2 || !output)
         return fail(STATUS_USAGE,
                     "name the records and the file to write: hadal bench plot RECORDS... -o FILE");
-    struct drawing drawing = {.chart = {[CHART_DECODE] = {.title = "Decode, one sequence",
-                                                          .x_label = "tokens in the context",
-                                                          .y_label = "tokens/s",
-                                                          .fewest = 2},
-                                        [CHART_PREFILL] = {.title = "Prefill",
-                                                           .x_label = "tokens in the context",
-                                                           .y_label = "tokens/s",
-                                                           .fewest = 2},
-                                        [CHART_BATCH] = {.title = "Decode, several sequences",
-                                                         .x_label = "sequences",
-                                                         .y_label = "tokens/s of all",
-                                                         .fewest = 2},
-                                        [CHART_RATIO] = {.title = "hadal compared",
-                                                         .x_label = "times the speed of the other",
-                                                         .bars = true,
-                                                         .fewest = 1}}};
+    struct drawing drawing = {
+        .chart = {
+            [CHART_DECODE] = {.title = "Decode, one sequence",
+                              .x_label = "tokens in the context",
+                              .y_label = "tokens/s"},
+            [CHART_PREFILL] = {.title = "Prefill", .x_label = "tokens in the context", .y_label = "tokens/s"},
+            [CHART_BATCH] = {.title = "Decode, several sequences",
+                             .x_label = "sequences",
+                             .y_label = "tokens/s of all"},
+            [CHART_RATIO] = {
+                .title = "hadal compared", .x_label = "times the speed of the other", .bars = true}}};
     enum status status = draw(&drawing, word, words, output);
     for (int c = 0; c < CHARTS; c++) free(drawing.chart[c].point);
     return status;

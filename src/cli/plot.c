@@ -7,9 +7,9 @@
 #include <string.h>
 
 enum {
-    WIDTH = 860,
+    WIDTH = 960,
     LEFT = 76,
-    RIGHT = 300, /* room for the names of series */
+    RIGHT = 400, /* room for the names of series */
     TOP = 44,
     HEIGHT = 240,
     BOTTOM = 56,
@@ -32,6 +32,7 @@ static const char style_sheet[] =
     "3}\n"
     ".s3{stroke:var(--c3);stroke-dasharray:9 3 2 3}.s4{stroke:var(--c4);stroke-dasharray:4 2}\n"
     ".s5{stroke:var(--c5);stroke-dasharray:12 4}\n"
+    ".e{stroke-width:1.5}.e.e{stroke-dasharray:none}\n"
     ".f0{fill:var(--c0)}.f1{fill:var(--c1)}.f2{fill:var(--c2)}.f3{fill:var(--c3)}.f4{fill:var(--c4)}"
     ".f5{fill:var(--c5)}\n"
     "</style>\n";
@@ -76,7 +77,7 @@ static void write_text(struct buffer *svg, double x, double y, const char *ancho
 }
 
 static void write_number(struct buffer *svg, double x, double y, const char *anchor, double number) {
-    buffer_printf(svg, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%.4g</text>\n", x, y, anchor, number);
+    buffer_printf(svg, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%.6g</text>\n", x, y, anchor, number);
 }
 
 static void write_line(struct buffer *svg, const char *class, double x1, double y1, double x2, double y2) {
@@ -115,15 +116,19 @@ static int by_series(const void *a, const void *b) {
     return x->x < y->x ? -1 : x->x > y->x;
 }
 
-bool plot_is_worth(const struct plot_chart *chart) {
-    double different = 0;
-    for (int i = 0; i < chart->points; i++) {
-        bool seen = false;
-        for (int j = 0; j < i && !seen; j++)
-            seen = !(chart->point[j].x < chart->point[i].x) && !(chart->point[j].x > chart->point[i].x);
-        if (!seen) different++;
+/* Points that a line joins: those of a series that has another x. */
+void plot_tidy(struct plot_chart *chart) {
+    int kept = 0;
+    if (chart->bars || !chart->points) return;
+    qsort(chart->point, (size_t)chart->points, sizeof *chart->point, by_series);
+    for (int begin = 0, end; begin < chart->points; begin = end) {
+        for (end = begin + 1; end < chart->points; end++)
+            if (strcmp(chart->point[end].series, chart->point[begin].series) != 0) break;
+        if (!(chart->point[end - 1].x > chart->point[begin].x)) continue;
+        memmove(&chart->point[kept], &chart->point[begin], (size_t)(end - begin) * sizeof *chart->point);
+        kept += end - begin;
     }
-    return chart->points > 0 && different >= chart->fewest;
+    chart->points = kept;
 }
 
 /* ---- lines ---- */
@@ -174,9 +179,8 @@ static void write_series(struct buffer *svg, const struct frame *frame, int begi
     buffer_append_text(svg, "\"/>\n");
     for (int i = begin; i < end; i++) {
         double x = place_x(frame, point[i].x);
-        buffer_printf(
-            svg, "<line class=\"s%d\" stroke-width=\"1\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n",
-            style, x, place_y(frame, point[i].low), x, place_y(frame, point[i].high));
+        buffer_printf(svg, "<line class=\"e s%d\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", style,
+                      x, place_y(frame, point[i].low), x, place_y(frame, point[i].high));
         buffer_printf(svg, "<circle class=\"f%d\" cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\"/>\n", style, x,
                       place_y(frame, point[i].y));
     }
@@ -244,9 +248,7 @@ static void write_bars(struct buffer *svg, const struct plot_chart *chart, doubl
 void plot_write(struct buffer *svg, struct plot_chart *charts, int count) {
     double height = 12;
     for (int i = 0; i < count; i++) {
-        if (!plot_is_worth(&charts[i])) continue;
-        if (!charts[i].bars)
-            qsort(charts[i].point, (size_t)charts[i].points, sizeof *charts[i].point, by_series);
+        if (!charts[i].points) continue;
         height += charts[i].bars ? bars_height(&charts[i]) : lines_height(&charts[i]);
     }
     buffer_printf(svg,
@@ -257,7 +259,7 @@ void plot_write(struct buffer *svg, struct plot_chart *charts, int count) {
     buffer_printf(svg, "<rect class=\"p\" width=\"%d\" height=\"%.0f\"/>\n", WIDTH, height);
     double top = 0;
     for (int i = 0; i < count; i++) {
-        if (!plot_is_worth(&charts[i])) continue;
+        if (!charts[i].points) continue;
         if (charts[i].bars) {
             write_bars(svg, &charts[i], top);
             top += bars_height(&charts[i]);

@@ -15,16 +15,16 @@ struct plot_point {
 
 struct plot_chart {
     const char *title, *x_label, *y_label;
-    bool bars;     /* lying, with a line at 1 */
-    double fewest; /* different x values that make a chart worth drawing */
+    bool bars; /* lying, with a line at 1 */
     struct plot_point *point;
     int points, room;
 };
 
 /* Copies the point; false when memory is out. */
 bool plot_add(struct plot_chart *chart, const struct plot_point *point);
-bool plot_is_worth(const struct plot_chart *chart);
-/* One picture with the charts that are worth it, one below the other; orders their points. */
+/* Leaves the points that make lines, in order; of bars all. None left: nothing to draw. */
+void plot_tidy(struct plot_chart *chart);
+/* One picture with the tidied charts that have points, one below the other; orders them. */
 void plot_write(struct buffer *svg, struct plot_chart *charts, int count);
 
 #endif
