@@ -150,6 +150,29 @@ static const struct command_row rows[COMMAND_COUNT] = {
                         "The first four layers of V3 as it is published, in FP8:\n"
                         "hadal synth --like deepseek-v3 --layers 4 --type fp8 -o v3-short",
         },
+    [COMMAND_TRAIN] =
+        {
+            .run = command_train,
+            .arguments =
+                "pretrain (--config FILE | --like NAME) --tokenizer PATH --data PATH -o RUN [options]",
+            .positionals = 1,
+            .summary = "train a model",
+            .description =
+                "pretrain learns to continue texts: a model of any known architecture (DeepSeek V3 and V2, "
+                "Qwen2, Llama), from random weights or from --init, in 32-bit floats. Texts are packed into "
+                "sequences and do not see each other. Of V3 there are the routers' biases, which even out "
+                "the "
+                "experts' load, the balance loss, and multi-token prediction.\n\n"
+                "RUN/latest is a Hugging Face directory that every other command takes as MODEL, and whose "
+                "logits are those of the trainer, bit for bit. RUN/metrics.jsonl has a line for each step. A "
+                "run that was interrupted in any way goes on with --resume auto, as if it had not been.",
+            .examples = "Is this feasible here, and how long would it take?\n"
+                        "hadal train pretrain --config small.json --tokenizer TOK --data texts --steps 2000 "
+                        "--dry-run\n"
+                        "Train, and talk about it:\n"
+                        "hadal train pretrain --config small.json --tokenizer TOK --data texts -o run\n"
+                        "hadal generate -m run/latest -p 'Once upon'",
+        },
     [COMMAND_CHECK] =
         {
             .run = command_check,

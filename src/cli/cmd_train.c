@@ -1,0 +1,220 @@
+/* cmd_train.c - `hadal train`: options to a run of training, and what is shown of it: a line now and then on standard
+ * output, the progress on standard error. */
+#include "base/memory.h"
+#include "base/thread_pool.h"
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "cli/progress.h"
+#include "kernel/kernel.h"
+#include "train/pretrain.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { CONFIG_LIMIT = 1 << 20, MICRO_TOKENS = 4096 };
+
+/* ---- what is shown ---- */
+
+struct screen {
+    struct progress progress;
+    char what[60];
+    int64_t text_bytes, begun, every;
+};
+
+static bool show_reading(void *context, int64_t bytes) {
+    struct screen *screen = context;
+    screen->text_bytes += bytes;
+    progress_update(&screen->progress, screen->text_bytes);
+    return !interrupt_seen();
+}
+
+static void show_beginning(void *context, const struct pretrain_report *report, int64_t data_tokens) {
+    struct screen *screen = context;
+    progress_finish(&screen->progress);
+    screen->begun = report->step;
+    printf("%lld tokens of text; ", (long long)data_tokens);
+    if (report->step)
+        printf("going on after step %lld\n", (long long)report->step);
+    else
+        printf("%lld steps\n", (long long)report->steps);
+    fflush(stdout);
+    progress_start(&screen->progress, screen->what, 0, "tokens");
+}
+
+static void print_step(const struct pretrain_report *report) {
+    printf("step %lld  loss %.4f", (long long)report->step, report->loss);
+    if (report->mtp_loss > 0) printf("  mtp %.4f", report->mtp_loss);
+    printf("  rate %.3g  gradient %.3g", report->rate, report->norm);
+    if (report->load_most > 0) printf("  busiest expert %.2fx", report->load_most);
+    printf("  %.0f tokens/s%s\n", report->tokens_per_second, report->skipped ? "  (left out: a spike)" : "");
+    fflush(stdout);
+}
+
+static bool show_step(void *context, const struct pretrain_report *report) {
+    struct screen *screen = context;
+    int64_t each = report->tokens / report->step;
+    bool last = report->step == report->steps;
+    snprintf(screen->what, sizeof screen->what, "step %lld, loss %.3f", (long long)report->step,
+             report->loss);
+    screen->progress.total = (report->steps - screen->begun) * each;
+    if (last || report->skipped || report->step % screen->every == 0) {
+        progress_finish(&screen->progress);
+        print_step(report);
+    }
+    progress_update(&screen->progress, (report->step - screen->begun) * each);
+    return !interrupt_seen();
+}
+
+static void show_validation(void *context, int64_t step, double loss) {
+    struct screen *screen = context;
+    progress_finish(&screen->progress);
+    printf("step %lld  loss of the validation texts %.4f\n", (long long)step, loss);
+    fflush(stdout);
+}
+
+static void show_saved(void *context, int64_t step) {
+    (void)context;
+    (void)step;
+}
+
+/* ---- options ---- */
+
+static enum status read_shape(const struct option_values *values, struct pretrain_options *options,
+                              json_t **config) {
+    const char *like = option_text(values, "like"), *file = option_text(values, "config");
+    char path[4096];
+    if (!like && !file && options->init) {
+        snprintf(path, sizeof path, "%s/config.json", options->init);
+        options->origin = options->init;
+        return json_read_file(path, CONFIG_LIMIT, config);
+    }
+    if (!like == !file) return fail(STATUS_USAGE, "one of --like NAME and --config FILE says which shape");
+    options->origin = like ? like : file;
+    if (file) return json_read_file(file, CONFIG_LIMIT, config);
+    const char *text = model_preset_config(like);
+    if (text) return json_parse(text, strlen(text), like, config);
+    return fail(STATUS_USAGE, "--like: '%.40s' is not known; `hadal synth --help` lists the names", like);
+}
+
+static void read_schedule(const struct option_values *values, struct pretrain_options *options) {
+    const char *kind = option_text(values, "schedule");
+    double peak = option_real(values, "lr");
+    int64_t steps = options->steps;
+    options->schedule = (struct schedule){
+        .kind = !strcmp(kind, "wsd")      ? SCHEDULE_WSD
+                : !strcmp(kind, "cosine") ? SCHEDULE_COSINE
+                                          : SCHEDULE_CONSTANT,
+        .peak = peak,
+        .floor = option_given(values, "lr-floor") ? option_real(values, "lr-floor") : peak / 10,
+        .warmup = option_given(values, "warmup") ? option_int(values, "warmup") : steps / 100,
+        .steps = steps,
+        .decay = option_given(values, "decay-steps") ? option_int(values, "decay-steps") : steps / 5};
+    options->mtp = (struct schedule_switch){option_real(values, "mtp-weight"),
+                                            option_real(values, "mtp-weight-late"), 2.0 / 3};
+    options->bias = (struct schedule_switch){option_real(values, "bias-rate"), 0, 29.0 / 30};
+}
+
+static void read_sizes(const struct option_values *values, struct pretrain_options *options) {
+    enum cpu_level level;
+    MUST(cpu_level_from_name(option_text(values, "cpu"), &level)); /* the table allows no other */
+    options->trainer = (struct trainer_options){.threads = (int)option_int(values, "threads"),
+                                                .cpu_level_cap = (int)level,
+                                                .strict = option_flag(values, "strict"),
+                                                .recompute = option_flag(values, "recompute")};
+    options->sequence_rows = (int)option_int(values, "sequence");
+    options->batch_sequences = (int)option_int(values, "batch");
+    options->micro_sequences = (int)option_int(values, "micro-batch");
+    if (!options->micro_sequences) options->micro_sequences = MICRO_TOKENS / options->sequence_rows;
+    if (options->micro_sequences < 1) options->micro_sequences = 1;
+    if (options->micro_sequences > options->batch_sequences)
+        options->micro_sequences = options->batch_sequences;
+}
+
+static void read_optimizer(const struct option_values *values, struct pretrain_options *options) {
+    bool muon = !strcmp(option_text(values, "optimizer"), "muon");
+    options->optimizer = optimizer_defaults(muon ? OPTIMIZER_MUON : OPTIMIZER_ADAMW);
+    options->optimizer.decay = option_real(values, "weight-decay");
+    options->optimizer.clip = option_real(values, "clip");
+    options->balance = option_real(values, "balance");
+    options->spike = option_real(values, "spike");
+    options->deviation = option_real(values, "deviation");
+    options->seed = (uint64_t)option_int(values, "seed");
+}
+
+static enum status read_options(const struct option_values *values, struct pretrain_options *options,
+                                json_t **config) {
+    const char *const *what;
+    int count = option_positionals(values, &what);
+    if (count != 1 || strcmp(what[0], "pretrain") != 0)
+        return fail(STATUS_USAGE, "say which training: hadal train pretrain ...");
+    options->init = option_text(values, "init");
+    options->tokenizer = option_text(values, "tokenizer");
+    options->datas = option_texts(values, "data", &options->data);
+    options->valids = option_texts(values, "valid", &options->valid);
+    options->run = option_text(values, "output");
+    options->resume = !strcmp(option_text(values, "resume"), "auto");
+    options->steps = option_int(values, "steps");
+    options->save_every = option_int(values, "save-every");
+    options->valid_every = option_int(values, "valid-every");
+    options->keep = (int)option_int(values, "keep");
+    options->crosses = option_flag(values, "cross-texts");
+    if (!options->tokenizer) options->tokenizer = options->init;
+    read_sizes(values, options);
+    read_optimizer(values, options);
+    read_schedule(values, options);
+    TRY(read_shape(values, options, config));
+    options->config = *config;
+    return STATUS_OK;
+}
+
+/* ---- the command ---- */
+
+/* Half of what a processor's float units can do at best is a fair guess of the speed. */
+static double seconds_of(const struct pretrain_options *options, double flops) {
+    double threads = options->trainer.threads ? options->trainer.threads : processors_available();
+    enum cpu_level level = cpu_level_available();
+    if ((int)level > options->trainer.cpu_level_cap) level = (enum cpu_level)options->trainer.cpu_level_cap;
+    double each = level >= CPU_AVX512 ? 50e9 : level >= CPU_AVX2 ? 25e9 : 1e9;
+    return flops / (threads * each);
+}
+
+static enum status print_plan(const struct pretrain_options *options) {
+    struct pretrain_plan plan;
+    char memory[32], available[32];
+    TRY(pretrain_plan(options, &plan));
+    printf("parameters         %lld, %lld of them active for a token, and %lld for multi-token prediction\n",
+           (long long)plan.parameters.total, (long long)plan.parameters.active,
+           (long long)plan.parameters.mtp);
+    printf("memory             %s of %s\n", bytes_text(plan.memory, memory),
+           bytes_text(plan.available, available));
+    printf("tokens             %lld\n", (long long)plan.tokens);
+    printf("operations         %.3g for a token, %.3g for the run\n", plan.flops_per_token, plan.flops);
+    printf("time               about %.1f hours on this machine\n", seconds_of(options, plan.flops) / 3600);
+    return STATUS_OK;
+}
+
+static enum status pretrain(struct pretrain_options *options, int64_t log_every) {
+    struct screen screen = {.every = log_every};
+    struct pretrain_listener listener = {&screen,   show_reading,    show_beginning,
+                                         show_step, show_validation, show_saved};
+    if (!options->tokenizer) return fail(STATUS_USAGE, "--tokenizer PATH says how texts are cut");
+    if (!options->datas) return fail(STATUS_USAGE, "--data PATH says what to learn from");
+    if (!options->run) return fail(STATUS_USAGE, "-o RUN says where the run goes");
+    options->listener = &listener;
+    interrupt_catch();
+    progress_start(&screen.progress, "reading texts", 0, "bytes");
+    enum status status = pretrain_run(options);
+    progress_finish(&screen.progress);
+    return status;
+}
+
+enum status command_train(const struct option_values *values) {
+    json_t *config = NULL;
+    struct pretrain_options options = {0};
+    enum status status = read_options(values, &options, &config);
+    if (status == STATUS_OK)
+        status = option_flag(values, "dry-run") ? print_plan(&options)
+                                                : pretrain(&options, option_int(values, "log-every"));
+    json_decref(config);
+    return status;
+}

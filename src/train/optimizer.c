@@ -1,0 +1,131 @@
+/* optimizer.c - walks the list of parameters; what is treated alike and lies together is one operation. */
+#include "train/optimizer.h"
+
+#include "base/bytes.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct optimizer_options optimizer_defaults(enum optimizer_kind kind) {
+    return (struct optimizer_options){.kind = kind,
+                                      .beta1 = 0.9,
+                                      .beta2 = 0.95,
+                                      .epsilon = 1e-8,
+                                      .momentum = 0.95,
+                                      .decay = 0.1,
+                                      .clip = 1};
+}
+
+int64_t optimizer_bytes(const struct model_desc *desc) {
+    return 2 * parameters_bytes(desc);
+}
+
+bool optimizer_uses_muon(const struct optimizer *optimizer, const struct parameter *parameter) {
+    return optimizer->options.kind == OPTIMIZER_MUON && parameter->rank == 2 &&
+           parameter->weight != WEIGHT_EMBED && parameter->weight != WEIGHT_HEAD &&
+           parameter->weight != WEIGHT_ROUTER;
+}
+
+enum status optimizer_open(struct optimizer *optimizer, const struct trainer *trainer,
+                           const struct optimizer_options *options) {
+    const struct parameters *parameters = &trainer->parameters;
+    int64_t work = 0;
+    *optimizer = (struct optimizer){.options = *options};
+    for (int i = 0; i < parameters->count; i++) {
+        const struct parameter *item = &parameters->item[i];
+        if (optimizer_uses_muon(optimizer, item))
+            work = max_i64(work, item->elements + muon_work_floats(item->shape[0], item->shape[1]));
+    }
+    optimizer->first = take_floats(parameters->elements);
+    optimizer->second = take_floats(parameters->elements);
+    optimizer->work = take_floats(work);
+    if (optimizer->first && optimizer->second && optimizer->work) return STATUS_OK;
+    optimizer_close(optimizer);
+    return fail(STATUS_MEMORY, "no memory for the moments of %lld parameters",
+                (long long)parameters->elements);
+}
+
+void optimizer_close(struct optimizer *optimizer) {
+    free(optimizer->first);
+    free(optimizer->second);
+    free(optimizer->work);
+    *optimizer = (struct optimizer){0};
+}
+
+double optimizer_gradient_norm(const struct trainer *trainer) {
+    struct backend *backend = trainer->model.backend;
+    return sqrt(
+        backend->ops->backward->squares(backend, trainer->parameters.gradient, trainer->parameters.elements));
+}
+
+/* One optimizer step's numbers. */
+struct stride {
+    struct optimizer *optimizer;
+    struct trainer *trainer;
+    double rate, scale; /* of the gradient, which clips it */
+};
+
+static void adam_range(const struct stride *s, int64_t first, int64_t end, bool decays) {
+    const struct optimizer_options *options = &s->optimizer->options;
+    const struct parameters *parameters = &s->trainer->parameters;
+    struct backend *backend = s->trainer->model.backend;
+    double count = (double)s->optimizer->steps;
+    struct adam_op op = {.value = parameters->value + first,
+                         .first = s->optimizer->first + first,
+                         .second = s->optimizer->second + first,
+                         .gradient = parameters->gradient + first,
+                         .n = end - first,
+                         .gradient_scale = (float)s->scale,
+                         .beta1 = (float)options->beta1,
+                         .beta2 = (float)options->beta2,
+                         .step = (float)(s->rate / (1 - pow(options->beta1, count))),
+                         .root = (float)(1 / sqrt(1 - pow(options->beta2, count))),
+                         .epsilon = (float)options->epsilon,
+                         .decay = decays ? (float)(s->rate * options->decay) : 0};
+    if (first < end) backend->ops->backward->adam(backend, &op);
+}
+
+/* momentum m = mu m + g; direction: orthogonalised g + mu m, with the size that AdamW's updates have (arXiv 2502.16982):
+ * 0.2 sqrt(longer side) */
+static void muon_matrix(const struct stride *s, const struct parameter *item) {
+    struct optimizer *optimizer = s->optimizer;
+    float *value = s->trainer->parameters.value + item->first, *m = optimizer->first + item->first;
+    const float *gradient = s->trainer->parameters.gradient + item->first;
+    float mu = (float)optimizer->options.momentum, scale = (float)s->scale, *x = optimizer->work;
+    for (int64_t i = 0; i < item->elements; i++) {
+        float g = gradient[i] * scale;
+        m[i] = mu * m[i] + g;
+        x[i] = g + mu * m[i];
+    }
+    muon_orthogonalise(s->trainer->model.backend, x, item->shape[0], item->shape[1], x + item->elements);
+    double side = sqrt((double)max_i64(item->shape[0], item->shape[1]));
+    float step = (float)(s->rate * 0.2 * side), decay = (float)(s->rate * optimizer->options.decay);
+    for (int64_t i = 0; i < item->elements; i++) value[i] -= step * x[i] + decay * value[i];
+}
+
+enum treatment { TREAT_NOT, TREAT_PLAIN, TREAT_DECAY, TREAT_MUON };
+
+static enum treatment treatment_of(const struct optimizer *optimizer, const struct parameter *item) {
+    if (!parameter_has_gradient(item)) return TREAT_NOT;
+    if (optimizer_uses_muon(optimizer, item)) return TREAT_MUON;
+    return item->rank > 1 ? TREAT_DECAY : TREAT_PLAIN;
+}
+
+void optimizer_step(struct optimizer *optimizer, struct trainer *trainer, double rate, double norm) {
+    const struct parameters *parameters = &trainer->parameters;
+    double clip = optimizer->options.clip;
+    struct stride stride = {optimizer, trainer, rate, clip > 0 && norm > clip ? clip / norm : 1};
+    optimizer->steps++;
+    for (int i = 0, last; i < parameters->count; i = last) {
+        enum treatment treatment = treatment_of(optimizer, &parameters->item[i]);
+        for (last = i + 1; last < parameters->count && treatment != TREAT_MUON &&
+                           treatment_of(optimizer, &parameters->item[last]) == treatment;
+             last++) {}
+        int64_t end = last < parameters->count ? parameters->item[last].first : parameters->elements;
+        if (treatment == TREAT_MUON)
+            muon_matrix(&stride, &parameters->item[i]);
+        else if (treatment != TREAT_NOT)
+            adam_range(&stride, parameters->item[i].first, end, treatment == TREAT_DECAY);
+    }
+}

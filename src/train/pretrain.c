@@ -1,0 +1,345 @@
+/* pretrain.c - the loop of pretrain.h. A step: sum the weights of all its batches, then each batch forward and back, then the
+ * optimizer, then the routers' biases. */
+#include "train/pretrain.h"
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/memory.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct job {
+    const struct pretrain_options *options;
+    struct model_desc desc;
+    json_t *config;
+    struct tokenizer *tokenizer;
+    struct corpus corpus, valid;
+    struct packing packing;
+    struct packed_batch *batch; /* [batches] of a step */
+    int batches;
+    struct trainer trainer;
+    struct optimizer optimizer;
+    struct run_store store;
+    struct run_state state;
+    double started;
+};
+
+/* ---- opening ---- */
+
+static enum status make_config(struct job *job) {
+    job->config = json_deep_copy(job->options->config);
+    if (!job->config) return fail(STATUS_MEMORY, "%s: out of memory", job->options->origin);
+    json_object_del(job->config, "quantization_config");
+    json_object_set_new(job->config, "torch_dtype", json_string("float32"));
+    return model_desc_from_config(&job->desc, job->config, job->options->origin);
+}
+
+static enum status check_tokenizer(const struct job *job) {
+    int32_t needed = tokenizer_vocabulary(job->tokenizer);
+    if (needed <= job->desc.vocab) return STATUS_OK;
+    return fail(STATUS_INPUT, "%s: vocab_size %lld, but the tokenizer %s has %d tokens", job->options->origin,
+                (long long)job->desc.vocab, job->options->tokenizer, needed);
+}
+
+static enum status read_data(struct job *job) {
+    const struct pretrain_options *options = job->options;
+    struct corpus_options corpus = {job->tokenizer, options->listener->reading, options->listener->context};
+    for (int i = 0; i < options->datas; i++) TRY(corpus_add(&job->corpus, options->data[i], &corpus));
+    for (int i = 0; i < options->valids; i++) TRY(corpus_add(&job->valid, options->valid[i], &corpus));
+    return packing_open(&job->packing, &job->corpus, options->seed, options->sequence_rows, options->crosses);
+}
+
+static enum status check_memory(const struct job *job) {
+    struct pretrain_plan plan;
+    char needed[32], available[32];
+    TRY(pretrain_plan(job->options, &plan));
+    if (plan.memory <= plan.available) return STATUS_OK;
+    return fail(STATUS_MEMORY,
+                "training needs %s and %s are available; fewer sequences at a time or --recompute may help",
+                bytes_text(plan.memory, needed), bytes_text(plan.available, available));
+}
+
+static enum status open_model(struct job *job) {
+    const struct pretrain_options *options = job->options;
+    struct trainer_options trainer = options->trainer;
+    trainer.max_rows = options->micro_sequences * options->sequence_rows;
+    TRY(check_memory(job));
+    TRY(trainer_open(&job->trainer, &job->desc, &trainer));
+    return optimizer_open(&job->optimizer, &job->trainer, &options->optimizer);
+}
+
+static enum status open_batches(struct job *job) {
+    const struct pretrain_options *options = job->options;
+    job->batches = (int)divide_up(options->batch_sequences, options->micro_sequences);
+    job->batch = calloc((size_t)job->batches, sizeof *job->batch);
+    if (!job->batch) return fail(STATUS_MEMORY, "no memory for %d batches", job->batches);
+    for (int i = 0; i < job->batches; i++)
+        TRY(packed_batch_open(&job->batch[i], options->micro_sequences * options->sequence_rows));
+    return STATUS_OK;
+}
+
+static enum status begin_new(struct job *job) {
+    const struct pretrain_options *options = job->options;
+    job->state = (struct run_state){.seed = options->seed,
+                                    .data = corpus_identity(&job->corpus),
+                                    .sequence_rows = options->sequence_rows,
+                                    .batch_sequences = options->batch_sequences};
+    if (options->init) return run_load_weights(options->init, &job->trainer);
+    parameters_initialise(&job->trainer.parameters, options->deviation, options->seed);
+    return STATUS_OK;
+}
+
+/* Goes on only with what gives the same steps. */
+static enum status begin_again(struct job *job, int64_t step) {
+    const struct pretrain_options *options = job->options;
+    TRY(run_store_load(&job->store, step, &job->trainer, &job->optimizer, &job->state));
+    const struct run_state *state = &job->state;
+    if (state->seed != options->seed || state->sequence_rows != options->sequence_rows ||
+        state->batch_sequences != options->batch_sequences)
+        return fail(
+            STATUS_INPUT,
+            "%s: was begun with a seed, sequence length or batch of its own (sequences of %lld tokens, "
+            "%lld of them a step)",
+            options->run, (long long)state->sequence_rows, (long long)state->batch_sequences);
+    if (state->data != corpus_identity(&job->corpus))
+        return fail(STATUS_INPUT, "%s: was begun with other data or another tokenizer", options->run);
+    return STATUS_OK;
+}
+
+static enum status open_store(struct job *job) {
+    const struct pretrain_options *options = job->options;
+    TRY(run_store_open(&job->store, options->run, options->resume));
+    job->store.config = job->config;
+    job->store.tokenizer = options->tokenizer;
+    job->store.keep = options->keep;
+    int64_t newest = options->resume ? run_store_newest(&job->store) : -1;
+    TRY(newest < 0 ? begin_new(job) : begin_again(job, newest));
+    return run_store_open_metrics(&job->store, job->state.step);
+}
+
+static enum status open_job(struct job *job) {
+    TRY(make_config(job));
+    TRY(tokenizer_open(&job->tokenizer, job->options->tokenizer));
+    TRY(check_tokenizer(job));
+    TRY(read_data(job));
+    TRY(open_model(job));
+    TRY(open_batches(job));
+    return open_store(job);
+}
+
+static void close_job(struct job *job) {
+    run_store_close(&job->store);
+    for (int i = 0; job->batch && i < job->batches; i++) packed_batch_close(&job->batch[i]);
+    free(job->batch);
+    optimizer_close(&job->optimizer);
+    trainer_close(&job->trainer);
+    packing_close(&job->packing);
+    corpus_close(&job->corpus);
+    corpus_close(&job->valid);
+    tokenizer_close(job->tokenizer);
+    json_decref(job->config);
+}
+
+/* ---- a step ---- */
+
+static struct train_weights fill_batches(struct job *job) {
+    const struct pretrain_options *options = job->options;
+    struct train_weights weights = {0};
+    int64_t left = options->batch_sequences, next = job->state.sequence;
+    for (int i = 0; i < job->batches; i++) {
+        packed_batch_clear(&job->batch[i]);
+        for (int s = 0; s < options->micro_sequences && left; s++, left--)
+            packing_append(&job->packing, next++, &job->batch[i]);
+        train_batch_weights(&job->batch[i].batch, &weights);
+    }
+    return weights;
+}
+
+static struct loss_scale scale_of(const struct job *job, const struct train_weights *weights) {
+    const struct pretrain_options *options = job->options;
+    double lambda = job->desc.mtp_layers ? schedule_value(&options->mtp, job->state.step, options->steps) : 0;
+    return (struct loss_scale){.token = weights->token > 0 ? 1 / weights->token : 0,
+                               .mtp = weights->mtp > 0 ? lambda / weights->mtp : 0,
+                               .balance = job->desc.experts ? options->balance / (double)weights->rows : 0};
+}
+
+static int routed_layers(const struct model_desc *desc) {
+    int count = 0;
+    for (int i = 0; i < desc->layers; i++) count += desc->layer[i].ffn == FFN_EXPERTS;
+    return count;
+}
+
+static double load_most(const struct job *job) {
+    const struct model_desc *d = &job->desc;
+    double most = 0;
+    for (int layer = 0; layer < d->layers; layer++) {
+        const int64_t *load = job->trainer.load + (int64_t)layer * d->experts;
+        int64_t sum = 0, largest = 0;
+        for (int e = 0; d->layer[layer].ffn == FFN_EXPERTS && e < d->experts; e++) {
+            sum += load[e];
+            largest = max_i64(largest, load[e]);
+        }
+        if (sum) most = fmax(most, (double)largest * d->experts / (double)sum);
+    }
+    return most;
+}
+
+static void apply(struct job *job, struct pretrain_report *report) {
+    const struct pretrain_options *options = job->options;
+    struct run_state *state = &job->state;
+    report->norm = optimizer_gradient_norm(&job->trainer);
+    report->rate = schedule_rate(&options->schedule, state->step);
+    /* both are looked at in every step, so that both statistics go on */
+    bool loss = spike_seen(&state->loss, report->loss, options->spike);
+    bool norm = spike_seen(&state->norm, report->norm, options->spike);
+    report->skipped = loss || norm;
+    if (report->skipped) return;
+    optimizer_step(&job->optimizer, &job->trainer, report->rate, report->norm);
+    trainer_balance(&job->trainer, schedule_value(&options->bias, state->step, options->steps));
+}
+
+static enum status take_step(struct job *job, struct pretrain_report *report) {
+    double begin = clock_seconds();
+    struct train_weights weights = fill_batches(job);
+    struct loss_scale scale = scale_of(job, &weights);
+    struct loss_sums sums = {0};
+    trainer_clear(&job->trainer);
+    for (int i = 0; i < job->batches; i++)
+        TRY(trainer_accumulate(&job->trainer, &job->batch[i].batch, &scale, &sums));
+    *report = (struct pretrain_report){.steps = job->options->steps};
+    report->loss = scale.token * sums.token;
+    report->mtp_loss = weights.mtp > 0 ? sums.mtp / weights.mtp : 0;
+    report->balance =
+        scale.balance != 0 ? sums.balance / (double)weights.rows / routed_layers(&job->desc) : 0;
+    report->load_most = load_most(job);
+    apply(job, report);
+    job->state.step++;
+    job->state.sequence += job->options->batch_sequences;
+    job->state.tokens += weights.rows;
+    report->step = job->state.step;
+    report->tokens = job->state.tokens;
+    report->seconds = clock_seconds() - begin;
+    report->tokens_per_second = (double)weights.rows / report->seconds;
+    return STATUS_OK;
+}
+
+static enum status write_metrics(struct job *job, const struct pretrain_report *report) {
+    json_t *line = json_pack("{s:I, s:f, s:f, s:f, s:f, s:I, s:f, s:f}", "step", (json_int_t)report->step,
+                             "loss", isfinite(report->loss) ? report->loss : -1, "rate", report->rate, "norm",
+                             isfinite(report->norm) ? report->norm : -1, "load_most", report->load_most,
+                             "tokens", (json_int_t)report->tokens, "seconds", report->seconds,
+                             "tokens_per_second", report->tokens_per_second);
+    if (line && report->mtp_loss > 0) json_object_set_new(line, "mtp_loss", json_real(report->mtp_loss));
+    if (line && report->balance > 0) json_object_set_new(line, "balance", json_real(report->balance));
+    if (line && report->skipped) json_object_set_new(line, "skipped", json_true());
+    return run_store_write_metrics(&job->store, line);
+}
+
+static enum status save(struct job *job) {
+    TRY(run_store_save(&job->store, &job->trainer, &job->optimizer, &job->state));
+    job->options->listener->saved(job->options->listener->context, job->state.step);
+    return STATUS_OK;
+}
+
+/* Mean loss over every whole sequence of the validation data, in its own order. */
+static enum status validate(struct job *job) {
+    struct packing packing;
+    struct packed_batch batch = {0};
+    struct train_weights weights = {0};
+    struct loss_sums sums = {0};
+    const struct pretrain_options *options = job->options;
+    TRY(packing_open(&packing, &job->valid, 0, options->sequence_rows, options->crosses));
+    enum status status = packed_batch_open(&batch, options->sequence_rows);
+    for (int64_t i = 0; status == STATUS_OK && i < packing.sequences; i++) {
+        packed_batch_clear(&batch);
+        packing_append(&packing, i, &batch);
+        train_batch_weights(&batch.batch, &weights);
+        status = trainer_evaluate(&job->trainer, &batch.batch, false, &sums);
+    }
+    packed_batch_close(&batch);
+    packing_close(&packing);
+    TRY(status);
+    double loss = weights.token > 0 ? sums.token / weights.token : 0;
+    options->listener->validated(options->listener->context, job->state.step, loss);
+    return run_store_write_metrics(
+        &job->store, json_pack("{s:I, s:f}", "step", (json_int_t)job->state.step, "valid_loss", loss));
+}
+
+static bool due(int64_t step, int64_t every, int64_t steps) {
+    return step == steps || (every && step % every == 0);
+}
+
+static enum status run_steps(struct job *job) {
+    const struct pretrain_options *options = job->options;
+    const struct pretrain_listener *listener = options->listener;
+    int64_t saved = job->state.step;
+    bool going = true;
+    while (going && job->state.step < options->steps) {
+        struct pretrain_report report;
+        TRY(take_step(job, &report));
+        TRY(write_metrics(job, &report));
+        going = listener->step(listener->context, &report);
+        if (options->valids && due(job->state.step, options->valid_every, options->steps)) TRY(validate(job));
+        if (due(job->state.step, options->save_every, options->steps)) {
+            TRY(save(job));
+            saved = job->state.step;
+        }
+    }
+    if (job->state.step > saved) TRY(save(job));
+    return job->state.step < options->steps ? fail(STATUS_CANCELLED, "stopped after step %lld of %lld",
+                                                   (long long)job->state.step, (long long)options->steps)
+                                            : STATUS_OK;
+}
+
+enum status pretrain_run(const struct pretrain_options *options) {
+    struct job job = {.options = options, .started = clock_seconds()};
+    enum status status = open_job(&job);
+    if (status == STATUS_OK) {
+        struct pretrain_report begin = {
+            .step = job.state.step, .steps = options->steps, .tokens = job.state.tokens};
+        options->listener->began(options->listener->context, &begin, (int64_t)job.corpus.tokens.count);
+        status = run_steps(&job);
+    }
+    close_job(&job);
+    return status;
+}
+
+/* ---- before a run ---- */
+
+/* What a token meets, the module of multi-token prediction with its use of the head included. */
+static int64_t active_parameters(const struct model_desc *d) {
+    struct parameter_counts counts = model_parameters(d);
+    int64_t idle = (int64_t)(d->experts - d->experts_used) * 3 * d->width * d->expert_ffn;
+    if (!d->mtp_layers) return counts.active;
+    bool routed = d->layer[d->layers].ffn == FFN_EXPERTS;
+    return counts.active + counts.mtp - (routed ? idle : 0) + d->vocab * d->width;
+}
+
+/* Six for each parameter that a token meets, and attention over half a sequence on average. */
+static double flops_per_token(const struct model_desc *d, int sequence_rows, int64_t active) {
+    bool latent = d->layer[0].attention == ATTEND_LATENT;
+    double dims = latent ? d->nope_dim + d->rope_dim + d->value_dim : 2 * d->head_dim;
+    return 6 * (double)active + 6 * dims * d->heads * (d->layers + d->mtp_layers) * sequence_rows / 2;
+}
+
+enum status pretrain_plan(const struct pretrain_options *options, struct pretrain_plan *plan) {
+    struct model_desc desc;
+    struct trainer_options trainer = options->trainer;
+    TRY(model_desc_from_config(&desc, options->config, options->origin));
+    int64_t rows;
+    if (!multiply_fits(options->micro_sequences, options->sequence_rows, &rows) || rows > 1 << 24)
+        return fail(STATUS_LIMIT, "%d sequences of %d tokens at a time are too many",
+                    options->micro_sequences, options->sequence_rows);
+    if (options->sequence_rows > desc.context)
+        return fail(STATUS_LIMIT, "%s: sequences of %d tokens are beyond max_position_embeddings %lld",
+                    options->origin, options->sequence_rows, (long long)desc.context);
+    trainer.max_rows = (int)rows;
+    *plan = (struct pretrain_plan){.parameters = model_parameters(&desc), .available = memory_available()};
+    plan->memory = trainer_plan(&desc, &trainer).total + optimizer_bytes(&desc);
+    plan->tokens = options->steps * options->batch_sequences * options->sequence_rows;
+    plan->flops_per_token = flops_per_token(&desc, options->sequence_rows, active_parameters(&desc));
+    plan->flops = plan->flops_per_token * (double)plan->tokens;
+    return STATUS_OK;
+}

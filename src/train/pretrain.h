@@ -1,0 +1,64 @@
+/* pretrain.h - a run of pretraining from begin to end: data, steps, checkpoints, metrics. Nothing of it knows the command
+ * line: it reports through functions. Owned by one thread. */
+#ifndef HADAL_TRAIN_PRETRAIN_H
+#define HADAL_TRAIN_PRETRAIN_H
+
+#include "train/corpus.h"
+#include "train/run_store.h"
+
+struct pretrain_options {
+    const json_t *config;  /* of the model; borrowed */
+    const char *origin;    /* names it in sentences */
+    const char *init;      /* a model directory whose weights are begun with, or NULL: random ones */
+    const char *tokenizer; /* a directory or tokenizer.json */
+    const char *const *data, *const *valid;
+    int datas, valids;
+    const char *run; /* the directory that comes out */
+    bool resume;
+    struct trainer_options trainer;       /* max_rows is set from the next two */
+    int sequence_rows;                    /* tokens of a sequence */
+    int batch_sequences, micro_sequences; /* of a step, and of what goes through the model together */
+    bool crosses;
+    int64_t steps, save_every, valid_every;
+    int keep;
+    uint64_t seed;
+    double deviation; /* of random weights */
+    struct schedule schedule;
+    struct schedule_switch mtp, bias;
+    double balance; /* alpha */
+    double spike;   /* deviations; 0: only what is no number is left out */
+    struct optimizer_options optimizer;
+    const struct pretrain_listener *listener;
+};
+
+struct pretrain_report { /* after a step */
+    int64_t step, steps, tokens;
+    double loss, mtp_loss, balance; /* means for each target; balance 1 is perfect */
+    double rate, norm, seconds, tokens_per_second;
+    double load_most; /* largest share of an expert's choices relative to an even one, over layers */
+    bool skipped;     /* the step was not taken: loss or gradient far beyond what they were */
+};
+
+struct pretrain_listener {
+    void *context;
+    bool (*reading)(void *context, int64_t bytes); /* false: stop */
+    void (*began)(void *context, const struct pretrain_report *report,
+                  int64_t data_tokens);                                /* where it begins */
+    bool (*step)(void *context, const struct pretrain_report *report); /* false: save and stop */
+    void (*validated)(void *context, int64_t step, double loss);
+    void (*saved)(void *context, int64_t step);
+};
+
+/* What a run will take, without beginning it. */
+struct pretrain_plan {
+    struct parameter_counts parameters;
+    int64_t memory, available;     /* bytes */
+    double flops_per_token, flops; /* forward and back; of the whole run */
+    int64_t tokens;                /* of the whole run */
+};
+must_use enum status pretrain_plan(const struct pretrain_options *options, struct pretrain_plan *plan);
+
+/* STATUS_CANCELLED when the listener stopped it, after everything was saved. */
+must_use enum status pretrain_run(const struct pretrain_options *options);
+
+#endif

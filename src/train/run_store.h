@@ -1,0 +1,55 @@
+/* run_store.h - what a run of training leaves on the disk, so that it can go on after any interruption.
+ *
+ *   RUN/step-00000100/            a Hugging Face directory: config.json, model.safetensors, the tokenizer's files
+ *   RUN/step-00000100/trainer/    optimizer.safetensors and state.json: what the next step needs beside the weights
+ *   RUN/latest                    a link to the newest of them
+ *   RUN/metrics.jsonl             one line for each step
+ *
+ * A step's directory appears under its name when everything in it is on the disk. Owned by one thread. */
+#ifndef HADAL_TRAIN_RUN_STORE_H
+#define HADAL_TRAIN_RUN_STORE_H
+
+#include "train/optimizer.h"
+#include "train/schedule.h"
+
+#include <stdio.h>
+
+struct run_state {       /* beside weights and moments */
+    int64_t step;        /* steps done */
+    int64_t sequence;    /* of the data, counted over all epochs */
+    int64_t tokens;      /* learnt from so far */
+    uint64_t seed, data; /* of the order; corpus_identity() */
+    int64_t sequence_rows, batch_sequences;
+    struct spike_watch loss, norm;
+};
+
+struct run_store {
+    char *path;            /* RUN */
+    const json_t *config;  /* written as config.json; borrowed */
+    const char *tokenizer; /* directory, or a file in it, whose tokenizer files are copied */
+    int keep;              /* newest steps that stay; 0: all */
+    FILE *metrics;
+    int lock; /* the open directory: one process at a time */
+};
+
+/* Makes the directory. Refuses one that another process trains in, or that holds steps already unless `resume`. */
+must_use enum status run_store_open(struct run_store *store, const char *path, bool resume);
+void run_store_close(struct run_store *store); /* zeroed allowed */
+
+/* Number of the newest complete step, or -1. */
+int64_t run_store_newest(const struct run_store *store);
+must_use enum status run_store_save(struct run_store *store, const struct trainer *trainer,
+                                    const struct optimizer *optimizer, const struct run_state *state);
+/* Weights, moments and state of step `step`. */
+must_use enum status run_store_load(const struct run_store *store, int64_t step, struct trainer *trainer,
+                                    struct optimizer *optimizer, struct run_state *state);
+
+/* Opens metrics.jsonl to append to, without what it says of steps from `step` on. */
+must_use enum status run_store_open_metrics(struct run_store *store, int64_t step);
+/* One line; takes `line` over. */
+must_use enum status run_store_write_metrics(struct run_store *store, json_t *line);
+
+/* The weights of a model directory of the same description. */
+must_use enum status run_load_weights(const char *path, struct trainer *trainer);
+
+#endif
