@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 enum {
     NONE = -1,
@@ -39,6 +40,11 @@ uint64_t prefix_roles(const uint8_t role[KV_PAGE_TOKENS]) {
     uint64_t roles = 0;
     for (int i = 0; i < KV_PAGE_TOKENS; i++) roles |= (uint64_t)(role[i] == TOKEN_GENERATED) << i;
     return roles;
+}
+
+uint64_t prefix_form(uint64_t before, uint64_t roles) {
+    uint64_t pair[2] = {before, roles};
+    return before || roles ? XXH3_64bits(pair, sizeof pair) | 1 : 0;
 }
 
 static bool same_key(const struct prefix_key *a, const struct prefix_key *b) {
@@ -168,6 +174,7 @@ static void insert(struct prefix_cache *cache, int32_t number, const struct pref
     link_newest(cache, number);
     kv_page_keep(cache->kv, number);
     cache->pages++;
+    cache->unsaved++;
 }
 
 void prefix_add(struct prefix_cache *cache, struct sequence *sequence, int index,
@@ -177,6 +184,8 @@ void prefix_add(struct prefix_cache *cache, struct sequence *sequence, int index
     MUST((index + 1) * KV_PAGE_TOKENS <= sequence->cached);
     page.key = prefix_next(index ? &cache->page[page.parent].key : root, token);
     page.roles = roles_of(cache, sequence->role + index * KV_PAGE_TOKENS);
+    page.before = index ? cache->page[page.parent].form : 0;
+    page.form = prefix_form(page.before, page.roles);
     memcpy(page.token, token, sizeof page.token);
     int32_t own = sequence->page[index], there = find_equal(cache, &page);
     if (there == NONE) {
@@ -202,6 +211,7 @@ static void drop(struct prefix_cache *cache, int32_t number) {
     uint64_t mark = read_u64(page->key.bytes);
     cache->ghost[mark % PREFIX_GHOSTS] = mark;
     cache->pages--;
+    cache->unsaved -= !page->saved;
     kv_page_forget(cache->kv, number);
 }
 

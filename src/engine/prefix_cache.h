@@ -21,11 +21,15 @@ struct prefix_key prefix_root(const char *isolation);
 struct prefix_key prefix_next(const struct prefix_key *before, const int32_t token[KV_PAGE_TOKENS]);
 /* The roles of a page's tokens, a bit for each of an answer. */
 uint64_t prefix_roles(const uint8_t role[KV_PAGE_TOKENS]);
+/* Sums up the roles of all pages of a path: 0 where all tokens are those of a prompt. */
+uint64_t prefix_form(uint64_t before, uint64_t roles);
 
 struct prefix_page { /* of the pool's page with the same number, while the cache keeps it */
     struct prefix_key key, root;
     uint64_t roles;
-    int32_t parent; /* page, -1: none */
+    uint64_t before, form; /* prefix_form() of the pages before it, and with it */
+    bool saved;            /* the disk has it, or will have it */
+    int32_t parent;        /* page, -1: none */
     int32_t children;
     int32_t bucket_next, older, newer; /* -1: none */
     int32_t token[KV_PAGE_TOKENS];
@@ -38,7 +42,7 @@ struct prefix_cache {
     bool strict;              /* roles make no difference */
     struct prefix_page *page; /* [kv->pages] */
     int32_t *bucket;          /* [buckets] a power of two */
-    int32_t buckets, oldest, newest, pages;
+    int32_t buckets, oldest, newest, pages, unsaved;
     uint64_t *ghost; /* [PREFIX_GHOSTS] of keys that were dropped, for explanations alone */
     void (*drop)(void *context, const struct prefix_page *page, int32_t number); /* before; NULL: none */
     void *drop_context;

@@ -103,6 +103,7 @@ void request_close(struct request *request) {
         MUST(!request->job[i].sequence);
         reply_close(&request->job[i].reply);
         free(request->job[i].role);
+        free(request->job[i].load);
     }
     free(request->job);
     free(request->account_name);

@@ -12,6 +12,11 @@
 
 struct account;
 
+struct page_load {
+    struct prefix_key key;
+    uint64_t before, roles;
+};
+
 struct job { /* one answer */
     struct request *request;
     int choice;
@@ -19,6 +24,8 @@ struct job { /* one answer */
     struct sequence *sequence; /* while it runs: prompt and answer. NULL: it waits or has ended */
     uint8_t *role;             /* [prompt_tokens] in which the prompt was cached; NULL: all as a prompt */
     int kept_pages;            /* of the sequence, that the cache has */
+    struct page_load *load;    /* [loads] pages that are read from the disk, behind the first `first_load` */
+    int loads, asked, first_load;
     bool ended;
     int rows, logit_row; /* of the current step */
 };

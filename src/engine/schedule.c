@@ -66,6 +66,13 @@ struct service_counts scheduler_counts(const struct scheduler *scheduler) {
     counts.pages = kv->pages;
     counts.free_pages = kv->free_pages + kv->idle_pages;
     counts.cached_pages = kv->idle_pages;
+    if (!scheduler->store) return counts;
+    struct page_store_counts disk = page_store_counts(scheduler->store);
+    counts.disk_pages = disk.files;
+    counts.disk_bytes = disk.bytes;
+    counts.disk_written_bytes = disk.written_bytes;
+    counts.disk_read_bytes = disk.read_bytes;
+    counts.disk_damaged = disk.damaged;
     return counts;
 }
 
@@ -139,6 +146,7 @@ void request_end(struct scheduler *scheduler, struct request *request, enum stat
                                                  .message = status == STATUS_OK ? "" : message,
                                                  .usage = &request->usage});
     request_close(request);
+    scheduler->gone(scheduler->leave_context);
 }
 
 /* ---- answers ---- */
@@ -163,6 +171,9 @@ void job_end(struct scheduler *scheduler, struct job *job, enum finish finish) {
     struct request *request = job->request;
     struct piece piece;
     if (job->sequence) job_pause(scheduler, job);
+    if (scheduler->replay && finish != FINISH_NONE)
+        replay_note(scheduler->replay, &request->root, request->prompt, request->prompt_tokens, job->reply.id,
+                    job->reply.tokens);
     job->reply.finish = finish;
     job->ended = true;
     request->ended_jobs++;
@@ -295,5 +306,6 @@ static void start_jobs(struct scheduler *scheduler) {
 void scheduler_advance(struct scheduler *scheduler) {
     end_overdue(scheduler);
     start_jobs(scheduler);
-    if (scheduler->runnings) schedule_step(scheduler);
+    scheduler_load(scheduler);
+    if (!scheduler_waits(scheduler)) schedule_step(scheduler);
 }

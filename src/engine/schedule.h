@@ -8,7 +8,9 @@
 #ifndef HADAL_ENGINE_SCHEDULE_H
 #define HADAL_ENGINE_SCHEDULE_H
 
+#include "engine/page_store.h"
 #include "engine/prefill_pace.h"
+#include "engine/replay.h"
 #include "engine/request.h"
 
 enum { PREFILL_QUANTUM = 1024 };
@@ -24,6 +26,7 @@ struct scheduler {
     struct engine *engine;
     double step_seconds;
     void (*leave)(void *context, struct request *request); /* before the last event of each request */
+    void (*gone)(void *context);                           /* after it */
     void *leave_context;
     struct request *request; /* all, the oldest first */
     struct account *account; /* in the order of their turns, beginning with the present one */
@@ -31,9 +34,11 @@ struct scheduler {
     int runnings;
     struct step_item *item; /* [runnings] of the current step */
     struct prefix_cache cache;
-    int32_t *found;         /* [pages of a context] of the last search */
-    struct prefix_key *key; /* [pages of a context] */
-    uint8_t *prompt_role;   /* [context] all TOKEN_PROMPT */
+    struct page_store *store; /* NULL: none */
+    struct replay *replay;    /* NULL: none */
+    int32_t *found;           /* [pages of a context] of the last search */
+    struct prefix_key *key;   /* [pages of a context] */
+    uint8_t *prompt_role;     /* [context] all TOKEN_PROMPT */
     struct sample_space space;
     float *logits; /* [engine->sequences, vocab] */
     int32_t *row;  /* [engine->sequences] */
@@ -43,6 +48,14 @@ struct scheduler {
 
 must_use enum status scheduler_open(struct scheduler *scheduler, struct engine *engine, double step_seconds);
 void scheduler_close(struct scheduler *scheduler); /* without requests; also of a zeroed one */
+
+/* The cache goes on to the disk. The caller's, which must outlive the scheduler's requests. */
+void scheduler_set_store(struct scheduler *scheduler, struct page_store *store);
+/* Writes pages that the disk does not have; false: it takes no more for now. */
+bool scheduler_save(struct scheduler *scheduler);
+void scheduler_save_all(struct scheduler *scheduler, double seconds); /* at most for so long */
+/* All running answers wait for the disk. */
+bool scheduler_waits(const struct scheduler *scheduler);
 
 /* Takes the request over. Without memory it ends at once. */
 void scheduler_add(struct scheduler *scheduler, struct request *request);
@@ -74,8 +87,19 @@ must_use enum status job_open_sequence(struct scheduler *scheduler, struct job *
 int64_t job_pages_needed(struct scheduler *scheduler, const struct job *job);
 /* Gives the cache the pages that have become whole. */
 void job_keep_pages(struct scheduler *scheduler, struct job *job);
+/* What the prompt's tokens were cached as, they are from now on. */
+must_use enum status job_remember_roles(struct job *job);
 void job_close_sequence(struct scheduler *scheduler, struct job *job);
 /* Drops idle pages until so many are free; false: there are not enough. */
 bool free_pages(struct scheduler *scheduler, int64_t pages);
+
+/* ---- schedule_disk.c ---- */
+
+/* Looks for pages of the wish that the sequence has not got yet; sets `loads`. */
+must_use enum status job_plan_loads(struct scheduler *scheduler, struct job *job,
+                                    const struct prefix_wish *wish);
+void job_stop_loads(struct job *job);
+/* Takes what has been read, and asks for more. */
+void scheduler_load(struct scheduler *scheduler);
 
 #endif

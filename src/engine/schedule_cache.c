@@ -83,8 +83,7 @@ static void adopt(struct scheduler *scheduler, struct job *job, int found) {
     prefix_touch(&scheduler->cache, sequence, found);
 }
 
-/* What the prompt's tokens were cached as, they are from now on. */
-static enum status remember_roles(struct job *job) {
+enum status job_remember_roles(struct job *job) {
     const struct sequence *sequence = job->sequence;
     size_t tokens = (size_t)job->request->prompt_tokens;
     if (job->role || !answer_tokens(sequence, 0, (int)min_i64(sequence->cached, (int64_t)tokens)))
@@ -100,9 +99,12 @@ static void report(struct scheduler *scheduler, const struct job *job, const str
     const struct sequence *sequence = job->sequence;
     int found = job->kept_pages;
     if (job->request->started) return;
-    report->hit_tokens = sequence->cached;
-    report->miss_tokens = sequence->tokens - sequence->cached;
+    report->disk_tokens = job->loads * KV_PAGE_TOKENS;
+    report->hit_tokens = sequence->cached + report->disk_tokens;
+    report->miss_tokens = sequence->tokens - report->hit_tokens;
     report->answer_tokens = answer_tokens(sequence, 0, sequence->cached);
+    for (int i = 0; i < job->loads; i++) report->answer_tokens += __builtin_popcountll(job->load[i].roles);
+    if (found + job->loads == wish->pages) return;
     if (wish->pages)
         prefix_explain(&scheduler->cache, wish, found, found ? sequence->page[found - 1] : -1, report->miss);
     else
@@ -115,10 +117,12 @@ enum status job_open_sequence(struct scheduler *scheduler, struct job *job) {
     if (status == STATUS_OK) {
         struct prefix_wish wish = wish_of(scheduler, job);
         adopt(scheduler, job, prefix_find(&scheduler->cache, &wish, scheduler->found));
+        status = job_plan_loads(scheduler, job, &wish);
         report(scheduler, job, &wish);
-        status = remember_roles(job);
+        if (status == STATUS_OK) status = job_remember_roles(job);
     }
     if (status != STATUS_OK) {
+        job_stop_loads(job);
         sequence_close(job->sequence);
         job->sequence = NULL;
     }
@@ -133,6 +137,7 @@ void job_keep_pages(struct scheduler *scheduler, struct job *job) {
 
 void job_close_sequence(struct scheduler *scheduler, struct job *job) {
     prefix_touch(&scheduler->cache, job->sequence, job->kept_pages);
+    job_stop_loads(job);
     sequence_close(job->sequence);
     job->sequence = NULL;
     job->kept_pages = 0;

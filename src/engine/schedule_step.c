@@ -16,7 +16,7 @@ static int give_decode_rows(struct scheduler *scheduler) {
     int rows = 0;
     for (int i = 0; i < scheduler->runnings; i++) {
         struct job *job = scheduler->running[i];
-        job->rows = pending(job) == 1;
+        job->rows = pending(job) == 1 && !job->loads;
         rows += job->rows;
         int64_t *deficit = &job->request->account->deficit;
         if (job->rows) *deficit = max_i64(*deficit - 1, -PREFILL_QUANTUM);
@@ -25,7 +25,7 @@ static int give_decode_rows(struct scheduler *scheduler) {
 }
 
 static bool wants_rows(const struct job *job) {
-    return pending(job) > 1 && job->rows < pending(job);
+    return pending(job) > 1 && job->rows < pending(job) && !job->loads;
 }
 
 static bool highest_priority(const struct scheduler *scheduler, int *priority) {
@@ -197,11 +197,11 @@ static int collect_items(struct scheduler *scheduler) {
     return items;
 }
 
-static void note_step(struct scheduler *scheduler, int decode_rows, int prompt_rows, double seconds) {
-    prefill_pace_measure(&scheduler->pace, prompt_rows, decode_rows > 0, seconds);
-    scheduler->counts.steps++;
-    scheduler->counts.step_seconds += seconds;
-    scheduler->counts.computed_tokens += decode_rows + prompt_rows;
+/* Rows of the step; answers that gave up their pages have none. */
+static int count_rows(const struct scheduler *scheduler, int items) {
+    int rows = 0;
+    for (int i = 0; i < items; i++) rows += scheduler->item[i].rows;
+    return rows;
 }
 
 void schedule_step(struct scheduler *scheduler) {
@@ -217,8 +217,12 @@ void schedule_step(struct scheduler *scheduler) {
         scheduler_abort(scheduler, status, status_message());
         return;
     }
+    scheduler->counts.steps++;
+    scheduler->counts.computed_tokens += count_rows(scheduler, items);
     for (int i = 0; i < scheduler->runnings; i++) job_keep_pages(scheduler, scheduler->running[i]);
     for (int i = 0; i < scheduler->runnings; i++) tell_progress(scheduler->running[i]);
     take_results(scheduler);
-    note_step(scheduler, decode_rows, prompt_rows, clock_seconds() - start);
+    double seconds = clock_seconds() - start;
+    scheduler->counts.step_seconds += seconds;
+    prefill_pace_measure(&scheduler->pace, prompt_rows, decode_rows > 0, seconds);
 }

@@ -14,6 +14,10 @@
 
 enum { DEFAULT_QUEUE = 256 };
 #define DEFAULT_STEP_SECONDS 0.1
+#define DEFAULT_DISK_BYTES   ((int64_t)16 << 30)
+#define DEFAULT_REPLAY_BYTES ((int64_t)64 << 20)
+#define LOOK_SECONDS         0.05 /* between looks at deadlines while all wait for the disk */
+#define SAVE_SECONDS         10.0 /* that closing may take for pages which the disk does not have */
 
 struct service {
     struct engine *engine;
@@ -26,11 +30,18 @@ struct service {
     struct request *arrived, **arrived_end;
     struct request *live;
     uint64_t numbers;
-    int lives;
+    int lives; /* until the last event has been told */
     bool draining, closing;
+    bool poked; /* the disk has done something */
     int64_t refusals;
     struct service_counts counts;
 };
+
+/* True: the time is over. */
+static bool wait_until(pthread_cond_t *condition, pthread_mutex_t *lock, double until) {
+    struct timespec at = {.tv_sec = (time_t)until, .tv_nsec = (long)((until - (double)(time_t)until) * 1e9)};
+    return pthread_cond_timedwait(condition, lock, &at) != 0;
+}
 
 /* ---- engine thread ---- */
 
@@ -40,6 +51,14 @@ static void leave(void *context, struct request *request) {
     struct request **at = &service->live;
     while (*at != request) at = &(*at)->live_next;
     *at = request->live_next;
+    pthread_mutex_unlock(&service->lock);
+}
+
+static void gone(void *context) {
+    struct service *service = context;
+    struct service_counts counts = scheduler_counts(&service->scheduler);
+    pthread_mutex_lock(&service->lock);
+    service->counts = counts;
     if (!--service->lives) pthread_cond_broadcast(&service->idle);
     pthread_mutex_unlock(&service->lock);
 }
@@ -51,12 +70,37 @@ static struct request *take_arrived(struct service *service) {
     return arrived;
 }
 
-/* Waits until there is something to do. False: the service closes. */
-static bool next_round(struct service *service, struct request **arrived) {
+/* The storage thread's. */
+static void poke(void *context) {
+    struct service *service = context;
     pthread_mutex_lock(&service->lock);
-    service->counts = scheduler_counts(&service->scheduler);
-    while (!service->closing && !service->arrived && scheduler_idle(&service->scheduler))
-        pthread_cond_wait(&service->wake, &service->lock);
+    service->poked = true;
+    pthread_cond_signal(&service->wake);
+    pthread_mutex_unlock(&service->lock);
+}
+
+/* `lock` is held, and given up meanwhile. */
+static void wait_for_work(struct service *service, bool idle) {
+    while (!service->closing && !service->arrived && !service->poked) {
+        if (idle)
+            pthread_cond_wait(&service->wake, &service->lock);
+        else if (wait_until(&service->wake, &service->lock, clock_seconds() + LOOK_SECONDS))
+            break;
+    }
+}
+
+/* Waits until there is something to do. False: the service closes. While nobody asks for anything, the disk gets what it
+ * does not have. */
+static bool next_round(struct service *service, struct request **arrived) {
+    struct scheduler *scheduler = &service->scheduler;
+    bool idle = scheduler_idle(scheduler);
+    scheduler_load(scheduler);
+    if (idle) (void)scheduler_save(scheduler);
+    struct service_counts counts = scheduler_counts(scheduler);
+    pthread_mutex_lock(&service->lock);
+    service->counts = counts;
+    if (idle || scheduler_waits(scheduler)) wait_for_work(service, idle);
+    service->poked = false;
     *arrived = take_arrived(service);
     bool open = !service->closing;
     pthread_mutex_unlock(&service->lock);
@@ -77,30 +121,51 @@ static void *run_engine(void *context) {
         if (open) scheduler_advance(&service->scheduler);
     } while (open);
     scheduler_abort(&service->scheduler, STATUS_UNAVAILABLE, "the service is stopping");
+    scheduler_save_all(&service->scheduler, SAVE_SECONDS);
     return NULL;
 }
 
 /* ---- opening ---- */
 
-static enum status open_threads(struct service *service) {
+static void init_locks(struct service *service) {
     pthread_condattr_t monotonic;
     pthread_mutex_init(&service->lock, NULL);
-    pthread_cond_init(&service->wake, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&service->wake, &monotonic);
     pthread_cond_init(&service->idle, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    if (!pthread_create(&service->thread, NULL, run_engine, service)) return STATUS_OK;
-    return fail(STATUS_MEMORY, "the engine's thread cannot be started");
 }
 
 static void free_parts(struct service *service) {
-    scheduler_close(&service->scheduler);
+    page_store_close(service->scheduler.store);
+    replay_close(service->scheduler.replay);
+    if (service->engine) scheduler_close(&service->scheduler);
     engine_close(service->engine);
     pthread_cond_destroy(&service->idle);
     pthread_cond_destroy(&service->wake);
     pthread_mutex_destroy(&service->lock);
     free(service);
+}
+
+static enum status open_tiers(struct service *service) {
+    const struct service_limits *limits = &service->limits;
+    struct page_store_options options = {
+        .directory = limits->cache_dir,
+        .most_bytes = limits->disk_bytes ? limits->disk_bytes : DEFAULT_DISK_BYTES,
+        .written_bytes = limits->disk_written_bytes ? limits->disk_written_bytes : DEFAULT_DISK_BYTES,
+        .kv = &service->engine->kv,
+        .wake = poke,
+        .context = service};
+    struct page_store *store;
+    if (service->engine->tokenizer)
+        TRY(replay_open(&service->scheduler.replay, service->engine->tokenizer,
+                        limits->replay_bytes ? limits->replay_bytes : DEFAULT_REPLAY_BYTES));
+    if (!limits->cache_dir || !*limits->cache_dir) return STATUS_OK;
+    TRY(page_store_open(&store, &options));
+    scheduler_set_store(&service->scheduler, store);
+    service->limits.cache_dir = NULL; /* the caller's */
+    return STATUS_OK;
 }
 
 static enum status open_parts(struct service *service, const struct service_options *options) {
@@ -109,7 +174,9 @@ static enum status open_parts(struct service *service, const struct service_opti
         return fail(STATUS_INPUT, "steps of %d rows are too small for %d answers at once",
                     service->engine->model.max_rows, service->engine->sequences);
     TRY(scheduler_open(&service->scheduler, service->engine, service->limits.step_seconds));
+    TRY(open_tiers(service));
     service->scheduler.leave = leave;
+    service->scheduler.gone = gone;
     service->scheduler.leave_context = service;
     service->counts = scheduler_counts(&service->scheduler);
     return STATUS_OK;
@@ -123,8 +190,10 @@ enum status service_open(struct service **service, const struct service_options 
     made->arrived_end = &made->arrived;
     if (!made->limits.queue) made->limits.queue = DEFAULT_QUEUE;
     if (!(made->limits.step_seconds > 0)) made->limits.step_seconds = DEFAULT_STEP_SECONDS;
+    init_locks(made);
     enum status status = open_parts(made, options);
-    if (status == STATUS_OK) status = open_threads(made);
+    if (status == STATUS_OK && pthread_create(&made->thread, NULL, run_engine, made))
+        status = fail(STATUS_MEMORY, "the engine's thread cannot be started");
     if (status == STATUS_OK)
         *service = made;
     else
@@ -140,9 +209,8 @@ void service_drain(struct service *service) {
 
 bool service_wait(struct service *service, double seconds) {
     double until = clock_seconds() + seconds;
-    struct timespec at = {.tv_sec = (time_t)until, .tv_nsec = (long)((until - (double)(time_t)until) * 1e9)};
     pthread_mutex_lock(&service->lock);
-    while (service->lives && !pthread_cond_timedwait(&service->idle, &service->lock, &at)) {}
+    while (service->lives && !wait_until(&service->idle, &service->lock, until)) {}
     bool idle = !service->lives;
     pthread_mutex_unlock(&service->lock);
     return idle;
@@ -160,6 +228,28 @@ void service_close(struct service *service) {
 
 const struct engine *service_engine(const struct service *service) {
     return service->engine;
+}
+
+/* ---- prompts ---- */
+
+struct encoding {
+    struct replay *replay;
+    struct prefix_key root;
+};
+
+static enum status look_up(void *context, const char *text, size_t bytes, struct token_list *list,
+                           bool *found) {
+    const struct encoding *encoding = context;
+    return replay_find(encoding->replay, &encoding->root, text, bytes, list, found);
+}
+
+enum status service_encode(const struct service *service, const char *isolation, const struct prompt *prompt,
+                           struct token_list *list) {
+    struct encoding encoding = {service->scheduler.replay, prefix_root(isolation ? isolation : "")};
+    if (!service->engine->tokenizer)
+        return fail(STATUS_UNSUPPORTED, "%s: there is no tokenizer for prompts",
+                    service->engine->model.checkpoint.path);
+    return prompt_encode_known(prompt, service->engine->tokenizer, look_up, &encoding, list);
 }
 
 /* ---- requests ---- */

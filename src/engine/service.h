@@ -19,9 +19,13 @@ enum { SERVICE_CHOICES_LIMIT = 128 };
 
 /* 0 or NULL: the default. */
 struct service_limits {
-    int queue;            /* requests that wait to begin; 256 */
-    int account_requests; /* of one account at once, waiting or running; none */
-    double step_seconds;  /* that a step should take while answers are streaming: the rest is prefill; 0.1 */
+    int queue;             /* requests that wait to begin; 256 */
+    int account_requests;  /* of one account at once, waiting or running; none */
+    double step_seconds;   /* that a step should take while answers are streaming: the rest is prefill; 0.1 */
+    const char *cache_dir; /* of cached pages; none */
+    int64_t disk_bytes;    /* of the files in it; 16 GiB */
+    int64_t disk_written_bytes; /* of files that are written in a day; 16 GiB */
+    int64_t replay_bytes;       /* of texts of answers whose tokens are remembered; 64 MiB */
 };
 
 struct service_options {
@@ -41,6 +45,11 @@ void service_close(struct service *service);
 
 /* What never changes and any thread may read: tokenizer, description, context, end tokens, defaults. */
 const struct engine *service_engine(const struct service *service);
+
+/* The tokens of a prompt. Text that was an answer in the same isolation becomes the tokens that it was sampled as, so that
+ * the history of a chat is found in the cache. STATUS_UNSUPPORTED without a tokenizer. */
+must_use enum status service_encode(const struct service *service, const char *isolation,
+                                    const struct prompt *prompt, struct token_list *list);
 
 /* ---- requests ---- */
 
@@ -120,6 +129,7 @@ struct service_counts {
     int cached_pages;           /* of those, the ones that hold what a later prompt may begin with */
     int64_t requests, refusals; /* accepted and refused since the start */
     int64_t prompt_tokens, hit_tokens, computed_tokens, generated_tokens;
+    int64_t disk_pages, disk_bytes, disk_written_bytes, disk_read_bytes, disk_damaged; /* of files */
     int64_t steps, preemptions;
     double step_seconds; /* of all steps */
 };

@@ -145,6 +145,13 @@ void prompt_text(const struct prompt *prompt, struct buffer *out);
 must_use enum status prompt_encode(const struct prompt *prompt, const struct tokenizer *tokenizer,
                                    struct token_list *list);
 
+/* Ids of a stretch of text that are known already. */
+typedef enum status text_lookup(void *context, const char *text, size_t bytes, struct token_list *list,
+                                bool *found);
+/* The same, but that text between control parts is looked up first. */
+must_use enum status prompt_encode_known(const struct prompt *prompt, const struct tokenizer *tokenizer,
+                                         text_lookup *lookup, void *context, struct token_list *list);
+
 /* Splits generated text into reasoning and answer while it streams; tags may arrive in pieces, and how the text is
  * cut does not change the result. <think> counts where nothing but white space (8 bytes at most) came before it; the
  * next </think> ends the reasoning, and <think> may follow again; elsewhere the tags are text. The tags are dropped

@@ -15,8 +15,29 @@ static int32_t control_id(const struct tokenizer *tokenizer, const struct prompt
     return tokenizer_find(tokenizer, name);
 }
 
+struct encoder {
+    const struct tokenizer *tokenizer;
+    text_lookup *lookup; /* NULL: none */
+    void *context;
+    struct token_list *list;
+};
+
+static enum status encode_text(const struct encoder *encoder, const char *text, size_t bytes) {
+    bool found = false;
+    if (!bytes) return STATUS_OK;
+    if (encoder->lookup) TRY(encoder->lookup(encoder->context, text, bytes, encoder->list, &found));
+    return found ? STATUS_OK
+                 : tokenizer_encode(encoder->tokenizer, text, bytes, TOKENIZE_PLAIN, encoder->list);
+}
+
 enum status prompt_encode(const struct prompt *prompt, const struct tokenizer *tokenizer,
                           struct token_list *list) {
+    return prompt_encode_known(prompt, tokenizer, NULL, NULL, list);
+}
+
+enum status prompt_encode_known(const struct prompt *prompt, const struct tokenizer *tokenizer,
+                                text_lookup *lookup, void *context, struct token_list *list) {
+    struct encoder encoder = {tokenizer, lookup, context, list};
     const char *text = NULL; /* not yet encoded; a control part without an id joins its neighbours */
     size_t bytes = 0;
     for (int index = 0; index < prompt->parts; index++) {
@@ -28,9 +49,9 @@ enum status prompt_encode(const struct prompt *prompt, const struct tokenizer *t
             bytes += part->bytes;
             continue;
         }
-        if (bytes) TRY(tokenizer_encode(tokenizer, text, bytes, TOKENIZE_PLAIN, list));
+        TRY(encode_text(&encoder, text, bytes));
         bytes = 0;
         TRY(token_list_append(list, id));
     }
-    return bytes ? tokenizer_encode(tokenizer, text, bytes, TOKENIZE_PLAIN, list) : STATUS_OK;
+    return encode_text(&encoder, text, bytes);
 }

@@ -1,0 +1,28 @@
+/* replay.h - which tokens a piece of an answer was sampled as.
+ *
+ * A text can be cut into tokens in many ways, and a model does not always choose the tokenizer's. When the text of an answer
+ * comes back as part of a later prompt, the tokens that it was sampled as are found here by its exact text, so that the
+ * prompt begins with what is cached. A prompt means the same text either way. What was found is never more than that text, of
+ * the same isolation. A bounded number of bytes is kept, the least recently used go first. Any thread. */
+#ifndef HADAL_ENGINE_REPLAY_H
+#define HADAL_ENGINE_REPLAY_H
+
+#include "engine/prefix_cache.h"
+
+struct replay;
+
+must_use enum status replay_open(struct replay **replay, const struct tokenizer *tokenizer,
+                                 int64_t most_bytes);
+void replay_close(struct replay *replay); /* NULL allowed */
+
+/* Notes an answer: its stretches of text between control tokens. `prompt` is what it answers: text behind the prompt's last
+ * control token becomes one with the beginning of the answer when they are rendered again. Without memory nothing is
+ * noted. */
+void replay_note(struct replay *replay, const struct prefix_key *root, const int32_t *prompt,
+                 int prompt_tokens, const int32_t *answer, int answer_tokens);
+
+/* Appends the tokens of a text that was noted; *found is false when it was not. */
+must_use enum status replay_find(struct replay *replay, const struct prefix_key *root, const char *text,
+                                 size_t bytes, struct token_list *list, bool *found);
+
+#endif
