@@ -92,7 +92,7 @@ static int64_t scales_at(enum panel_format format) {
         [PANEL_I8] = I8_SCALE,         [PANEL_I4] = I4_SCALE,          [PANEL_Q4_K] = Q4_K_SCALE,
         [PANEL_Q5_K] = Q5_K_SCALE,     [PANEL_Q6_K] = Q6_K_SCALE,      [PANEL_IQ4_NL] = I4_SCALE,
         [PANEL_IQ4_XS] = IQ4_XS_SCALE, [PANEL_MXFP4] = MXFP4_EXPONENT, [PANEL_Q2_K] = Q2_K_SCALE,
-        [PANEL_Q3_K] = Q3_K_SCALE};
+        [PANEL_Q3_K] = Q3_K_SCALE,     [PANEL_I5] = I5_SCALE};
     return at[format];
 }
 

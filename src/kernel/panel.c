@@ -23,6 +23,7 @@ static const struct panel_row rows[PANEL_COUNT] = {
     [PANEL_IQ4_NL] = {"iq4_nl", I4_UNIT, I4_BYTES},
     [PANEL_IQ4_XS] = {"iq4_xs", K_UNIT, IQ4_XS_BYTES},
     [PANEL_MXFP4] = {"mxfp4", MXFP4_UNIT, MXFP4_BYTES},
+    [PANEL_I5] = {"i5", I4_UNIT, I5_BYTES},
     [PANEL_Q2_K] = {"q2_k", K_UNIT, Q2_K_BYTES},
     [PANEL_Q3_K] = {"q3_k", K_UNIT, Q3_K_BYTES},
 };
@@ -46,6 +47,7 @@ int64_t panels_bytes(enum panel_format format, int64_t outs, int64_t in) {
 static enum panel_format own_format(enum dtype dtype) {
     switch (dtype) {
     case DTYPE_Q4_0: return PANEL_I4;
+    case DTYPE_Q5_0: return PANEL_I5;
     case DTYPE_Q4_K: return PANEL_Q4_K;
     case DTYPE_Q5_K: return PANEL_Q5_K;
     case DTYPE_Q6_K: return PANEL_Q6_K;
@@ -68,7 +70,7 @@ enum panel_format panel_format_for(enum dtype dtype, int64_t in) {
 
 bool panel_is_exact(enum panel_format format, enum dtype dtype) {
     return format != PANEL_NONE && (own_format(dtype) == format) &&
-           (format != PANEL_I8 || dtype == DTYPE_Q8_0 || dtype == DTYPE_Q5_0);
+           (format != PANEL_I8 || dtype == DTYPE_Q8_0);
 }
 
 /* ---- one unit of one output, in a plain form ---- */
@@ -128,7 +130,7 @@ static void read_iq4_xs(const uint8_t *block, struct unit *unit) {
     }
 }
 
-/* Five bits less 16: the lower four as in Q4_0, the fifth in a word. */
+/* The lower four bits as in Q4_0, the fifth in a word. */
 static void read_q5_0(const uint8_t *blocks, struct unit *unit) {
     for (int b = 0; b < 2; b++, blocks += 22) {
         uint32_t high = read_u32(blocks + 2);
@@ -136,8 +138,8 @@ static void read_q5_0(const uint8_t *blocks, struct unit *unit) {
         for (int i = 0; i < 16; i++) {
             int low = (blocks[6 + i] & 15) | (int)(high >> i & 1) << 4;
             int up = blocks[6 + i] >> 4 | (int)(high >> (i + 16) & 1) << 4;
-            unit->value[b * 32 + i] = (uint8_t)(int8_t)(low - 16);
-            unit->value[b * 32 + 16 + i] = (uint8_t)(int8_t)(up - 16);
+            unit->value[b * 32 + i] = (uint8_t)low;
+            unit->value[b * 32 + 16 + i] = (uint8_t)up;
         }
     }
 }
@@ -303,8 +305,8 @@ static void write_q4_k(const struct unit *unit, int o, uint8_t *to) {
 }
 
 /* Bit `bit` of each number: byte [block][output][4] has it for each of the block's eight groups. */
-static void write_bits(const uint8_t *value, int bit, int o, uint8_t *to) {
-    for (int b = 0; b < K_UNIT / 32; b++) {
+static void write_bits(const uint8_t *value, int blocks, int bit, int o, uint8_t *to) {
+    for (int b = 0; b < blocks; b++) {
         uint32_t bits = 0;
         for (int g = 0; g < 8; g++) bits |= (four(value + b * 32 + g * 4) >> bit & 0x01010101) << g;
         put_four(to + b * 64 + o * 4, bits);
@@ -320,9 +322,15 @@ static void write_bit_pairs(const uint8_t *value, int bit, int o, uint8_t *to) {
     }
 }
 
+static void write_i5(const struct unit *unit, int o, uint8_t *to) {
+    write_quarter(unit->value, o, to);
+    write_bits(unit->value, 2, 4, o, to + I5_HIGH);
+    for (int b = 0; b < 2; b++) memcpy(to + I5_SCALE + (b * PANEL_OUTS + o) * 2, &unit->block_scale[b], 2);
+}
+
 static void write_q5_k(const struct unit *unit, int o, uint8_t *to) {
     for (int q = 0; q < 4; q++) write_quarter(unit->value + q * 64, o, to + q * K_QUARTER);
-    write_bits(unit->value, 4, o, to + Q5_K_HIGH);
+    write_bits(unit->value, K_UNIT / 32, 4, o, to + Q5_K_HIGH);
     write_k_scales(unit, o, to + Q5_K_SCALE, to + Q5_K_MINIMUM, to + Q5_K_FACTOR);
 }
 
@@ -357,7 +365,7 @@ static void write_q2_k(const struct unit *unit, int o, uint8_t *to) {
 
 static void write_q3_k(const struct unit *unit, int o, uint8_t *to) {
     write_bit_pairs(unit->value, 0, o, to);
-    write_bits(unit->value, 2, o, to + Q3_K_HIGH);
+    write_bits(unit->value, K_UNIT / 32, 2, o, to + Q3_K_HIGH);
     write_half_scales(unit->scale, o, to + Q3_K_SCALE);
     memcpy(to + Q3_K_FACTOR + o * 2, &unit->factor, 2);
 }
@@ -372,6 +380,7 @@ static void write_unit(enum panel_format format, const struct unit *unit, int o,
     case PANEL_Q6_K: write_q6_k(unit, o, to); break;
     case PANEL_IQ4_XS: write_iq4_xs(unit, o, to); break;
     case PANEL_MXFP4: write_mxfp4(unit, o, to); break;
+    case PANEL_I5: write_i5(unit, o, to); break;
     case PANEL_Q2_K: write_q2_k(unit, o, to); break;
     case PANEL_Q3_K: write_q3_k(unit, o, to); break;
     default: MUST(false);

@@ -26,13 +26,14 @@ enum panel_format {
     PANEL_IQ4_NL, /* 4 bits, places in the table iq4_levels; f16 scale for each 32 */
     PANEL_IQ4_XS, /* likewise; int8 scale for each 32, f16 factor for each 256 */
     PANEL_MXFP4,  /* 4 bits, places in mxfp4_levels; power of two for each 32 */
+    PANEL_I5,     /* Q5_0: 5 bits less 16, f16 scale for each 32 */
     PANEL_Q2_K,   /* 2 bits; scale and minimum of 4 bits for each 16, f16 factors for each 256 */
     PANEL_Q3_K,   /* 3 bits less 4; int8 scale for each 16, f16 factor for each 256 */
     PANEL_COUNT
 };
 
 /* Of the bytes that panels_pack() writes: counts up with every change, and files of another version are made anew. */
-enum { PANEL_LAYOUT_VERSION = 2 };
+enum { PANEL_LAYOUT_VERSION = 3 };
 
 enum { PANEL_OUTS = 16, PANEL_BLOCK = 32, PANEL_ALIGNMENT = 64 };
 

@@ -36,6 +36,10 @@ enum {
     IQ4_XS_SCALE = 2048,
     IQ4_XS_FACTOR = 2176,
     IQ4_XS_BYTES = 2240,
+    /* PANEL_I5: as PANEL_I4, then bit 4 as [2 blocks][16][4] bytes with a bit for each of eight groups; f16 scale [2][16] */
+    I5_HIGH = 512,
+    I5_SCALE = 640,
+    I5_BYTES = 704,
     /* PANEL_MXFP4: unit of 128: two quarters of 64, u8 exponent [4][16] */
     MXFP4_UNIT = 128,
     MXFP4_EXPONENT = 1024,

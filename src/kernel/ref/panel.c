@@ -1,7 +1,7 @@
 /* panel.c - the scalar truth of integer products over panels: the order in which blocks are added, for every level.
  *
  * For each row and output, with xs the scale and xv the values of the row's block b, and all operations rounded once:
- *   I8, I4      acc = fma(float(sum q' xv), ws * xs, acc)                          q' = q, or q - 8
+ *   I8, I4, I5  acc = fma(float(sum q' xv), ws * xs, acc)                          q' = q, q - 8, or q - 16
  *   IQ4_NL, MXFP4, IQ4_XS   likewise, q' = level[q], and ws = f * sc in IQ4_XS
  *   Q4_K, Q5_K  acc = fma(float(sum q xv), (f * sc) * xs, acc), then acc = fma(-(fm * m), xs * float(sum xv), acc)
  *   Q6_K        for both halves of 16: acc = fma(float(sum (q - 32) xv), (f * sc) * xs, acc)
@@ -38,6 +38,7 @@ static int number_at(enum panel_format format, const uint8_t *unit, int o, int i
     switch (format) {
     case PANEL_I8: return (int8_t)unit[i / 4 * 64 + o * 4 + i % 4];
     case PANEL_I4: return nibble(unit, o, i) - 8;
+    case PANEL_I5: return (nibble(unit, o, i) | one_bit(unit + I5_HIGH, o, i) << 4) - 16;
     case PANEL_Q5_K: return nibble(unit, o, i) | one_bit(unit + Q5_K_HIGH, o, i) << 4;
     case PANEL_Q6_K: return (nibble(unit, o, i) | two_bits(unit + Q6_K_HIGH, o, i) << 4) - 32;
     case PANEL_IQ4_NL:
@@ -73,6 +74,7 @@ static float block_scale(enum panel_format format, const uint8_t *unit, int b, i
     int at = b * PANEL_OUTS + o;
     switch (format) {
     case PANEL_I8: return half_at(unit + I8_SCALE, at);
+    case PANEL_I5: return half_at(unit + I5_SCALE, at);
     case PANEL_MXFP4: return ldexpf(1, unit[MXFP4_EXPONENT + at] - 128);
     case PANEL_IQ4_XS: return half_at(unit + IQ4_XS_FACTOR, o) * (float)(int8_t)unit[IQ4_XS_SCALE + at];
     default: return half_at(unit + I4_SCALE, at);

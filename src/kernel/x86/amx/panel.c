@@ -279,6 +279,9 @@ static void multiply_i8(const struct panel_product *p, int64_t begin, int64_t en
 static void multiply_i4(const struct panel_product *p, int64_t begin, int64_t end) {
     multiply(p, begin, end, &(struct recipe){stage_i4, I4_UNIT, I4_BYTES, 32, false});
 }
+static void multiply_i5(const struct panel_product *p, int64_t begin, int64_t end) {
+    multiply(p, begin, end, &(struct recipe){stage_i5, I4_UNIT, I5_BYTES, 32, false});
+}
 static void multiply_q4_k(const struct panel_product *p, int64_t begin, int64_t end) {
     multiply(p, begin, end, &(struct recipe){stage_q4_k, K_UNIT, Q4_K_BYTES, 32, true});
 }
@@ -292,6 +295,7 @@ static void multiply_q6_k(const struct panel_product *p, int64_t begin, int64_t 
 void amx_add_panels(struct kernels *kernels) {
     kernels->panel_multiply[PANEL_I8] = multiply_i8;
     kernels->panel_multiply[PANEL_I4] = multiply_i4;
+    kernels->panel_multiply[PANEL_I5] = multiply_i5;
     kernels->panel_multiply[PANEL_Q4_K] = multiply_q4_k;
     kernels->panel_multiply[PANEL_Q5_K] = multiply_q5_k;
     kernels->panel_multiply[PANEL_Q6_K] = multiply_q6_k;

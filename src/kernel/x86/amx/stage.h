@@ -84,6 +84,22 @@ INLINE void stage_i4(const uint8_t *unit, int blocks, struct stage *stage) {
     }
 }
 
+INLINE void stage_i5(const uint8_t *unit, int blocks, struct stage *stage) {
+    const __m512i bit = _mm512_set1_epi8(1), offset = _mm512_set1_epi8(-16);
+    stage_steps(stage, blocks, 8);
+    for (int b = 0; b < blocks; b++) {
+        const uint8_t *here = unit + b / 2 * I5_BYTES;
+        if (b % 2 == 0) stage_quarter(here, offset, stage->number + b * 8);
+        __m512i bits = stage_line(here + I5_HIGH + b % 2 * LINE);
+        for (int g = 0; g < 8; g++, bits = _mm512_srli_epi16(bits, 1)) {
+            int8_t *number = stage->number[b * 8 + g];
+            __m512i fifth = _mm512_slli_epi16(_mm512_and_si512(bits, bit), 4);
+            _mm512_store_si512(number, _mm512_add_epi8(_mm512_load_si512(number), fifth));
+        }
+        _mm512_store_ps(stage->scale[b], stage_halves(here + I5_SCALE + b % 2 * 32));
+    }
+}
+
 /* ---- units of 256 ---- */
 
 INLINE void stage_k_scales(const uint8_t *scale, const uint8_t *minimum, const uint8_t *factor,

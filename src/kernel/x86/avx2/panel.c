@@ -87,22 +87,39 @@ INLINE void q4_k_unit(const struct tile *t, const uint8_t *unit, int64_t at, int
     }
 }
 
+/* Block b of a quarter, with its fifth bits. */
+INLINE void five_bit_sums(const struct tile *t, const uint8_t *quarter, int b, __m256i bits, int64_t at,
+                          int rows, __m256i *sum) {
+    __m256i pairs[ROWS_MOST];
+#pragma GCC unroll 8
+    for (int g = 0; g < BLOCK_GROUPS; g++) {
+        if (g % 4 == 0) zero_sums(rows, pairs);
+        __m256i fifth = _mm256_and_si256(moved(bits, g, 4), _mm256_set1_epi8(16));
+        add_products(t, _mm256_or_si256(nibbles(t, quarter, b, g), fifth), at + g * 4, rows, pairs);
+        if (g % 4 == 3) add_widened(rows, pairs, sum);
+    }
+}
+
+INLINE void i5_unit(const struct tile *t, const uint8_t *unit, int64_t at, int rows, __m256 *acc) {
+#pragma GCC unroll 2
+    for (int b = 0; b < 2; b++, at += PANEL_BLOCK) {
+        __m256i sum[ROWS_MOST];
+        start_sums(t, at, rows, 16, true, sum);
+        five_bit_sums(t, unit, b, load(t, unit + I5_HIGH + b * LINE), at, rows, sum);
+        fold_rows(t, halves(t, unit + I5_SCALE + b * 32), at, rows, sum, acc);
+    }
+}
+
 INLINE void q5_k_unit(const struct tile *t, const uint8_t *unit, int64_t at, int rows, __m256 *acc) {
     struct k_scales k =
         read_k_scales(t, unit + Q5_K_SCALE, unit + Q5_K_MINIMUM, unit + Q5_K_FACTOR, at, rows);
     for (int q = 0; q < 4; q++) {
 #pragma GCC unroll 2
         for (int b = 0; b < 2; b++, at += PANEL_BLOCK) {
-            __m256i sum[ROWS_MOST], pairs[ROWS_MOST], bits = load(t, unit + Q5_K_HIGH + (2 * q + b) * LINE);
+            __m256i sum[ROWS_MOST];
             zero_sums(rows, sum);
-#pragma GCC unroll 8
-            for (int g = 0; g < BLOCK_GROUPS; g++) {
-                if (g % 4 == 0) zero_sums(rows, pairs);
-                __m256i w = _mm256_or_si256(nibbles(t, unit + q * K_QUARTER, b, g),
-                                            _mm256_and_si256(moved(bits, g, 4), _mm256_set1_epi8(16)));
-                add_products(t, w, at + g * 4, rows, pairs);
-                if (g % 4 == 3) add_widened(rows, pairs, sum);
-            }
+            five_bit_sums(t, unit + q * K_QUARTER, b, load(t, unit + Q5_K_HIGH + (2 * q + b) * LINE), at,
+                          rows, sum);
             fold_with_minimum(t, &k, 2 * q + b, at, rows, sum, acc);
         }
     }
@@ -135,6 +152,9 @@ static void multiply_i8(const struct panel_product *p, int64_t begin, int64_t en
 }
 static void multiply_i4(const struct panel_product *p, int64_t begin, int64_t end) {
     multiply(p, begin, end, i4_unit, I4_UNIT, I4_BYTES);
+}
+static void multiply_i5(const struct panel_product *p, int64_t begin, int64_t end) {
+    multiply(p, begin, end, i5_unit, I4_UNIT, I5_BYTES);
 }
 static void multiply_q4_k(const struct panel_product *p, int64_t begin, int64_t end) {
     multiply(p, begin, end, q4_k_unit, K_UNIT, Q4_K_BYTES);
@@ -193,6 +213,7 @@ static void round_row(const float *x, int64_t n, int8_t *value, float *scale, in
 void avx2_add_panels(struct kernels *kernels) {
     kernels->panel_multiply[PANEL_I8] = multiply_i8;
     kernels->panel_multiply[PANEL_I4] = multiply_i4;
+    kernels->panel_multiply[PANEL_I5] = multiply_i5;
     kernels->panel_multiply[PANEL_Q4_K] = multiply_q4_k;
     kernels->panel_multiply[PANEL_Q5_K] = multiply_q5_k;
     kernels->panel_multiply[PANEL_Q6_K] = multiply_q6_k;

@@ -126,8 +126,18 @@ INLINE void q4_k_unit(const struct tile *t, const uint8_t *unit, int64_t at, int
     }
 }
 
-INLINE void q5_k_unit(const struct tile *t, const uint8_t *unit, int64_t at, int rows, __m512 *acc) {
+/* Block b of a quarter, with its fifth bits. */
+INLINE void five_bit_sums(const struct tile *t, const uint8_t *quarter, int b, __m512i bits, int64_t at,
+                          int rows, __m512i *sum) {
     const __m512i low = _mm512_set1_epi8(15), five = _mm512_set1_epi8(31);
+#pragma GCC unroll 8
+    for (int g = 0; g < BLOCK_GROUPS; g++) {
+        __m512i w = select_bits(low, nibbles(t, quarter, b, g), moved(bits, g, 4));
+        add_products(t, _mm512_and_si512(w, five), at + g * 4, rows, sum);
+    }
+}
+
+INLINE void q5_k_unit(const struct tile *t, const uint8_t *unit, int64_t at, int rows, __m512 *acc) {
     struct k_scales k;
     read_k_scales(t, unit + Q5_K_SCALE, unit + Q5_K_MINIMUM, unit + Q5_K_FACTOR, at, rows, &k);
     for (int q = 0; q < 4; q++) {
@@ -135,13 +145,24 @@ INLINE void q5_k_unit(const struct tile *t, const uint8_t *unit, int64_t at, int
         for (int b = 0; b < 2; b++) {
             __m512i sum[ROWS_MOST], bits = stream(t, unit + Q5_K_HIGH + (2 * q + b) * LINE);
             zero_sums(rows, sum);
-#pragma GCC unroll 8
-            for (int g = 0; g < BLOCK_GROUPS; g++) {
-                __m512i w = select_bits(low, nibbles(t, unit + q * K_QUARTER, b, g), moved(bits, g, 4));
-                add_products(t, _mm512_and_si512(w, five), at + q * 64 + b * 32 + g * 4, rows, sum);
-            }
+            five_bit_sums(t, unit + q * K_QUARTER, b, bits, at + q * 64 + b * 32, rows, sum);
             fold_with_minimum(t, &k, 2 * q + b, at + q * 64 + b * 32, rows, sum, acc);
         }
+    }
+}
+
+/* Q5_0: 16 times the sum of x is taken off first. */
+INLINE void i5_unit(const struct tile *t, const uint8_t *unit, int64_t at, int rows, __m512 *acc) {
+    stream_scales(t, unit + I5_SCALE, I5_BYTES - I5_SCALE);
+#pragma GCC unroll 2
+    for (int b = 0; b < 2; b++, at += PANEL_BLOCK) {
+        __m512i sum[ROWS_MOST];
+        __m512 w_scale = halves(unit + I5_SCALE + b * 32);
+        start_sums(t, at, 16, rows, sum);
+        five_bit_sums(t, unit, b, stream(t, unit + I5_HIGH + b * LINE), at, rows, sum);
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++)
+            acc[r] = fold(sum[r], w_scale, t->scale[(r * t->in + at) / 32], acc[r]);
     }
 }
 
@@ -192,6 +213,9 @@ static void multiply_i8(const struct panel_product *p, int64_t begin, int64_t en
 static void multiply_i4(const struct panel_product *p, int64_t begin, int64_t end) {
     multiply(p, begin, end, i4_unit, I4_UNIT, I4_BYTES);
 }
+static void multiply_i5(const struct panel_product *p, int64_t begin, int64_t end) {
+    multiply(p, begin, end, i5_unit, I4_UNIT, I5_BYTES);
+}
 static void multiply_q4_k(const struct panel_product *p, int64_t begin, int64_t end) {
     multiply(p, begin, end, q4_k_unit, K_UNIT, Q4_K_BYTES);
 }
@@ -203,11 +227,9 @@ static void multiply_q6_k(const struct panel_product *p, int64_t begin, int64_t 
 }
 
 /* The formats of this file. */
-static panel_multiply *const own[PANEL_COUNT] = {[PANEL_I8] = multiply_i8,
-                                                 [PANEL_I4] = multiply_i4,
-                                                 [PANEL_Q4_K] = multiply_q4_k,
-                                                 [PANEL_Q5_K] = multiply_q5_k,
-                                                 [PANEL_Q6_K] = multiply_q6_k};
+static panel_multiply *const own[PANEL_COUNT] = {
+    [PANEL_I8] = multiply_i8,     [PANEL_I4] = multiply_i4,     [PANEL_I5] = multiply_i5,
+    [PANEL_Q4_K] = multiply_q4_k, [PANEL_Q5_K] = multiply_q5_k, [PANEL_Q6_K] = multiply_q6_k};
 
 void avx512_panel_multiply(const struct panel_product *product, int64_t begin, int64_t end) {
     own[product->w->format](product, begin, end);

@@ -14,11 +14,7 @@ INLINE __m512i raised_levels(const int8_t levels[16]) {
 INLINE void level_sums(const struct tile *t, const uint8_t *quarter, int b, __m512i table, int64_t at,
                        int rows, __m512i *sum) {
     const __m512i low = _mm512_set1_epi8(15);
-#pragma GCC unroll 8
-    for (int r = 0; r < rows; r++) {
-        const int32_t *of_x = t->sum + (r * t->in + at) / 16;
-        sum[r] = _mm512_set1_epi32(-128 * (of_x[0] + of_x[1]));
-    }
+    start_sums(t, at, 128, rows, sum);
 #pragma GCC unroll 8
     for (int g = 0; g < BLOCK_GROUPS; g++) {
         __m512i place = _mm512_and_si512(nibbles(t, quarter, b, g), low);

@@ -88,6 +88,15 @@ INLINE void zero_sums(int rows, __m512i *sum) {
     for (int r = 0; r < rows; r++) sum[r] = _mm512_setzero_si512();
 }
 
+/* Sums that begin with `less` times the sum of a block's activations taken off. */
+INLINE void start_sums(const struct tile *t, int64_t at, int less, int rows, __m512i *sum) {
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++) {
+        const int32_t *of_x = t->sum + (r * t->in + at) / 16;
+        sum[r] = _mm512_set1_epi32(-less * (of_x[0] + of_x[1]));
+    }
+}
+
 /* Bit `from` of every byte, moved to bit `to`; other bits as they come. */
 INLINE __m512i moved(__m512i bits, int from, int to) {
     return from <= to ? _mm512_slli_epi16(bits, (unsigned)(to - from))
