@@ -34,6 +34,15 @@ static inline float *cpu_scratch(const struct cpu_backend *cpu, int worker) {
 int64_t cpu_latent_scratch_floats(const struct backend_shape *shape);
 int64_t cpu_grouped_scratch_floats(const struct backend_shape *shape);
 
+/* Runs work whose slices are shares of `rows`. A single row stays on the calling thread: calling the others takes longer
+ * than the work. */
+static inline void cpu_run_rows(struct cpu_backend *cpu, int64_t rows, thread_work *work, void *context) {
+    if (rows == 1)
+        work(context, 0, 0, 1);
+    else
+        thread_pool_run(cpu->pool, SLICES_FINE, work, context);
+}
+
 /* Rounds x [rows, n], row stride x_stride, into the backend's room, where `needed`; the view lasts until the next call. */
 struct rounded_rows cpu_round(struct cpu_backend *cpu, const float *x, int64_t x_stride, int64_t rows,
                               int64_t n, bool needed);

@@ -179,7 +179,7 @@ void cpu_experts(struct backend *backend, const struct experts_op *op) {
                                 op->gate[0]->shape[1],
                                 op->gate[0]->shape[0]};
     sort_by_expert(op, op->order, op->order + op->experts + 1);
-    thread_pool_run(cpu->pool, SLICES_FINE, gather_rows, &task);
+    cpu_run_rows(cpu, op->rows, gather_rows, &task);
     /* all experts of a layer have one format in the files; a single one without panels only ignores the rounding */
     task.rounded = cpu_round(cpu, op->gathered, task.width, places, task.width,
                              op->gate[0]->panels || op->up[0]->panels);

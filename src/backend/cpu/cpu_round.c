@@ -25,7 +25,7 @@ struct rounded_rows cpu_round(struct cpu_backend *cpu, const float *x, int64_t x
     struct round_task task = {cpu, x, x_stride, rows, n};
     struct rounded_rows view = cpu->rounded;
     view.in = n;
-    if (needed) thread_pool_run(cpu->pool, SLICES_FINE, round_rows, &task);
+    if (needed) cpu_run_rows(cpu, rows, round_rows, &task);
     return view;
 }
 

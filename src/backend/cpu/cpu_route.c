@@ -112,5 +112,5 @@ static void choose_rows(void *context, int worker, int slice, int slices) {
 void cpu_route(struct backend *backend, const struct route_op *op) {
     struct route_task task = {cpu_of(backend), op};
     thread_pool_run(task.cpu->pool, SLICES_FINE, score_columns, &task);
-    thread_pool_run(task.cpu->pool, SLICES_FINE, choose_rows, &task);
+    cpu_run_rows(cpu_of(backend), op->rows, choose_rows, &task);
 }

@@ -13,9 +13,9 @@ struct task { /* what a worker is handed: the backend and one operation */
     struct rounded_rows rounded; /* of the operation's input, where it has integer products */
 };
 
-static void run(struct backend *backend, thread_work *work, const void *op) {
+static void run(struct backend *backend, int64_t rows, thread_work *work, const void *op) {
     struct task task = {.cpu = cpu_of(backend), .op = op};
-    thread_pool_run(task.cpu->pool, SLICES_FINE, work, &task);
+    cpu_run_rows(cpu_of(backend), rows, work, &task);
 }
 
 static void embed_rows(void *context, int worker, int slice, int slices) {
@@ -29,7 +29,7 @@ static void embed_rows(void *context, int worker, int slice, int slices) {
 }
 
 void cpu_embed(struct backend *backend, const struct embed_op *op) {
-    run(backend, embed_rows, op);
+    run(backend, op->rows, embed_rows, op);
 }
 
 static void norm_rows(void *context, int worker, int slice, int slices) {
@@ -44,7 +44,7 @@ static void norm_rows(void *context, int worker, int slice, int slices) {
 }
 
 void cpu_norm(struct backend *backend, const struct norm_op *op) {
-    run(backend, norm_rows, op);
+    run(backend, op->rows, norm_rows, op);
 }
 
 static void project_columns(void *context, int worker, int slice, int slices) {
@@ -110,7 +110,7 @@ static void rope_rows(void *context, int worker, int slice, int slices) {
 }
 
 void cpu_rope(struct backend *backend, const struct rope_op *op) {
-    run(backend, rope_rows, op);
+    run(backend, op->rows, rope_rows, op);
 }
 
 /* Small enough to stay on the calling thread: one pass over the activations of a step. */
@@ -153,5 +153,5 @@ static void store_rows(void *context, int worker, int slice, int slices) {
 }
 
 void cpu_kv_store(struct backend *backend, const struct kv_store_op *op) {
-    run(backend, store_rows, op);
+    run(backend, op->runs == 1 ? op->run[0].rows : op->runs, store_rows, op);
 }
