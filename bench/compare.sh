@@ -22,7 +22,9 @@ threads=${THREADS:-2} rounds=${ROUNDS:-3} repeat=${REPEAT:-1} out=${OUT:-compare
 hadal=${HADAL:-$here/../build/hadal}
 read -r -a hadal_flags <<< "${HADAL_FLAGS---kv-type bf16}"
 work=$(mktemp -d)
+child=
 trap 'rm -rf "$work"' EXIT
+trap '[ -z "$child" ] || kill "$child"; exit 130' INT TERM # nothing is left running
 
 stop() {
     echo "compare.sh: $1" >&2
@@ -49,7 +51,10 @@ read -r -a peer_flags <<< "${PEER_FLAGS-$flags}"
 run() {
     local who=$1 status=0
     shift
-    timeout "$limit" "$@" > "$work/output" 2> "$work/errors" < /dev/null || status=$?
+    timeout "$limit" "$@" > "$work/output" 2> "$work/errors" < /dev/null &
+    child=$!
+    wait "$child" || status=$?
+    child=
     [ $status != 124 ] || stop "$who on $model: no result within $limit s"
     [ $status = 0 ] || stop "$who cannot run $model (exit status $status): $(grep -v '^ *$' "$work/errors" | tail -1)"
 }
