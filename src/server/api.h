@@ -27,6 +27,7 @@ struct api {
     struct api_keys keys;
     struct api_model model;
     const struct dialect *dialect;
+    struct token_trie *trie; /* made when the first answer has to follow a grammar */
     char fingerprint[32];
     struct job *first; /* all that are open */
     int jobs;

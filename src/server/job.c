@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "server/api.h"
 #include "server/job_prompt.h"
+#include "text/json_grammar.h"
 #include "text/json_print.h"
 
 #include <sodium.h>
@@ -57,6 +58,7 @@ static void free_job(struct job *job) {
             buffer_free(&job->answer[i].text[kind]);
             buffer_free(&job->answer[i].logprobs[kind]);
         }
+    job_mask_close(job->mask);
     free(job->answer);
     free(job->last);
     buffer_free(&job->out);
@@ -265,6 +267,21 @@ static struct service_request request_of(struct job *job, const struct token_lis
         .context = job};
 }
 
+/* What the answers must follow, if anything. */
+static enum status constrain(struct job *job) {
+    struct api *api = job->api;
+    const struct engine *engine = service_engine(api->service);
+    const struct order *order = &job->order;
+    struct grammar *grammar;
+    if (order->format == FORMAT_TEXT) return STATUS_OK;
+    if (!api->trie) TRY(token_trie_open(&api->trie, engine->tokenizer, engine->model.desc.vocab));
+    if (order->format == FORMAT_JSON_OBJECT)
+        TRY(json_object_grammar(&grammar));
+    else
+        TRY(schema_grammar(&grammar, order->schema, "response_format.json_schema"));
+    return job_mask_open(&job->mask, grammar, api->trie, engine, order->choices, job->thinking);
+}
+
 /* The account and, where it names one, its user: "account\nuser". */
 static enum status submit(struct job *job) {
     struct token_list prompt = {0};
@@ -274,12 +291,14 @@ static enum status submit(struct job *job) {
     enum status status =
         job_prompt(&job->order, engine, model->template, model->bos, &prompt, &job->thinking);
     if (status == STATUS_OK) status = check_room(&job->order, engine, prompt.count);
+    if (status == STATUS_OK) status = constrain(job);
     buffer_printf(&isolation, "%s\n%s", job->account, job->order.user ? job->order.user : "");
     if (status == STATUS_OK) status = buffer_check(&isolation, "user_id");
     for (int i = 0; i < job->order.choices; i++) job->answer[i].splitter.thinking = job->thinking;
     if (status == STATUS_OK) {
         struct service_request request = request_of(job, &prompt);
         request.isolation = isolation.data;
+        if (job->mask) request.reply.mask = job_mask_hooks(job->mask);
         status = service_submit(job->api->service, &request, &job->number);
     }
     buffer_free(&isolation);

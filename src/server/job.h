@@ -7,6 +7,7 @@
 
 #include "engine/service.h"
 #include "server/http.h"
+#include "server/job_mask.h"
 #include "server/mailbox.h"
 #include "server/order.h"
 
@@ -58,7 +59,8 @@ struct job {
     int answers_ended;
     struct job_answer *answer; /* [order.choices] */
     struct service_usage usage;
-    struct buffer out; /* what is written next */
+    struct job_mask *mask; /* NULL: the answers are free */
+    struct buffer out;     /* what is written next */
 };
 
 /* Takes over the order and answers the exchange, now with an error or later with the answer. */

@@ -212,6 +212,7 @@ void server_close(struct server *server) {
     if (server->stop) event_free(server->stop);
     if (server->stop_wake >= 0) close(server->stop_wake);
     if (server->base) event_base_free(server->base);
+    token_trie_close(server->api.trie);
     api_keys_close(&server->api.keys);
     arena_free(&server->arena);
     free(server);

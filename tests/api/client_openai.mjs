@@ -1,5 +1,6 @@
 // client_openai.mjs - OpenAI's own client against the server.
 import OpenAI from 'openai';
+import Ajv from 'ajv';
 import { createParser } from 'eventsource-parser';
 import { base, model, check, expect, thrown, finish, question } from './check.mjs';
 
@@ -148,6 +149,53 @@ await check('bodies that are no request', async () => {
     }
     const wrong = await fetch(base + '/v1/models', { method: 'DELETE' });
     return wrong.status === 405;
+});
+
+const schema = {
+    type: 'object', required: ['a', 'b', 'c', 'd', 'e'], additionalProperties: false,
+    properties: {
+        a: { type: 'integer', minimum: -5, maximum: 120 }, b: { enum: ['x', 'y', 'zz'] }, c: { type: 'array', items: { type: 'boolean' }, maxItems: 3 },
+        d: { anyOf: [{ type: 'null' }, { $ref: '#/$defs/pair' }] }, e: { type: 'string', pattern: '^[a-c]{2,4}-\\d$' }, f: { type: 'string', maxLength: 5 },
+    },
+    $defs: { pair: { type: 'object', properties: { left: { $ref: '#/$defs/pair' }, name: { type: 'string', maxLength: 8 } }, required: ['name'], additionalProperties: false } },
+};
+
+await check('answers follow a JSON schema', async () => {
+    const validate = new Ajv().compile(schema);
+    let ended = 0;
+    for (let seed = 0; seed < 6; seed++) {
+        const r = await ask({ max_tokens: 300, temperature: 1, seed, response_format: { type: 'json_schema', json_schema: { name: 's', strict: true, schema } } });
+        const { content } = r.choices[0].message;
+        if (r.choices[0].finish_reason !== 'stop') continue;
+        ended++;
+        expect(`schema: seed ${seed}`, validate(JSON.parse(content)), content);
+    }
+    return ended >= 3;
+});
+
+await check('a stream follows it too, with several answers', async () => {
+    const parts = ['', ''], reasons = [];
+    for await (const c of await ask({ max_tokens: 300, temperature: 1, seed: 3, n: 2, stream: true, response_format: { type: 'json_schema', json_schema: { name: 's', schema } } }))
+        for (const choice of c.choices) {
+            parts[choice.index] += choice.delta.content ?? '';
+            if (choice.finish_reason) reasons[choice.index] = choice.finish_reason;
+        }
+    return parts.every((text, i) => reasons[i] !== 'stop' || new Ajv().validate(schema, JSON.parse(text)));
+});
+
+await check('JSON mode gives an object', async () => {
+    const r = await ask({ messages: [{ role: 'user', content: 'json' }], max_tokens: 400, temperature: 0.7, seed: 1, response_format: { type: 'json_object' } });
+    const { content } = r.choices[0].message;
+    return r.choices[0].finish_reason === 'length' ? content.trimStart().startsWith('{') : typeof JSON.parse(content) === 'object';
+});
+
+await check('keywords that cannot be kept are refused by name', async () => {
+    for (const [keyword, value] of [['not', { type: 'string' }], ['if', {}], ['patternProperties', { a: {} }], ['uniqueItems', true]]) {
+        const bad = { type: keyword === 'uniqueItems' ? 'array' : 'object', minItems: 2, [keyword]: value };
+        if (keyword !== 'uniqueItems') delete bad.minItems;
+        const error = await thrown(() => ask({ response_format: { type: 'json_schema', json_schema: { name: 's', schema: bad } } }));
+        if (!(error instanceof OpenAI.BadRequestError) || !error.message.includes(keyword)) throw new Error(`${keyword}: ${error.message}`);
+    }
 });
 
 await check('an answer that nobody waits for ends', async () => {

@@ -1,0 +1,20 @@
+/* job_mask.h - answers that must follow a grammar: the tokens that a request's answers may continue with.
+ *
+ * Made on the thread of the network; from the request's start to its end only the engine's thread uses it. Reasoning is
+ * free: the grammar begins behind it. */
+#ifndef HADAL_SERVER_JOB_MASK_H
+#define HADAL_SERVER_JOB_MASK_H
+
+#include "engine/reply.h"
+#include "text/token_mask.h"
+
+struct job_mask;
+
+/* Takes over the grammar, also on failure. `thinking`: the answers begin in the middle of reasoning. */
+must_use enum status job_mask_open(struct job_mask **mask, struct grammar *grammar,
+                                   const struct token_trie *trie, const struct engine *engine, int choices,
+                                   bool thinking);
+void job_mask_close(struct job_mask *mask); /* NULL allowed */
+struct token_mask job_mask_hooks(struct job_mask *mask);
+
+#endif

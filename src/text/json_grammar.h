@@ -1,0 +1,40 @@
+/* json_grammar.h - JSON as a grammar: the parts that schemas are made of, and any value at all.
+ *
+ * White space between tokens is bounded, so that a text that follows the grammar comes to an end: nothing, a space, or a
+ * line break with its indentation. */
+#ifndef HADAL_TEXT_JSON_GRAMMAR_H
+#define HADAL_TEXT_JSON_GRAMMAR_H
+
+#include "text/grammar.h"
+
+#include <jansson.h>
+
+struct json_parts {
+    struct grammar_builder *builder;
+    int space, value, object, array, string, number, integer; /* rules */
+    int character;                                            /* of a string, escaped or not */
+    int plain;                                                /* of a string, not escaped */
+};
+
+/* Declares and defines the rules. */
+void json_parts_open(struct json_parts *parts, struct grammar_builder *builder);
+
+/* A character from `low` to `high` inside a string: as itself, or escaped where it has to be. */
+const struct expression *json_characters(struct grammar_builder *builder, uint32_t low, uint32_t high);
+/* A JSON value as it is written without spaces, its strings as json_print_text() writes them. */
+const struct expression *json_literal(struct grammar_builder *builder, const json_t *value);
+/* `first` space `second` */
+const struct expression *json_spaced(const struct json_parts *parts, const struct expression *first,
+                                     const struct expression *second);
+
+/* Any JSON object. */
+must_use enum status json_object_grammar(struct grammar **grammar);
+/* What a schema allows, or some of it: never more. STATUS_UNSUPPORTED with the keyword that has no place in a grammar
+ * and where it stands, STATUS_INPUT for a schema that is none or allows nothing. */
+must_use enum status schema_grammar(struct grammar **grammar, const json_t *schema, const char *origin);
+/* What a regular expression of ECMAScript matches anywhere in a string, as the inside of a JSON string. NULL with a
+ * failure recorded in *status. */
+const struct expression *regex_characters(struct grammar_builder *builder, const char *pattern,
+                                          const char *origin, enum status *status);
+
+#endif

@@ -1,0 +1,356 @@
+/* schema_merge.c - schemas that hold at once, and whether two of them can. */
+#include "text/schema_compile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *own(struct schema_compiler *compiler, json_t *schema) {
+    if (schema && !json_array_append_new(compiler->owned, schema)) return schema;
+    compiler->builder->failed = true;
+    (void)schema_refuse(compiler, STATUS_MEMORY, "schema", "out of memory");
+    return NULL;
+}
+
+json_t *schema_without(struct schema_compiler *compiler, const json_t *schema, const char *keyword) {
+    json_t *copy = json_copy((json_t *)schema);
+    if (copy) json_object_del(copy, keyword);
+    return own(compiler, copy);
+}
+
+/* ---- references ---- */
+
+/* One part of a pointer, decoded: ~1 is /, ~0 is ~, %xx a byte. */
+static bool decode_part(const char *at, size_t bytes, char *part, size_t capacity) {
+    size_t n = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        char c = at[i];
+        if (c == '~' && i + 1 < bytes && (at[i + 1] == '0' || at[i + 1] == '1')) {
+            c = at[++i] == '0' ? '~' : '/';
+        } else if (c == '%' && i + 2 < bytes) {
+            const char hex[3] = {at[i + 1], at[i + 2], 0};
+            c = (char)strtol(hex, NULL, 16);
+            i += 2;
+        }
+        if (n + 1 >= capacity || !c) return false;
+        part[n++] = c;
+    }
+    part[n] = '\0';
+    return true;
+}
+
+const json_t *schema_at(const struct schema_compiler *compiler, const char *reference) {
+    const json_t *at = compiler->root;
+    char part[256];
+    if (reference[0] != '#' || (reference[1] && reference[1] != '/')) return NULL;
+    for (const char *next = reference + 1; *next && at;) {
+        const char *begin = next + 1, *end = strchr(begin, '/');
+        const size_t bytes = end ? (size_t)(end - begin) : strlen(begin);
+        if (!decode_part(begin, bytes, part, sizeof part)) return NULL;
+        at = json_is_array(at) ? json_array_get(at, (size_t)strtoul(part, NULL, 10))
+                               : json_object_get(at, part);
+        next = begin + bytes;
+    }
+    return json_is_object(at) || json_is_boolean(at) ? at : NULL;
+}
+
+/* ---- both at once ---- */
+
+static bool says_nothing(const json_t *schema) {
+    return json_is_true(schema) || (json_is_object(schema) && json_object_size(schema) == 0);
+}
+
+static bool is_annotation(const char *keyword) {
+    static const char *const names[] = {"$schema", "$id",        "$comment",    "$defs",     "definitions",
+                                        "$anchor", "title",      "description", "default",   "examples",
+                                        "example", "deprecated", "readOnly",    "writeOnly", "nullable"};
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (!strcmp(names[i], keyword)) return true;
+    return false;
+}
+
+/* All that both lists hold; new reference. */
+static json_t *common(const json_t *one, const json_t *other) {
+    json_t *both = json_array();
+    for (size_t i = 0; i < json_array_size(one); i++)
+        for (size_t j = 0; j < json_array_size(other); j++)
+            if (json_equal(json_array_get(one, i), json_array_get(other, j)))
+                (void)json_array_append(both, json_array_get(one, i));
+    return both;
+}
+
+static json_t *as_list(const json_t *value) {
+    return json_is_array(value) ? json_incref((json_t *)value) : json_pack("[O]", value);
+}
+
+/* Number and integer have integers in common. */
+static json_t *common_types(const json_t *one, const json_t *other) {
+    json_t *a = as_list(one), *b = as_list(other), *both = common(a, b);
+    json_t *integer = json_string("integer");
+    for (int turn = 0; turn < 2; turn++) {
+        const json_t *here = turn ? b : a, *there = turn ? a : b;
+        bool has_integer = false, has_number = false;
+        for (size_t i = 0; i < json_array_size(here); i++)
+            has_integer |= json_equal(json_array_get(here, i), integer);
+        for (size_t i = 0; i < json_array_size(there); i++) {
+            const char *name = json_string_value(json_array_get(there, i));
+            has_number |= name && !strcmp(name, "number");
+        }
+        if (has_integer && has_number) (void)json_array_append(both, integer);
+    }
+    json_decref(integer);
+    json_decref(a);
+    json_decref(b);
+    return both;
+}
+
+/* properties: each name with both of its schemas. */
+static json_t *both_properties(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
+    json_t *both = json_copy((json_t *)one);
+    const char *name;
+    json_t *schema;
+    json_object_foreach((json_t *)other, name, schema) {
+        json_t *first = json_object_get(both, name);
+        const json_t *merged = first ? schema_merge(compiler, first, schema) : schema;
+        if (!merged || json_object_set(both, name, (json_t *)merged)) {
+            json_decref(both);
+            return NULL;
+        }
+    }
+    return both;
+}
+
+static json_t *both_names(const json_t *one, const json_t *other) {
+    json_t *all = json_array();
+    for (int turn = 0; turn < 2; turn++) {
+        const json_t *list = turn ? other : one;
+        for (size_t i = 0; i < json_array_size(list); i++)
+            (void)json_array_append(all, json_array_get(list, i));
+    }
+    return all;
+}
+
+static json_t *stricter(const char *keyword, const json_t *one, const json_t *other) {
+    const bool most = !strncmp(keyword, "max", 3) || !strcmp(keyword, "exclusiveMaximum");
+    const bool smaller = json_number_value(one) < json_number_value(other);
+    return json_incref((json_t *)(smaller == most ? one : other));
+}
+
+/* New reference; NULL where one keyword cannot say both. */
+static json_t *merge_keyword(struct schema_compiler *compiler, const char *keyword, const json_t *one,
+                             const json_t *other) {
+    static const char *const bounds[] = {
+        "minimum",   "maximum",  "exclusiveMinimum", "exclusiveMaximum", "minLength",
+        "maxLength", "minItems", "maxItems",         "minProperties",    "maxProperties"};
+    if (json_equal((json_t *)one, (json_t *)other)) return json_incref((json_t *)one);
+    for (size_t i = 0; i < COUNT_OF(bounds); i++)
+        if (!strcmp(keyword, bounds[i])) return stricter(keyword, one, other);
+    if (!strcmp(keyword, "type")) return common_types(one, other);
+    if (!strcmp(keyword, "enum")) return common(one, other);
+    if (!strcmp(keyword, "required")) return both_names(one, other);
+    if (!strcmp(keyword, "properties")) return both_properties(compiler, one, other);
+    if (!strcmp(keyword, "additionalProperties") || !strcmp(keyword, "items")) {
+        if (json_is_false(one) || json_is_false(other)) return json_false();
+        const json_t *merged = schema_merge(compiler, one, other);
+        return merged ? json_incref((json_t *)merged) : NULL;
+    }
+    if (!strcmp(keyword, "allOf")) return both_names(one, other);
+    (void)schema_refuse(compiler, STATUS_UNSUPPORTED, keyword,
+                        "stands in two schemas that must hold at once");
+    return NULL;
+}
+
+/* additionalProperties is about the names that its own schema does not list: it becomes a part of the other's. */
+static bool spread_additional(struct schema_compiler *compiler, json_t *into, const json_t *from) {
+    const json_t *additional = json_object_get(from, "additionalProperties"),
+                 *listed = json_object_get(from, "properties");
+    const char *name;
+    json_t *schema, *properties = json_object_get(into, "properties");
+    void *next;
+    if (!additional || json_is_true(additional) || !properties) return true;
+    json_object_foreach_safe(properties, next, name, schema) {
+        if (json_object_get(listed, name)) continue;
+        if (json_is_false(additional)) {
+            json_object_del(properties, name);
+            continue;
+        }
+        const json_t *merged = schema_merge(compiler, schema, additional);
+        if (!merged || json_object_set(properties, name, (json_t *)merged)) return false;
+    }
+    return true;
+}
+
+/* A required name that only additionalProperties: false of the other knows can never be there. */
+static bool names_remain(struct schema_compiler *compiler, const json_t *schema) {
+    const json_t *required = json_object_get(schema, "required"),
+                 *properties = json_object_get(schema, "properties");
+    if (!json_is_false(json_object_get(schema, "additionalProperties"))) return true;
+    for (size_t i = 0; i < json_array_size(required); i++) {
+        const char *name = json_string_value(json_array_get(required, i));
+        if (name && json_object_get(properties, name)) continue;
+        (void)schema_refuse(compiler, STATUS_INPUT, "required", "names a property that is not allowed");
+        return false;
+    }
+    return true;
+}
+
+static bool expand_reference(struct schema_compiler *compiler, const json_t **schema) {
+    for (int hops = 0; json_is_object(*schema) && json_object_get(*schema, "$ref"); hops++) {
+        const char *reference = json_string_value(json_object_get(*schema, "$ref"));
+        const json_t *target = reference ? schema_at(compiler, reference) : NULL;
+        if (!target || hops == 16) {
+            (void)schema_refuse(compiler, STATUS_UNSUPPORTED, "$ref", "cannot be followed");
+            return false;
+        }
+        const json_t *rest = schema_without(compiler, *schema, "$ref");
+        if (!rest) return false;
+        *schema = json_object_size(rest) ? schema_merge(compiler, rest, target) : target;
+        if (!*schema) return false;
+    }
+    return true;
+}
+
+static bool has_any(const json_t *schema, const char *const *keyword) {
+    for (; *keyword; keyword++)
+        if (json_object_get(schema, *keyword)) return true;
+    return false;
+}
+
+/* Keywords whose meaning depends on their neighbours in the same schema. */
+static bool neighbours_agree(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
+    static const char *const leading[] = {"prefixItems", "additionalItems", NULL},
+                             *const items[] = {"items", "prefixItems", "additionalItems", NULL},
+                             *const unevaluated[] = {"unevaluatedProperties", NULL};
+    if (has_any(one, unevaluated) || has_any(other, unevaluated)) {
+        (void)schema_refuse(compiler, STATUS_UNSUPPORTED, "unevaluatedProperties",
+                            "is not supported beside other schemas");
+        return false;
+    }
+    const bool lists = json_is_array(json_object_get(one, "items")) ||
+                       json_is_array(json_object_get(other, "items")) || has_any(one, leading) ||
+                       has_any(other, leading);
+    if (!lists || !has_any(one, items) || !has_any(other, items)) return true;
+    (void)schema_refuse(compiler, STATUS_UNSUPPORTED, "prefixItems",
+                        "stands in one of two schemas that must hold at once");
+    return false;
+}
+
+static bool merge_all(struct schema_compiler *compiler, json_t *into, const json_t *other) {
+    const char *keyword;
+    json_t *value;
+    json_object_foreach((json_t *)other, keyword, value) {
+        json_t *first = json_object_get(into, keyword);
+        if (is_annotation(keyword) && first) continue;
+        json_t *merged = first ? merge_keyword(compiler, keyword, first, value) : json_incref(value);
+        if (!merged || json_object_set_new(into, keyword, merged)) return false;
+    }
+    return true;
+}
+
+const json_t *schema_merge(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
+    if (compiler->status != STATUS_OK) return NULL;
+    if (says_nothing(one)) return other;
+    if (says_nothing(other)) return one;
+    if (++compiler->depth > 256 || json_array_size(compiler->owned) > 1 << 16)
+        return schema_refuse(compiler, STATUS_LIMIT, "allOf", "is nested too deep"), NULL;
+    if (!expand_reference(compiler, &one) || !expand_reference(compiler, &other)) return NULL;
+    compiler->depth--;
+    if (!json_is_object(one) || !json_is_object(other))
+        return schema_refuse(compiler, STATUS_INPUT, "allOf", "allows no value"), NULL;
+    json_t *merged = neighbours_agree(compiler, one, other) ? own(compiler, json_copy((json_t *)one)) : NULL;
+    if (!merged) return NULL;
+    json_t *properties = json_object_get(merged, "properties");
+    if (properties && json_object_set_new(merged, "properties", json_copy(properties))) return NULL;
+    if (!merge_all(compiler, merged, other)) {
+        if (compiler->status == STATUS_OK)
+            (void)schema_refuse(compiler, STATUS_MEMORY, "schema", "out of memory");
+        return NULL;
+    }
+    if (!spread_additional(compiler, merged, one) || !spread_additional(compiler, merged, other)) return NULL;
+    return names_remain(compiler, merged) ? merged : NULL;
+}
+
+/* ---- can both hold? ---- */
+
+static const json_t *values_of(const json_t *schema) {
+    return json_object_get(schema, "enum");
+}
+
+static bool allows_constant(const json_t *schema, const json_t *value) {
+    const json_t *list = values_of(schema), *constant = json_object_get(schema, "const");
+    if (constant) return json_equal((json_t *)constant, (json_t *)value);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (json_equal(json_array_get(list, i), (json_t *)value)) return true;
+    return !list;
+}
+
+/* Both have constants, and none in common. */
+static bool constants_differ(const json_t *one, const json_t *other) {
+    const json_t *list = values_of(one), *constant = json_object_get(one, "const");
+    if (!list && !constant) return false;
+    if (!values_of(other) && !json_object_get(other, "const")) return false;
+    if (constant) return !allows_constant(other, constant);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (allows_constant(other, json_array_get(list, i))) return false;
+    return true;
+}
+
+static bool requires_name(const json_t *schema, const char *name) {
+    const json_t *required = json_object_get(schema, "required");
+    for (size_t i = 0; i < json_array_size(required); i++) {
+        const char *other = json_string_value(json_array_get(required, i));
+        if (other && !strcmp(other, name)) return true;
+    }
+    return false;
+}
+
+/* A property that both require and that tells them apart. */
+static bool property_differs(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
+    const char *name;
+    json_t *schema;
+    json_object_foreach(json_object_get(one, "properties"), name, schema) {
+        const json_t *second = json_object_get(json_object_get(other, "properties"), name);
+        if (second && requires_name(one, name) && requires_name(other, name) &&
+            !schemas_overlap(compiler, schema, second))
+            return true;
+    }
+    return false;
+}
+
+/* One requires a property that the other forbids. */
+static bool property_is_forbidden(const json_t *one, const json_t *other) {
+    const json_t *required = json_object_get(one, "required");
+    if (!json_is_false(json_object_get(other, "additionalProperties"))) return false;
+    for (size_t i = 0; i < json_array_size(required); i++) {
+        const char *name = json_string_value(json_array_get(required, i));
+        if (name && !json_object_get(json_object_get(other, "properties"), name)) return true;
+    }
+    return false;
+}
+
+/* Types of what is allowed for certain: only where "type" or constants say so. */
+static int certain_types(struct schema_compiler *compiler, const json_t *schema) {
+    const json_t *list = values_of(schema), *constant = json_object_get(schema, "const");
+    int types = 0;
+    if (json_object_get(schema, "type")) return schema_types(compiler, schema);
+    if (!list && !constant) return SCHEMA_ANY;
+    for (int bit = 1; bit <= SCHEMA_NULL; bit <<= 1) {
+        if (constant && schema_type_fits(bit, constant)) types |= bit;
+        for (size_t i = 0; i < json_array_size(list); i++)
+            if (schema_type_fits(bit, json_array_get(list, i))) types |= bit;
+    }
+    return types;
+}
+
+bool schemas_overlap(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
+    if (!expand_reference(compiler, &one) || !expand_reference(compiler, &other)) return true;
+    if (json_is_false(one) || json_is_false(other)) return false;
+    if (!json_is_object(one) || !json_is_object(other)) return true;
+    int types = certain_types(compiler, one), others = certain_types(compiler, other);
+    if (types < 0 || others < 0) return true;
+    if (types & SCHEMA_NUMBER) types |= SCHEMA_INTEGER;
+    if (others & SCHEMA_NUMBER) others |= SCHEMA_INTEGER;
+    if (!(types & others) || constants_differ(one, other)) return false;
+    if ((types & others) != SCHEMA_OBJECT) return true;
+    return !property_differs(compiler, one, other) && !property_is_forbidden(one, other) &&
+           !property_is_forbidden(other, one);
+}

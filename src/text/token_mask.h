@@ -1,0 +1,23 @@
+/* token_mask.h - which tokens may come next where a text must follow a grammar.
+ *
+ * Most of the answer depends on the places of the innermost rule alone: it is computed once for each set of them,
+ * with the places in the tree of tokens at which a token leaves that rule, and only those are followed anew through the
+ * calls that the text is in. One thread uses a mask table; constraints of many texts may share it. */
+#ifndef HADAL_TEXT_TOKEN_MASK_H
+#define HADAL_TEXT_TOKEN_MASK_H
+
+#include "text/grammar.h"
+#include "text/token_trie.h"
+
+struct mask_table;
+
+/* Trie and grammar must outlive the table. */
+must_use enum status mask_table_open(struct mask_table **table, const struct token_trie *trie,
+                                     const struct grammar *grammar);
+void mask_table_close(struct mask_table *table); /* NULL allowed */
+
+/* Sets a bit in allowed [vocabulary / 32, rounded up] for each token that may come next, after clearing all. Whether
+ * the text may end is matcher_may_end()'s to say. False: out of memory, and nothing is said. */
+bool mask_table_allow(struct mask_table *table, struct matcher *matcher, uint32_t *allowed);
+
+#endif
