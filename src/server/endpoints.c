@@ -33,7 +33,6 @@ static enum status check_order(const struct api *api, const struct wire *wire, s
         return fail(STATUS_INPUT, "Model Not Exist");
     if (!order->prompt && !api->model.chats)
         return fail(STATUS_INPUT, "this model has no chat template: use /completions");
-    if (order->format != FORMAT_TEXT) return fail(STATUS_INPUT, "response_format: this server has text only");
     settle_thinking(order);
     return STATUS_OK;
 }

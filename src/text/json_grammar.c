@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INDENTATION = 64, DIGITS = 15, FRACTION = 15 };
+enum { INDENTATION = 20, DIGITS = 15, FRACTION = 15 };
 
 static const struct expression *any_of(struct grammar_builder *builder, const char *bytes) {
     struct byte_set set = {{0}};

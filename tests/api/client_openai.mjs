@@ -164,7 +164,7 @@ await check('answers follow a JSON schema', async () => {
     const validate = new Ajv().compile(schema);
     let ended = 0;
     for (let seed = 0; seed < 6; seed++) {
-        const r = await ask({ max_tokens: 300, temperature: 1, seed, response_format: { type: 'json_schema', json_schema: { name: 's', strict: true, schema } } });
+        const r = await ask({ max_tokens: 900, temperature: 1, seed, response_format: { type: 'json_schema', json_schema: { name: 's', strict: true, schema } } });
         const { content } = r.choices[0].message;
         if (r.choices[0].finish_reason !== 'stop') continue;
         ended++;

@@ -1,0 +1,289 @@
+/* JSON schemas as grammars: never more than a schema allows, by the standard's own test suite; names of what cannot be
+ * kept; and the masks of tokens against the plain meaning of the grammar, token by token. */
+#include "base/json.h"
+#include "base/rng.h"
+#include "text/json_grammar.h"
+#include "text/token_mask.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct grammar *grammar_of(const char *schema) {
+    json_t *root;
+    struct grammar *grammar;
+    assert_int_equal(json_parse(schema, strlen(schema), "test", &root), STATUS_OK);
+    if (schema_grammar(&grammar, root, "schema") != STATUS_OK) fail_msg("%s: %s", schema, status_message());
+    json_decref(root);
+    return grammar;
+}
+
+static bool matches(const struct grammar *grammar, const char *text) {
+    struct matcher matcher;
+    assert_int_equal(matcher_open(&matcher, grammar), STATUS_OK);
+    const bool ok = matcher_push(&matcher, text, strlen(text)) && matcher_may_end(&matcher);
+    matcher_close(&matcher);
+    return ok;
+}
+
+static void check(const char *schema, const char *const *good, const char *const *bad) {
+    struct grammar *grammar = grammar_of(schema);
+    for (; *good; good++)
+        if (!matches(grammar, *good)) fail_msg("%s refuses %s", schema, *good);
+    for (; *bad; bad++)
+        if (matches(grammar, *bad)) fail_msg("%s allows %s", schema, *bad);
+    grammar_close(grammar);
+}
+
+#define LIST(...)                                                                                            \
+    (const char *const[]) {                                                                                  \
+        __VA_ARGS__, NULL                                                                                    \
+    }
+
+static void types_are_kept(void **state) {
+    (void)state;
+    check("{\"type\":\"integer\"}", LIST("0", "-7", "120"), LIST("01", "1.5", "\"1\"", "-", ""));
+    check("{\"type\":\"number\"}", LIST("0", "-7.25", "1e5", "2.5E-3"), LIST("1.", ".5", "1e", "+1"));
+    check("{\"type\":[\"string\",\"null\"]}", LIST("\"\"", "\"a\\n\\u00e9\xC3\xA9\"", "null"),
+          LIST("\"a", "\"\\ud800\"", "\"\x80\"", "\"\n\"", "true"));
+    check("{\"type\":\"array\",\"items\":{\"type\":\"boolean\"},\"minItems\":1,\"maxItems\":2}",
+          LIST("[true]", "[ true,\n  false ]"), LIST("[]", "[true,true,true]", "[1]", "[true,]"));
+    check("{\"prefixItems\":[{\"type\":\"null\"},{\"const\":5}],\"items\":false,\"type\":\"array\"}",
+          LIST("[]", "[null]", "[null,5]"), LIST("[5]", "[null,5,1]"));
+    check("{\"type\":\"dict\",\"properties\":{\"x\":{\"type\":\"float\"}},\"required\":[\"x\"]}",
+          LIST("{\"x\":1.5}"), LIST("{}", "{\"x\":\"1\"}"));
+}
+
+static void bounds_of_numbers_are_kept(void **state) {
+    (void)state;
+    check("{\"type\":\"integer\",\"minimum\":-12,\"maximum\":105}",
+          LIST("-12", "-9", "-1", "0", "99", "100", "105"),
+          LIST("-13", "-20", "-120", "106", "110", "200", "1000"));
+    check("{\"type\":\"integer\",\"exclusiveMinimum\":0}", LIST("1", "10", "999999"), LIST("0", "-1"));
+    check("{\"type\":\"integer\",\"minimum\":1.5,\"exclusiveMaximum\":4}", LIST("2", "3"), LIST("1", "4"));
+    check("{\"type\":\"number\",\"minimum\":0,\"maximum\":1}", LIST("0", "1", "0.5", "0.001"),
+          LIST("1.5", "2", "-0.5", "1.0001"));
+    check("{\"type\":\"number\",\"minimum\":0.25,\"maximum\":0.75}", LIST("0.25", "0.50", "0.75", "0.333"),
+          LIST("0.24", "0.76", "0.751", "1", "0"));
+    check("{\"type\":\"number\",\"maximum\":-2}", LIST("-2", "-3.5", "-100"), LIST("-1.9", "0", "2"));
+}
+
+static void strings_follow_their_rules(void **state) {
+    (void)state;
+    check("{\"type\":\"string\",\"minLength\":2,\"maxLength\":3}",
+          LIST("\"ab\"", "\"\xC3\xA9\\n\xE4\xB8\xAD\""), LIST("\"a\"", "\"abcd\""));
+    check("{\"type\":\"string\",\"pattern\":\"^a+(b|c)?$\"}", LIST("\"a\"", "\"aaab\"", "\"ac\""),
+          LIST("\"\"", "\"b\"", "\"abc\"", "\"xa\""));
+    check("{\"type\":\"string\",\"pattern\":\"b{2}\"}", LIST("\"bb\"", "\"xbby\"", "\"bbb\""),
+          LIST("\"b\"", "\"bxb\""));
+    check("{\"type\":\"string\",\"pattern\":\"^[^\\\\d\\\"]$\"}",
+          LIST("\"x\"", "\"\\\\\"", "\"\xE4\xB8\xAD\""), LIST("\"5\"", "\"\\\"\"", "\"xx\""));
+    check("{\"type\":\"string\",\"format\":\"date\"}", LIST("\"2024-02-28\""),
+          LIST("\"2024-13-01\"", "\"2023-02-30\"", "\"x\""));
+    check("{\"type\":\"string\",\"format\":\"uuid\"}", LIST("\"123e4567-e89b-12d3-a456-426614174000\""),
+          LIST("\"123e4567\""));
+    check("{\"type\":\"string\",\"format\":\"ipv4\"}", LIST("\"10.0.255.1\""),
+          LIST("\"10.0.256.1\"", "\"1.2.3\""));
+    check("{\"enum\":[\"a\\\"b\",1,null,{\"x\":[]}]}", LIST("\"a\\\"b\"", "1", "null", "{\"x\":[]}"),
+          LIST("\"a\"", "2"));
+}
+
+static void objects_have_their_properties(void **state) {
+    (void)state;
+    check("{\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{},\"c\":{\"type\":\"null\"}},\"required\":["
+          "\"b\"],"
+          "\"additionalProperties\":false}",
+          LIST("{\"b\":1}", "{\"a\":1,\"b\":[]}", "{ \"a\": 1, \"b\": {}, \"c\": null }"),
+          LIST("{}", "{\"a\":1}", "{\"b\":1,\"d\":1}", "{\"b\":1,}", "{\"a\":1 \"b\":1}"));
+    check("{\"properties\":{\"ab\":{\"type\":\"null\"},\"a\":{\"type\":\"null\"}},\"additionalProperties\":{"
+          "\"type\":\"integer\"}}",
+          LIST("{}", "{\"x\":1}", "{\"a\":null,\"abc\":2,\"\":3}", "{\"\xE4\xB8\xAD\":1}"),
+          LIST("{\"a\":1}", "{\"ab\":1}", "{\"x\":null}"));
+    check("{\"type\":\"object\"}", LIST("{}", "{\"x\":{\"y\":[1,\"z\"]}}"), LIST("[]", "{x:1}"));
+    check("{\"$defs\":{\"t\":{\"type\":\"object\",\"properties\":{\"n\":{\"anyOf\":[{\"$ref\":\"#/$defs/"
+          "t\"},{\"type\":\"null\"}]}},"
+          "\"required\":[\"n\"]}},\"$ref\":\"#/$defs/t\"}",
+          LIST("{\"n\":null}", "{\"n\":{\"n\":{\"n\":null}}}"), LIST("{}", "{\"n\":{}}"));
+    check("{\"allOf\":[{\"properties\":{\"a\":{\"minimum\":3}},\"required\":[\"a\"]},{\"properties\":{\"a\":{"
+          "\"type\":\"integer\",\"maximum\":5}}}]}",
+          LIST("{\"a\":3}", "{\"a\":5}"), LIST("{\"a\":2}", "{\"a\":6}", "{}"));
+    check("{\"oneOf\":[{\"type\":\"object\",\"properties\":{\"k\":{\"const\":\"x\"},\"v\":{\"type\":"
+          "\"integer\"}},\"required\":[\"k\",\"v\"]},"
+          "{\"type\":\"object\",\"properties\":{\"k\":{\"const\":\"y\"}},\"required\":[\"k\"]},{\"type\":"
+          "\"null\"}]}",
+          LIST("{\"k\":\"x\",\"v\":1}", "{\"k\":\"y\"}", "null"), LIST("{\"k\":\"x\"}", "{\"k\":\"z\"}"));
+}
+
+static void what_cannot_be_kept_is_named(void **state) {
+    static const struct {
+        const char *schema, *words;
+        enum status status;
+    } rows[] = {
+        {"{\"not\":{}}", "not", STATUS_UNSUPPORTED},
+        {"{\"if\":{}}", "if", STATUS_UNSUPPORTED},
+        {"{\"type\":\"object\",\"patternProperties\":{}}", "patternProperties", STATUS_UNSUPPORTED},
+        {"{\"oneOf\":[{\"type\":\"string\"},{\"minLength\":2}]}", "oneOf", STATUS_UNSUPPORTED},
+        {"{\"type\":\"integer\",\"multipleOf\":3}", "multipleOf", STATUS_UNSUPPORTED},
+        {"{\"type\":\"string\",\"pattern\":\"(?=a)\"}", "look around", STATUS_UNSUPPORTED},
+        {"{\"type\":\"string\",\"pattern\":\"(a)\\\\1\"}", "escape", STATUS_UNSUPPORTED},
+        {"{\"type\":\"string\",\"format\":\"regex\"}", "format", STATUS_UNSUPPORTED},
+        {"{\"type\":\"array\",\"uniqueItems\":true,\"minItems\":2}", "uniqueItems", STATUS_UNSUPPORTED},
+        {"{\"$ref\":\"http://example.com/x\"}", "$ref", STATUS_UNSUPPORTED},
+        {"{\"$ref\":\"#\"}", "itself", STATUS_INPUT},
+        {"{\"anyOf\":[{\"$ref\":\"#\"}]}", "itself", STATUS_INPUT},
+        {"{\"type\":\"thing\"}", "type", STATUS_INPUT},
+        {"{\"enum\":[]}", "enum", STATUS_INPUT},
+        {"{\"type\":\"integer\",\"minimum\":5,\"maximum\":4}", "maximum", STATUS_INPUT},
+        {"{\"minLength\":-1}", "minLength", STATUS_INPUT},
+        {"{\"properties\":{\"a\":false},\"required\":[\"a\"]}", "required", STATUS_INPUT},
+        {"false", "no value", STATUS_INPUT},
+        {"7", "object", STATUS_INPUT}};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        json_t *root;
+        struct grammar *grammar;
+        assert_int_equal(json_parse(rows[i].schema, strlen(rows[i].schema), "test", &root), STATUS_OK);
+        const enum status status = schema_grammar(&grammar, root, "schema");
+        if (status != rows[i].status || !strstr(status_message(), rows[i].words))
+            fail_msg("%s gave %d, \"%s\"", rows[i].schema, status, status_message());
+        assert_null(grammar);
+        json_decref(root);
+    }
+}
+
+/* ---- the standard's test suite ---- */
+
+struct tally {
+    int compiled, refused, accepted, wrong;
+};
+
+static void run_group(const json_t *group, const char *file, struct tally *tally) {
+    struct grammar *grammar;
+    json_t *test;
+    size_t i;
+    if (schema_grammar(&grammar, json_object_get(group, "schema"), "schema") != STATUS_OK) {
+        tally->refused++;
+        assert_true(*status_message());
+        return;
+    }
+    tally->compiled++;
+    json_array_foreach(json_object_get(group, "tests"), i, test) {
+        char *text = json_dumps(json_object_get(test, "data"), JSON_ENCODE_ANY | JSON_COMPACT);
+        const bool allowed = matches(grammar, text), valid = json_is_true(json_object_get(test, "valid"));
+        tally->accepted += allowed && valid;
+        if (allowed && !valid) {
+            tally->wrong++;
+            print_message("%s: %s: %s\n", file, json_string_value(json_object_get(group, "description")),
+                          text);
+        }
+        free(text);
+    }
+    grammar_close(grammar);
+}
+
+static bool run_folder(const char *folder, struct tally *tally) {
+    DIR *directory = opendir(folder);
+    if (!directory) return false;
+    for (struct dirent *entry; (entry = readdir(directory));) {
+        char path[512];
+        json_t *root, *group;
+        size_t i;
+        if (!strstr(entry->d_name, ".json")) continue;
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        assert_int_equal(json_read_file(path, 1 << 24, &root), STATUS_OK);
+        json_array_foreach(root, i, group) run_group(group, entry->d_name, tally);
+        json_decref(root);
+    }
+    closedir(directory);
+    return true;
+}
+
+static void nothing_invalid_is_allowed(void **state) {
+    struct tally tally = {0};
+    (void)state;
+    if (!run_folder("../shared/schemas/json-schema-test-suite/tests/draft7", &tally)) skip();
+    run_folder("../shared/schemas/json-schema-test-suite/tests/draft2020-12", &tally);
+    print_message("%d schemas compiled, %d refused; %d valid values allowed\n", tally.compiled, tally.refused,
+                  tally.accepted);
+    assert_int_equal(tally.wrong, 0);
+    assert_true(tally.compiled >= 290 && tally.accepted >= 400);
+}
+
+/* ---- masks ---- */
+
+static void masks_say_what_the_grammar_says(void **state) {
+    static const char schema[] = "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"n\":{"
+                                 "\"type\":\"integer\",\"minimum\":5},"
+                                 "\"list\":{\"type\":\"array\",\"items\":{\"enum\":[\"to\",\"the\",\"thee\"]}"
+                                 "},\"any\":{}},\"required\":[\"name\",\"any\"]}";
+    struct tokenizer *tokenizer;
+    struct token_trie *trie;
+    struct mask_table *table;
+    struct rng rng;
+    (void)state;
+    if (tokenizer_open(&tokenizer, "../shared/models/tiny-v3") != STATUS_OK) skip();
+    const int32_t vocabulary = tokenizer_vocabulary(tokenizer);
+    struct grammar *grammar = grammar_of(schema);
+    uint32_t *allowed = calloc((size_t)vocabulary / 32 + 1, sizeof *allowed);
+    assert_int_equal(token_trie_open(&trie, tokenizer, vocabulary), STATUS_OK);
+    assert_int_equal(mask_table_open(&table, trie, grammar), STATUS_OK);
+    rng_seed(&rng, 5);
+    for (int run = 0; run < 6; run++) {
+        struct buffer text = {0};
+        struct matcher matcher;
+        assert_int_equal(matcher_open(&matcher, grammar), STATUS_OK);
+        for (int step = 0; step < 25; step++) {
+            int32_t chosen = -1, count = 0;
+            assert_true(mask_table_allow(table, &matcher, allowed));
+            for (int32_t id = 0; id < vocabulary; id++) {
+                size_t bytes;
+                const char *token = tokenizer_bytes(tokenizer, id, &bytes);
+                struct matcher fresh;
+                const bool masked = allowed[id >> 5] >> (id & 31) & 1;
+                if (tokenizer_is_added(tokenizer, id) || bytes == 0) {
+                    assert_false(masked);
+                    continue;
+                }
+                assert_int_equal(matcher_open(&fresh, grammar), STATUS_OK);
+                const bool meant = (!text.bytes || matcher_push(&fresh, text.data, text.bytes)) &&
+                                   matcher_push(&fresh, token, bytes);
+                matcher_close(&fresh);
+                if (masked != meant)
+                    fail_msg("behind \"%s\", token %d: mask %d, grammar %d", text.data, id, masked, meant);
+                if (masked && rng_next(&rng) % (uint64_t)++count == 0) chosen = id;
+            }
+            if (chosen < 0) break;
+            size_t bytes;
+            const char *token = tokenizer_bytes(tokenizer, chosen, &bytes);
+            buffer_append(&text, token, bytes);
+            assert_true(matcher_push(&matcher, token, bytes));
+        }
+        buffer_free(&text);
+        matcher_close(&matcher);
+    }
+    free(allowed);
+    mask_table_close(table);
+    token_trie_close(trie);
+    grammar_close(grammar);
+    tokenizer_close(tokenizer);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(types_are_kept),
+        cmocka_unit_test(bounds_of_numbers_are_kept),
+        cmocka_unit_test(strings_follow_their_rules),
+        cmocka_unit_test(objects_have_their_properties),
+        cmocka_unit_test(what_cannot_be_kept_is_named),
+        cmocka_unit_test(nothing_invalid_is_allowed),
+        cmocka_unit_test(masks_say_what_the_grammar_says),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
