@@ -30,7 +30,7 @@ struct batch_run {
     int row_begin, rows;
     int position;
     const int32_t *page; /* page numbers of the sequence, page[p / 64] holds position p */
-    bool absorbed;       /* the arithmetic form of latent attention: generated rows true, prompt rows false */
+    bool absorbed;       /* the arithmetic form of attention: generated rows true, prompt rows false */
 };
 
 struct embed_op { /* y [rows, width] = table row of each token */

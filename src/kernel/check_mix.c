@@ -72,7 +72,7 @@ static double company_error(const struct check *check, const struct mix_case *on
 }
 
 void check_mix(struct check *check) {
-    static const int64_t widths[] = {1, 7, 8, 16, 17, 48, 64, 65, 200}, keys[] = {0, 1, 5, 64};
+    static const int64_t widths[] = {1, 7, 8, 16, 17, 48, 64, 65, 200}, keys[] = {0, 1, 5, 64, 300};
     if (!check_wants(check, "mix", check->tested.mix != check->below.mix)) return;
     double company = 0;
     bool intact = true;

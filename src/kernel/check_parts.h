@@ -61,5 +61,6 @@ void check_elements(struct check *check);
 void check_products(struct check *check);
 void check_panels(struct check *check);
 void check_mix(struct check *check);
+void check_fold(struct check *check);
 
 #endif

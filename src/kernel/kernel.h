@@ -26,6 +26,17 @@ struct mix {
     int64_t p_stride, v_stride, y_stride, rows, keys, n;
 };
 
+/* Scores of rows against up to 64 keys become weights relative to the running maximum: with z = score * scale and
+ * m' = max(m, z), weights are exp(z - m'), 0 for keys that the row does not see; shrink = exp(m - m'), which what was
+ * gathered so far has to be multiplied by; sum = sum * shrink + the sum of the weights; m = m'. */
+enum { FOLD_KEYS = 64 };
+struct softmax_fold {
+    float *score;                  /* [rows, 64], in and out */
+    float *maximum, *sum, *shrink; /* [rows] */
+    int64_t rows, keys, keys_step; /* row r sees min(64, keys + r * keys_step) of the keys, at least 1 */
+    float scale;
+};
+
 struct kernels {
     enum cpu_level level;
 
@@ -57,6 +68,13 @@ struct kernels {
 
     /* x[n] <- exp(x[n] - maximum); returns their sum in one fixed order. maximum >= every x. */
     float (*exp_sum)(float *x, int64_t n, float maximum);
+
+    /* The same bits as scale, maximum and exp_sum one after the other. */
+    void (*softmax_fold)(const struct softmax_fold *op);
+
+    /* y[c * y_stride + r] = x[r * x_stride + c] */
+    void (*transpose)(const float *x, int64_t x_stride, int64_t rows, int64_t columns, float *y,
+                      int64_t y_stride);
 
     /* y[n] += x[n] and y[n] *= a */
     void (*add)(const float *x, float *y, int64_t n);

@@ -45,6 +45,10 @@ static int64_t scratch_floats(const struct backend_shape *shape) {
     return round_up(need + ALIGNMENT, ALIGNMENT);
 }
 
+static int64_t shared_floats(const struct backend_shape *shape) {
+    return round_up(max_i64(cpu_latent_shared_floats(shape), cpu_grouped_shared_floats(shape)), ALIGNMENT);
+}
+
 /* Activations of the largest operation: all rows of the widest matrix, or all places of an expert's. */
 static int64_t rounded_entries(const struct backend_shape *shape) {
     return round_up(max_i64(shape->rows * shape->widest, shape->places * shape->widest_expert), ALIGNMENT);
@@ -58,7 +62,8 @@ static int64_t rounded_bytes(const struct backend_shape *shape) {
 
 int64_t backend_cpu_scratch_bytes(const struct backend_shape *shape, int threads) {
     int64_t workers = threads ? threads : processors_available();
-    return scratch_floats(shape) * workers * (int64_t)sizeof(float) + rounded_bytes(shape);
+    return (scratch_floats(shape) * workers + shared_floats(shape)) * (int64_t)sizeof(float) +
+           rounded_bytes(shape);
 }
 
 static enum status reserve_rounded(struct cpu_backend *cpu, const struct backend_shape *shape) {
@@ -74,8 +79,9 @@ static enum status reserve_rounded(struct cpu_backend *cpu, const struct backend
 
 static enum status cpu_reserve(struct backend *backend, const struct backend_shape *shape) {
     struct cpu_backend *cpu = cpu_of(backend);
-    int64_t floats = scratch_floats(shape), bytes;
-    if (!multiply_fits(floats, (int64_t)sizeof(float) * cpu->threads, &bytes))
+    int64_t floats = scratch_floats(shape), shared = shared_floats(shape) * (int64_t)sizeof(float), bytes;
+    if (!multiply_fits(floats, (int64_t)sizeof(float) * cpu->threads, &bytes) ||
+        !add_fits(bytes, shared, &bytes))
         return fail(STATUS_LIMIT, "the model's shapes are too large for this backend");
     if (cpu->base.integer_products) TRY(reserve_rounded(cpu, shape));
     float *scratch = aligned_alloc(ALIGNMENT, (size_t)bytes);
@@ -83,6 +89,7 @@ static enum status cpu_reserve(struct backend *backend, const struct backend_sha
     free(cpu->scratch);
     cpu->scratch = scratch;
     cpu->scratch_floats = floats;
+    cpu->shared = scratch + floats * cpu->threads;
     cpu->shape = *shape;
     return STATUS_OK;
 }

@@ -13,6 +13,7 @@ struct cpu_backend {
     int threads;
     float *scratch;              /* [threads][scratch_floats] */
     int64_t scratch_floats;      /* of one worker */
+    float *shared;               /* of all: behind the workers' scratch */
     struct rounded_rows rounded; /* room for the activations of one operation, for integer products */
     struct backend_shape shape;
     float *backward_scratch; /* [threads][backward_floats], once a trainer has asked for it */
@@ -33,6 +34,9 @@ static inline float *cpu_scratch(const struct cpu_backend *cpu, int worker) {
 /* What one worker needs for a shape, in floats. */
 int64_t cpu_latent_scratch_floats(const struct backend_shape *shape);
 int64_t cpu_grouped_scratch_floats(const struct backend_shape *shape);
+/* What the attentions need besides, once for all workers. */
+int64_t cpu_latent_shared_floats(const struct backend_shape *shape);
+int64_t cpu_grouped_shared_floats(const struct backend_shape *shape);
 
 /* Runs work whose slices are shares of `rows`. A single row stays on the calling thread: calling the others takes longer
  * than the work. */
@@ -61,24 +65,5 @@ void cpu_attend_grouped(struct backend *backend, const struct grouped_attention_
 void cpu_route(struct backend *backend, const struct route_op *op);
 void cpu_ffn(struct backend *backend, const struct ffn_op *op);
 void cpu_experts(struct backend *backend, const struct experts_op *op);
-
-/* ---- shared by both attentions ---- */
-
-struct softmax_state {
-    float maximum, sum;
-};
-
-/* Entry width in floats after decoding: `width` padded to whole blocks. */
-int64_t kv_padded_width(const struct kv_plane_view *plane);
-
-/* Decodes the first `tokens` entries of (page, head) to values [64, kv_padded_width] and zeroes the rest, so that a
- * masked key contributes an exact 0 whatever the memory held. */
-void kv_decode_page(const struct kernels *kernels, const struct kv_plane_view *plane, int32_t page, int head,
-                    int tokens, float *values);
-
-/* Turns the raw scores of one page [64] into probabilities relative to the running maximum, zero from `keys` on.
- * Returns the factor by which what was accumulated before must shrink. */
-float softmax_fold(const struct kernels *kernels, struct softmax_state *state, float *scores, int keys,
-                   float scale);
 
 #endif

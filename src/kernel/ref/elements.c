@@ -67,6 +67,20 @@ static float maximum(const float *x, int64_t n) {
     return best;
 }
 
+static void softmax_fold(const struct softmax_fold *op) {
+    for (int64_t r = 0; r < op->rows; r++) {
+        int64_t seen = op->keys + r * op->keys_step, keys = seen < FOLD_KEYS ? seen : FOLD_KEYS;
+        float *score = op->score + r * FOLD_KEYS, before = op->maximum[r];
+        scale(op->scale, score, keys);
+        float highest = maximum(score, keys), now = highest > before ? highest : before;
+        op->shrink[r] = before;
+        exp_sum(&op->shrink[r], 1, now);
+        op->sum[r] = op->sum[r] * op->shrink[r] + exp_sum(score, keys, now);
+        op->maximum[r] = now;
+        memset(score + keys, 0, (size_t)(FOLD_KEYS - keys) * sizeof *score);
+    }
+}
+
 void reference_add_elements(struct kernels *kernels) {
     kernels->rms_norm = rms_norm;
     kernels->silu_multiply = silu_multiply;
@@ -74,4 +88,5 @@ void reference_add_elements(struct kernels *kernels) {
     kernels->add = add;
     kernels->scale = scale;
     kernels->maximum = maximum;
+    kernels->softmax_fold = softmax_fold;
 }

@@ -4,6 +4,8 @@
 #include "kernel/level.h"
 #include "kernel/x86/avx2/lanes.h"
 
+#include <string.h>
+
 INLINE __m256 power_of_two(__m256i exponent) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(exponent, _mm256_set1_epi32(127)), 23));
 }
@@ -95,6 +97,20 @@ static float maximum(const float *x, int64_t n) {
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
 
+static void softmax_fold(const struct softmax_fold *op) {
+    for (int64_t r = 0; r < op->rows; r++) {
+        int64_t seen = op->keys + r * op->keys_step, keys = seen < FOLD_KEYS ? seen : FOLD_KEYS;
+        float *score = op->score + r * FOLD_KEYS, before = op->maximum[r];
+        scale(op->scale, score, keys);
+        float highest = maximum(score, keys), now = highest > before ? highest : before;
+        op->shrink[r] = before;
+        exp_sum(&op->shrink[r], 1, now);
+        op->sum[r] = op->sum[r] * op->shrink[r] + exp_sum(score, keys, now);
+        op->maximum[r] = now;
+        memset(score + keys, 0, (size_t)(FOLD_KEYS - keys) * sizeof *score);
+    }
+}
+
 void avx2_add_elements(struct kernels *kernels) {
     kernels->rms_norm = rms_norm;
     kernels->silu_multiply = silu_multiply;
@@ -102,4 +118,5 @@ void avx2_add_elements(struct kernels *kernels) {
     kernels->add = add;
     kernels->scale = scale;
     kernels->maximum = maximum;
+    kernels->softmax_fold = softmax_fold;
 }

@@ -90,6 +90,52 @@ static float maximum(const float *x, int64_t n) {
     return _mm512_reduce_max_ps(best);
 }
 
+/* The largest of the first `keys` scaled scores. */
+INLINE float highest_scaled(const float *score, int64_t keys, __m512 factor) {
+    const __m512 lowest = _mm512_set1_ps(-__builtin_inff());
+    __m512 best = lowest;
+#pragma GCC unroll 4
+    for (int i = 0; i < FOLD_KEYS; i += LANES) {
+        __mmask16 mask = i < keys ? lanes_left(keys - i) : 0;
+        __m512 value = _mm512_mul_ps(_mm512_loadu_ps(score + i), factor);
+        best = _mm512_mask_max_ps(best, mask, value, best);
+    }
+    return _mm512_reduce_max_ps(best);
+}
+
+/* Weights in place; their sum in the order of exp_sum. */
+INLINE float weigh(float *score, int64_t keys, __m512 factor, float maximum) {
+    __m512 sum = _mm512_setzero_ps(), highest = _mm512_set1_ps(maximum);
+#pragma GCC unroll 4
+    for (int i = 0; i < FOLD_KEYS; i += LANES) {
+        __mmask16 mask = i < keys ? lanes_left(keys - i) : 0;
+        __m512 scaled = _mm512_mul_ps(_mm512_loadu_ps(score + i), factor);
+        __m512 value = _mm512_maskz_mov_ps(mask, exponential(_mm512_sub_ps(scaled, highest)));
+        _mm512_storeu_ps(score + i, value);
+        sum = _mm512_mask_add_ps(sum, mask, sum, value);
+    }
+    return sum_lanes(sum);
+}
+
+/* Maxima of all rows first, so that sixteen rows share one exponential of what they shrink by. */
+static void softmax_fold(const struct softmax_fold *op) {
+    __m512 factor = _mm512_set1_ps(op->scale);
+    for (int64_t r = 0; r < op->rows; r++) {
+        float highest = highest_scaled(op->score + r * FOLD_KEYS, op->keys + r * op->keys_step, factor);
+        float before = op->maximum[r], now = highest > before ? highest : before;
+        op->shrink[r] = before - now;
+        op->maximum[r] = now;
+    }
+    for (int64_t r = 0; r < op->rows; r += LANES) {
+        __mmask16 mask = lanes_left(op->rows - r);
+        _mm512_mask_storeu_ps(op->shrink + r, mask, exponential(_mm512_maskz_loadu_ps(mask, op->shrink + r)));
+    }
+    for (int64_t r = 0; r < op->rows; r++) {
+        float sum = weigh(op->score + r * FOLD_KEYS, op->keys + r * op->keys_step, factor, op->maximum[r]);
+        op->sum[r] = op->sum[r] * op->shrink[r] + sum;
+    }
+}
+
 void avx512_add_elements(struct kernels *kernels) {
     kernels->rms_norm = rms_norm;
     kernels->silu_multiply = silu_multiply;
@@ -97,4 +143,5 @@ void avx512_add_elements(struct kernels *kernels) {
     kernels->add = add;
     kernels->scale = scale;
     kernels->maximum = maximum;
+    kernels->softmax_fold = softmax_fold;
 }
