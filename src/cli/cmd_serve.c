@@ -38,12 +38,19 @@ static enum status options_from(const struct option_values *values, struct serve
                                        .chat_template = option_text(values, "template"),
                                        .body_bytes = option_int(values, "max-body"),
                                        .connections = (int)option_int(values, "max-connections"),
+                                       .thinking_budget = option_given(values, "thinking-budget")
+                                                              ? option_int(values, "thinking-budget")
+                                                              : -1,
+                                       .explain_cache = option_flag(values, "explain-cache"),
                                        .drain_seconds = option_real(values, "drain-time"),
                                        .log = option_flag(values, "no-log") ? NULL : write_log};
     TRY(engine_options_from(values, &options->service.engine));
     options->service.engine.model.sequences = (int)option_int(values, "parallel");
     options->service.limits.queue = (int)option_int(values, "max-queue");
     options->service.limits.account_requests = (int)option_int(values, "account-requests");
+    options->service.limits.cache_dir = option_text(values, "kv-cache-dir");
+    options->service.limits.disk_bytes = option_int(values, "kv-cache-size");
+    options->service.limits.disk_written_bytes = option_int(values, "kv-cache-writes");
     if (option_given(values, "alias")) options->aliases = option_texts(values, "alias", &options->alias);
     return STATUS_OK;
 }

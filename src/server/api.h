@@ -31,7 +31,9 @@ struct api {
     char fingerprint[32];
     struct job *first; /* all that are open */
     int jobs;
-    int64_t started; /* seconds since 1970 */
+    int64_t started;         /* seconds since 1970 */
+    int64_t thinking_budget; /* of requests that say nothing; -1: none */
+    bool explain_cache;
     struct api_counts counts;
     void (*log)(void *context, const char *line);
     void *log_context;

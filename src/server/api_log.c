@@ -38,7 +38,7 @@ void api_log_job(struct api *api, const struct job *job, enum status status, con
                   usage->queue_seconds, usage->prefill_seconds, usage->decode_seconds,
                   clock_seconds() - job->arrival);
     put_text(&out, "finish", job->answer ? finish_name(job->answer[0].finish) : "");
-    if (usage->cache.miss[0]) put_text(&out, "cache_miss", usage->cache.miss);
+    if (api->explain_cache && usage->cache.miss[0]) put_text(&out, "cache_miss", usage->cache.miss);
     if (status != STATUS_OK) put_text(&out, "error", sentence);
     buffer_append_text(&out, "}");
     if (!out.failed) api->log(api->log_context, out.data);

@@ -246,6 +246,15 @@ static enum status check_room(const struct order *order, const struct engine *en
         (long long)engine->context, (long long)(tokens + wanted), (long long)tokens, (long long)wanted);
 }
 
+/* Reasoning leaves a quarter of what was asked for to the answer, unless the request says how long it may be. */
+static int64_t thinking_budget(const struct job *job) {
+    const struct order *order = &job->order;
+    int64_t budget = order->thinking_budget >= 0 ? order->thinking_budget : job->api->thinking_budget;
+    const int64_t most = order->max_tokens > 0 ? order->max_tokens - (order->max_tokens + 3) / 4 : -1;
+    if (most >= 0 && (budget < 0 || budget > most)) budget = most;
+    return budget;
+}
+
 static struct service_request request_of(struct job *job, const struct token_list *prompt) {
     const struct order *order = &job->order;
     const struct engine *engine = service_engine(job->api->service);
@@ -261,7 +270,7 @@ static struct service_request request_of(struct job *job, const struct token_lis
                                 .thinking = job->thinking,
                                 .begin_id = tokenizer_find(engine->tokenizer, "<think>"),
                                 .end_id = tokenizer_find(engine->tokenizer, "</think>"),
-                                .tokens = -1}},
+                                .tokens = thinking_budget(job)}},
         .choices = order->choices,
         .listener = listen,
         .context = job};
@@ -288,12 +297,12 @@ static enum status submit(struct job *job) {
     struct buffer isolation = {0};
     const struct engine *engine = service_engine(job->api->service);
     const struct api_model *model = &job->api->model;
-    enum status status =
-        job_prompt(&job->order, engine, model->template, model->bos, &prompt, &job->thinking);
+    buffer_printf(&isolation, "%s\n%s", job->account, job->order.user ? job->order.user : "");
+    enum status status = buffer_check(&isolation, "user_id");
+    const struct prompt_source source = {job->api->service, isolation.data, model->template, model->bos};
+    if (status == STATUS_OK) status = job_prompt(&job->order, &source, &prompt, &job->thinking);
     if (status == STATUS_OK) status = check_room(&job->order, engine, prompt.count);
     if (status == STATUS_OK) status = constrain(job);
-    buffer_printf(&isolation, "%s\n%s", job->account, job->order.user ? job->order.user : "");
-    if (status == STATUS_OK) status = buffer_check(&isolation, "user_id");
     for (int i = 0; i < job->order.choices; i++) job->answer[i].splitter.thinking = job->thinking;
     if (status == STATUS_OK) {
         struct service_request request = request_of(job, &prompt);

@@ -19,21 +19,22 @@ static enum status append_prefix(const struct message *message, const struct eng
     return encode(engine, message->content ? message->content : "", TOKENIZE_PLAIN, list);
 }
 
-static enum status chat_prompt(const struct order *order, const struct engine *engine,
-                               enum chat_template template, const char *bos, struct token_list *list,
-                               bool *thinking) {
+static enum status chat_prompt(const struct order *order, const struct prompt_source *source,
+                               struct token_list *list, bool *thinking) {
+    const struct engine *engine = service_engine(source->service);
     struct chat chat = order->chat; /* borrowed */
     const struct message *last = &chat.message[chat.messages - 1];
     const bool continues = last->role == ROLE_ASSISTANT && last->prefix;
-    struct render_options render = {
-        .template = template, .thinking = chat_thinking_wanted(template, order->thinking), .bos = bos};
+    struct render_options render = {.template = source->template,
+                                    .thinking = chat_thinking_wanted(source->template, order->thinking),
+                                    .bos = source->bos};
     struct prompt prompt = {0};
     if (continues) chat.messages--;
     if (continues && last->content && *last->content && order->thinking == THINKING_DEFAULT)
         render.thinking = THINKING_OFF;
     TRY(chat_render(&chat, &render, &prompt));
     *thinking = prompt.thinking;
-    enum status status = prompt_encode(&prompt, engine->tokenizer, list);
+    enum status status = service_encode(source->service, source->isolation, &prompt, list);
     prompt_free(&prompt);
     if (status == STATUS_OK && continues) status = append_prefix(last, engine, *thinking, list);
     return status;
@@ -55,11 +56,12 @@ static enum status middle_prompt(const struct order *order, const struct engine 
     return put_token(engine, "<｜fim▁end｜>", list);
 }
 
-enum status job_prompt(const struct order *order, const struct engine *engine, enum chat_template template,
-                       const char *bos, struct token_list *list, bool *thinking) {
+enum status job_prompt(const struct order *order, const struct prompt_source *source, struct token_list *list,
+                       bool *thinking) {
+    const struct engine *engine = service_engine(source->service);
     const struct tokenizer *tokenizer = engine->tokenizer;
     *thinking = false;
-    if (!order->prompt) return chat_prompt(order, engine, template, bos, list, thinking);
+    if (!order->prompt) return chat_prompt(order, source, list, thinking);
     if (tokenizer_adds_bos(tokenizer)) TRY(token_list_append(list, tokenizer_bos(tokenizer)));
     if (order->suffix && *order->suffix) return middle_prompt(order, engine, list);
     return encode(engine, order->prompt, TOKENIZE_SPECIAL, list);

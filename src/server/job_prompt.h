@@ -2,13 +2,19 @@
 #ifndef HADAL_SERVER_JOB_PROMPT_H
 #define HADAL_SERVER_JOB_PROMPT_H
 
-#include "engine/engine.h"
+#include "engine/service.h"
 #include "server/order.h"
+
+struct prompt_source {
+    const struct service *service;
+    const char *isolation; /* whose answers are known by their tokens */
+    enum chat_template template;
+    const char *bos;
+};
 
 /* A conversation through the template, a text as it is, or two texts around the place between them. *thinking: it ends
  * inside <think>. The caller frees the list, also on failure. */
-must_use enum status job_prompt(const struct order *order, const struct engine *engine,
-                                enum chat_template template, const char *bos, struct token_list *list,
-                                bool *thinking);
+must_use enum status job_prompt(const struct order *order, const struct prompt_source *source,
+                                struct token_list *list, bool *thinking);
 
 #endif

@@ -117,6 +117,11 @@ static enum status read_bias(struct order *order, const json_t *root) {
     return STATUS_OK;
 }
 
+enum status order_read_budget(struct order *order, const json_t *thinking) {
+    return thinking ? order_read_int(thinking, "budget_tokens", 0, INT32_MAX, &order->thinking_budget)
+                    : STATUS_OK;
+}
+
 /* ---- all of them ---- */
 
 static enum status read_sampling(struct order *order, const json_t *root) {
@@ -157,7 +162,7 @@ static enum status read_user(struct order *order, const json_t *root) {
 
 enum status order_read_common(struct order *order, const json_t *root) {
     int64_t choices = 1;
-    order->max_tokens = -1;
+    order->max_tokens = order->thinking_budget = -1;
     order->sampling = sampling_default();
     order->sampling.temperature = 1;
     TRY(order_read_text(order, root, "model", 256, &order->model));

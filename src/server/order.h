@@ -27,6 +27,7 @@ struct order {
     int stops, choices;
     bool stream, usage_asked;
     enum thinking thinking;
+    int64_t thinking_budget; /* tokens; -1: nothing was said */
     enum order_format format;
     const json_t *schema; /* borrowed from `root` */
     const char *user;     /* with whom the account shares its cache; NULL: with all of itself */

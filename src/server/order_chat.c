@@ -23,6 +23,7 @@ static enum status read_thinking(struct order *order, const json_t *root) {
         if (!type || (strcmp(type, "enabled") && strcmp(type, "disabled")))
             return fail(STATUS_INPUT, "thinking.type: must be \"enabled\" or \"disabled\"");
         order->thinking = !strcmp(type, "enabled") ? THINKING_ON : THINKING_OFF;
+        TRY(order_read_budget(order, thinking));
     }
     TRY(order_read_text(order, root, "reasoning_effort", 32, &effort));
     if (!effort) return STATUS_OK;

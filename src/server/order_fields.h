@@ -12,6 +12,9 @@ must_use enum status order_read_real(const json_t *root, const char *name, doubl
 must_use enum status order_read_text(struct order *order, const json_t *root, const char *name, size_t limit,
                                      const char **value);
 
+/* The field budget_tokens of `thinking`, which may be NULL. */
+must_use enum status order_read_budget(struct order *order, const json_t *thinking);
+
 /* What conversations and completions share, with the defaults of the contract. */
 must_use enum status order_read_common(struct order *order, const json_t *root);
 

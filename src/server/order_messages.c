@@ -199,7 +199,7 @@ static enum status read_thinking(struct order *order, const json_t *root) {
         order->thinking = THINKING_OFF;
     else if (type || effort)
         order->thinking = THINKING_ON;
-    return STATUS_OK;
+    return order_read_budget(order, json_object_get(root, "thinking"));
 }
 
 static enum status read_fields(struct order *order, json_t *root) {

@@ -160,6 +160,8 @@ static enum status open_parts(struct server *server, const struct server_options
     struct api *api = &server->api;
     api->dialect = dialect_find(options->dialect ? options->dialect : "deepseek");
     if (!api->dialect) return fail(STATUS_USAGE, "\"%.64s\" is no dialect of the API", options->dialect);
+    api->thinking_budget = options->thinking_budget;
+    api->explain_cache = options->explain_cache;
     api->log = options->log;
     api->log_context = options->log_context;
     api->started = time(NULL);
