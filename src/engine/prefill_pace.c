@@ -3,11 +3,14 @@
 
 #define NEWEST 0.2 /* share of the newest measurement in an average */
 
-enum { ALONE_LONGER = 4 }; /* a step that nobody waits for may take so many times as long */
+enum { LONGEST = 4 }; /* times the planned step */
 
-int prefill_pace_rows(const struct prefill_pace *pace, double step_seconds, bool streaming, int most) {
-    double rows = PREFILL_ROWS_FIRST;
-    double left = streaming ? step_seconds - pace->plain_seconds : ALONE_LONGER * step_seconds;
+int prefill_pace_rows(const struct prefill_pace *pace, double step_seconds, int streaming, int waiting,
+                      int most) {
+    double rows = PREFILL_ROWS_FIRST, longer = streaming ? (double)waiting / streaming : LONGEST;
+    if (longer > LONGEST) longer = LONGEST;
+    if (longer > 1) step_seconds *= longer;
+    double left = streaming ? step_seconds - pace->plain_seconds : step_seconds;
     if (pace->row_seconds > 0) rows = left / pace->row_seconds;
     if (rows < PREFILL_ROWS_LEAST) rows = PREFILL_ROWS_LEAST;
     return rows < most ? (int)rows : most;

@@ -204,11 +204,18 @@ static int count_rows(const struct scheduler *scheduler, int items) {
     return rows;
 }
 
+static int waiting_prompts(const struct scheduler *scheduler) {
+    int waiting = 0;
+    for (int i = 0; i < scheduler->runnings; i++) waiting += wants_rows(scheduler->running[i]);
+    return waiting;
+}
+
 void schedule_step(struct scheduler *scheduler) {
     double start = clock_seconds();
     int decode_rows = give_decode_rows(scheduler), room = scheduler->engine->model.max_rows - decode_rows;
-    int prompt_rows = give_prompt_rows(
-        scheduler, prefill_pace_rows(&scheduler->pace, scheduler->step_seconds, decode_rows > 0, room));
+    int most = prefill_pace_rows(&scheduler->pace, scheduler->step_seconds, decode_rows,
+                                 waiting_prompts(scheduler), room);
+    int prompt_rows = give_prompt_rows(scheduler, most);
     make_pages(scheduler);
     int items = collect_items(scheduler);
     if (!items) return; /* all rows were those of answers that gave up their pages */

@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum { DEFAULT_QUEUE = 256 };
-#define DEFAULT_STEP_SECONDS 0.1
+#define DEFAULT_STEP_SECONDS 0.25
 #define DEFAULT_DISK_BYTES   ((int64_t)16 << 30)
 #define DEFAULT_REPLAY_BYTES ((int64_t)64 << 20)
 #define LOOK_SECONDS         0.05 /* between looks at deadlines while all wait for the disk */

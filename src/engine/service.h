@@ -19,11 +19,11 @@ enum { SERVICE_CHOICES_LIMIT = 128 };
 
 /* 0 or NULL: the default. */
 struct service_limits {
-    int queue;             /* requests that wait to begin; 256 */
-    int account_requests;  /* of one account at once, waiting or running; none */
-    double step_seconds;   /* that a step should take while answers are streaming: the rest is prefill; 0.1 */
-    const char *cache_dir; /* of cached pages; none */
-    int64_t disk_bytes;    /* of the files in it; 16 GiB */
+    int queue;            /* requests that wait to begin; 256 */
+    int account_requests; /* of one account at once, waiting or running; none */
+    double step_seconds;  /* that a step should take while answers are streaming: the rest is prefill; 0.25 */
+    const char *cache_dir;      /* of cached pages; none */
+    int64_t disk_bytes;         /* of the files in it; 16 GiB */
     int64_t disk_written_bytes; /* of files that are written in a day; 16 GiB */
     int64_t replay_bytes;       /* of texts of answers whose tokens are remembered; 64 MiB */
 };
