@@ -74,7 +74,8 @@ $B/src/kernel/x86/avx2/%.o: LEVEL_FLAGS := -mavx2 -mfma -mf16c
 $B/src/kernel/x86/avx512/%.o: LEVEL_FLAGS := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c
 $B/src/kernel/x86/avx512/panel.o $B/src/kernel/x86/avx512/panel_low.o: LEVEL_FLAGS += -mavx512vnni
 $B/src/kernel/x86/avx512/peak_products.o: LEVEL_FLAGS += -mavx512vnni -mavx512bf16
-$B/src/kernel/x86/amx/%.o: LEVEL_FLAGS := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c -mamx-tile -mamx-int8 -mamx-bf16
+$B/src/kernel/x86/amx/%.o: LEVEL_FLAGS := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c \
+	-mavx512vbmi -mavx512bf16 -mamx-tile -mamx-int8 -mamx-bf16
 
 $B/%.o: %.c
 	@mkdir -p $(@D)

@@ -4,6 +4,8 @@
  * are added in order, then the bias. That order is the same whichever loop nest below runs, so a row's
  * bits do not depend on how many rows or columns there are.
  *
+ * A level may multiply a plain format by itself, in an order of its own: then it does so for every number of rows.
+ *
  * Two loop nests: for a few rows the weights pass by once, in the order in which they lie in memory;
  * for many, a panel of decoded weights serves a tile of rows that stays in the second cache level. */
 #include "base/bytes.h"
@@ -20,10 +22,15 @@ enum {
     CACHE_LINE = 64
 };
 
+/* Inputs that share a scale. */
+static int64_t scale_inputs(const struct tensor *w) {
+    return w->block[1] ? w->block[1] : w->shape[w->rank - 1];
+}
+
 /* Multiplies a decoded part of a row, columns [begin, begin + n), by the scales of its blocks. */
 static void apply_scales(const struct kernels *kernels, const struct tensor *w, int64_t row, int64_t begin,
                          int64_t n, float *values) {
-    int64_t step = w->block[1] ? w->block[1] : w->shape[w->rank - 1];
+    int64_t step = scale_inputs(w);
     for (int64_t at = begin; at < begin + n;) {
         int64_t next = min_i64(round_up(at + 1, step), begin + n);
         kernels->scale(tensor_scale(w, row, at), values + (at - begin), next - at);
@@ -125,6 +132,39 @@ static void multiply_part(const struct kernels *kernels, const struct gemm *gemm
     }
 }
 
+/* Can a scale's end fall only where dot_rows looks for it? */
+static bool scales_fit(const struct tensor *w) {
+    return !w->scale || scale_inputs(w) >= w->shape[1] || scale_inputs(w) % DOT_SCALE_GRAIN == 0;
+}
+
+/* The scales of output `out` and of those that share them; returns where these end. */
+static int64_t read_scales(const struct tensor *w, int64_t out, float *scale) {
+    int64_t step = scale_inputs(w), in = w->shape[1];
+    for (int64_t begin = 0; begin < in; begin += step) scale[begin / step] = tensor_scale(w, out, begin);
+    return w->block[0] ? round_up(out + 1, w->block[0]) : w->shape[0];
+}
+
+static void plain_rows(const struct weights *weights, const struct gemm *gemm, int64_t out_begin,
+                       int64_t out_end, float *scratch) {
+    const struct tensor *w = gemm->w;
+    for (int64_t out = out_begin; out < out_end;) {
+        int64_t end = w->scale ? min_i64(read_scales(w, out, scratch), out_end) : out_end;
+        struct dot_rows op = {.x = gemm->x,
+                              .w = chunk_data(weights, out, 0),
+                              .scale = w->scale ? scratch : NULL,
+                              .y = gemm->y + out,
+                              .x_stride = gemm->x_stride,
+                              .w_bytes = weights->row_bytes,
+                              .y_stride = gemm->y_stride,
+                              .rows = gemm->rows,
+                              .outs = end - out,
+                              .in = w->shape[1],
+                              .scale_inputs = scale_inputs(w)};
+        weights->kernels->dot_rows[w->dtype](&op);
+        out = end;
+    }
+}
+
 static void few_rows(const struct weights *weights, const struct gemm *gemm, int64_t out_begin,
                      int64_t out_end, float *scratch) {
     int64_t in = gemm->w->shape[1];
@@ -219,7 +259,9 @@ void gemm_columns(const struct kernels *kernels, const struct gemm *gemm, int64_
         return;
     }
     struct weights weights = weights_of(kernels, gemm->w);
-    if (gemm->rows == 1 && kernels->dot_blocks[gemm->w->dtype] && !gemm->w->scale)
+    if (kernels->dot_rows_any[gemm->w->dtype] && scales_fit(gemm->w))
+        plain_rows(&weights, gemm, out_begin, out_end, scratch);
+    else if (gemm->rows == 1 && kernels->dot_blocks[gemm->w->dtype] && !gemm->w->scale)
         one_row(&weights, gemm, out_begin, out_end);
     else if (gemm->rows <= FEW_ROWS)
         few_rows(&weights, gemm, out_begin, out_end, scratch);

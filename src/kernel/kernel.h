@@ -37,6 +37,18 @@ struct softmax_fold {
     float scale;
 };
 
+enum { DOT_SCALE_GRAIN = 128 };
+
+/* y[r][o] = sum_i x[r][i] * w[o][i] * scale[i / scale_inputs]. */
+struct dot_rows {
+    const float *x;     /* [rows, in] */
+    const void *w;      /* [outs, in] of the format, any alignment */
+    const float *scale; /* of these outputs; NULL: there is none */
+    float *y;           /* [rows, outs] */
+    int64_t x_stride, w_bytes, y_stride, rows, outs, in;
+    int64_t scale_inputs; /* with scales: a multiple of DOT_SCALE_GRAIN, or all */
+};
+
 struct kernels {
     enum cpu_level level;
 
@@ -48,6 +60,11 @@ struct kernels {
      * one row meet pieces of one row. NULL: the level has no such kernel for the format. */
     void (*dot_blocks[DTYPE_COUNT])(const float *x, int64_t x_stride, const void *w, int64_t w_bytes,
                                     int64_t outs, int64_t in, float *y);
+
+    /* Rows meet weights of a plain format that stay where they lie. NULL: as above. */
+    void (*dot_rows[DTYPE_COUNT])(const struct dot_rows *op);
+    /* It serves any number of rows and its bits are its own, so that every product with such a matrix goes there. */
+    bool dot_rows_any[DTYPE_COUNT];
 
     /* y[r*y_stride + o] = sum_i x[r*x_stride + i] * w[o*w_stride + i], for r < rows, o < outs, i < in.
      * Strides in floats. Each sum has one order, fixed by `in` alone. Any in >= 0, no alignment needed. */

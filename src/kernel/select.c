@@ -31,6 +31,11 @@ static bool tiles_permitted(void) {
     return syscall(SYS_arch_prctl, REQUEST_STATE, TILE_DATA) == 0;
 }
 
+static bool has_bf16(void) {
+    uint32_t a, b, c, d;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & bit_AVX512BF16);
+}
+
 enum cpu_level cpu_level_available(void) {
     uint32_t a, b, c1, d, b7, c7, d7;
     if (!__get_cpuid(1, &a, &b, &c1, &d) || !has_all(c1, bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C))
@@ -40,8 +45,10 @@ enum cpu_level cpu_level_available(void) {
     if (!has_all(state, STATE_AVX)) return CPU_SCALAR;
     const uint32_t avx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ;
     if (!has_all(b7, avx512) || !has_all(state, STATE_AVX512)) return CPU_AVX2;
-    const uint32_t amx = 1u << 24 | 1u << 25 | 1u << 22; /* tiles, int8, bf16 */
-    if (!has_all(d7, amx) || !has_all(c7, bit_AVX512VNNI) || !has_all(state, STATE_AMX)) return CPU_AVX512;
+    const uint32_t amx = 1u << 24 | 1u << 25 | 1u << 22;         /* tiles, int8, bf16 */
+    const uint32_t companions = bit_AVX512VNNI | bit_AVX512VBMI; /* every processor with tiles has them */
+    if (!has_all(d7, amx) || !has_all(c7, companions) || !has_bf16() || !has_all(state, STATE_AMX))
+        return CPU_AVX512;
     return tiles_permitted() ? CPU_AMX : CPU_AVX512;
 }
 
@@ -73,12 +80,10 @@ static void add_vector_levels(struct kernels *kernels, enum cpu_level level) {
             avx512_add_low_panels(kernels);
         }
     }
-    if (level >= CPU_AMX) amx_add_panels(kernels);
-}
-
-static bool has_bf16(void) {
-    uint32_t a, b, c, d;
-    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & bit_AVX512BF16);
+    if (level >= CPU_AMX) {
+        amx_add_panels(kernels);
+        amx_add_dot_rows(kernels);
+    }
 }
 
 static void add_vector_peaks(struct peak_kernels *peaks, enum cpu_level level) {

@@ -318,7 +318,8 @@ bool amx_trap_install(void) {
     struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_NODEFER};
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl") ||
-        !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vnni"))
+        !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vnni") ||
+        !__builtin_cpu_supports("avx512vbmi") || !__builtin_cpu_supports("avx512bf16"))
         return false;
     return sigaction(SIGILL, &action, NULL) == 0;
 }

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* False where the kernels of the level cannot run at all: another family, or no AVX-512 with byte products. */
+/* False where the kernels of the level cannot run at all: another family, or no AVX-512 with what such processors have besides. */
 bool amx_trap_install(void);
 
 /* Instructions of this thread that the handler carried out. */
