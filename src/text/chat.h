@@ -117,7 +117,8 @@ struct render_options {
     enum chat_template template;
     enum thinking thinking;
     bool no_generation_prompt;
-    const char *bos; /* text of the bos token; NULL: the template family's own. Qwen's has none */
+    bool tools_described; /* also by templates that have no place for tools: behind the system prompt */
+    const char *bos;      /* text of the bos token; NULL: the template family's own. Qwen's has none */
 };
 
 /* part[].control: the text is the content of an added token. Neighbouring text is one part; the parts lie one behind
@@ -134,7 +135,8 @@ struct prompt {
     struct arena arena;
 };
 /* STATUS_INPUT, naming messages[i].field, where the template has no form for what the chat holds. Tools are left out
- * by templates that have no place for them (deepseek-*, but r1-llama.cpp). */
+ * by templates that have no place for them (deepseek-*, but r1-llama.cpp) unless `tools_described` asks for them: V3.1
+ * has a published text, V3 and R1 get the form of calls that they were trained on, V2 has none. */
 must_use enum status chat_render(const struct chat *chat, const struct render_options *options,
                                  struct prompt *prompt);
 void prompt_free(struct prompt *prompt); /* also for a zeroed one */

@@ -111,6 +111,8 @@ void matcher_close(struct matcher *matcher); /* also of a zeroed one */
 /* False: the text does not follow the grammar; the matcher then stays where nothing may come. */
 bool matcher_push(struct matcher *matcher, const char *text, size_t bytes);
 bool matcher_may_end(const struct matcher *matcher);
+/* Would it be true? The matcher stays where it is. */
+bool matcher_would_push(struct matcher *matcher, const char *text, size_t bytes);
 
 /* The parts of it, for masks: adds what follows a place at once to `set`; the places after a byte. */
 void matcher_follow(struct matcher *matcher, int32_t node, int32_t frame, struct place_set *set);

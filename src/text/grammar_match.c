@@ -192,6 +192,21 @@ bool matcher_push(struct matcher *matcher, const char *text, size_t bytes) {
     return matcher->set.places > 0 || matcher->set.ended;
 }
 
+bool matcher_would_push(struct matcher *matcher, const char *text, size_t bytes) {
+    struct place_set set = {0}, next = {0};
+    bool follows = matcher->set.places > 0;
+    for (size_t i = 0; i < bytes && follows; i++) {
+        matcher_step(matcher, i ? &set : &matcher->set, (unsigned char)text[i], &next);
+        struct place_set swap = set;
+        set = next;
+        next = swap;
+        follows = set.places > 0 || (set.ended && i == bytes - 1);
+    }
+    place_set_free(&set);
+    place_set_free(&next);
+    return follows && !matcher->failed;
+}
+
 bool matcher_may_end(const struct matcher *matcher) {
     return matcher->set.ended;
 }

@@ -32,6 +32,9 @@ must_use enum status json_object_grammar(struct grammar **grammar);
 /* What a schema allows, or some of it: never more. STATUS_UNSUPPORTED with the keyword that has no place in a grammar
  * and where it stands, STATUS_INPUT for a schema that is none or allows nothing. */
 must_use enum status schema_grammar(struct grammar **grammar, const json_t *schema, const char *origin);
+/* The same as a part of a grammar. NULL with a failure recorded in *status. */
+const struct expression *schema_expression(struct grammar_builder *builder, const json_t *schema,
+                                           const char *origin, enum status *status);
 /* What a regular expression of ECMAScript matches anywhere in a string, as the inside of a JSON string. NULL with a
  * failure recorded in *status. */
 const struct expression *regex_characters(struct grammar_builder *builder, const char *pattern,

@@ -354,20 +354,28 @@ const struct expression *schema_rule(struct schema_compiler *compiler, const jso
     return compiler->status == STATUS_OK ? grammar_call(b, rule) : NULL;
 }
 
-enum status schema_grammar(struct grammar **grammar, const json_t *schema, const char *origin) {
-    struct grammar_builder builder = {0};
+const struct expression *schema_expression(struct grammar_builder *builder, const json_t *schema,
+                                           const char *origin, enum status *status) {
     struct schema_compiler compiler = {
-        .builder = &builder, .root = schema, .origin = origin, .owned = json_array(), .status = STATUS_OK};
-    *grammar = NULL;
-    json_parts_open(&compiler.parts, &builder);
-    const int root = grammar_declare(&builder);
-    grammar_define(&builder, root, schema_rule(&compiler, schema));
-    enum status status = compiler.status;
-    if (status == STATUS_OK) status = grammar_open(grammar, &builder, root);
-    if (status == STATUS_INPUT && compiler.status == STATUS_OK)
-        status = fail(STATUS_INPUT, "%s: $ref: a schema refers to itself without an end", origin);
+        .builder = builder, .root = schema, .origin = origin, .owned = json_array(), .status = STATUS_OK};
+    json_parts_open(&compiler.parts, builder);
+    const struct expression *expression = schema_rule(&compiler, schema);
+    if (compiler.status != STATUS_OK) *status = compiler.status;
     json_decref(compiler.owned);
     free(compiler.known);
+    return expression;
+}
+
+enum status schema_grammar(struct grammar **grammar, const json_t *schema, const char *origin) {
+    struct grammar_builder builder = {0};
+    enum status compiled = STATUS_OK;
+    *grammar = NULL;
+    const int root = grammar_declare(&builder);
+    grammar_define(&builder, root, schema_expression(&builder, schema, origin, &compiled));
+    enum status status = compiled;
+    if (status == STATUS_OK) status = grammar_open(grammar, &builder, root);
+    if (status == STATUS_INPUT && compiled == STATUS_OK)
+        status = fail(STATUS_INPUT, "%s: $ref: a schema refers to itself without an end", origin);
     grammar_builder_free(&builder);
     return status;
 }

@@ -42,6 +42,9 @@ must_use enum status refuse_message(const struct render *render, const struct me
 
 /* DeepSeek's forms. The system prompt in front is all system messages, joined by empty lines, or the last one. */
 must_use enum status put_system_prompt(struct render *render, bool joined);
+/* Behind it, where they are to be described: the functions, and how to call them. */
+void put_fenced_tools(struct render *render);
+void put_plain_tools(struct render *render);
 /* Behind the first or the last </think>; the whole content when there is none. */
 const char *behind_reasoning(const char *content, bool last);
 /* "function<sep>NAME\n```json\nARGUMENTS\n```" between the tokens of one call. */

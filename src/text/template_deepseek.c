@@ -73,6 +73,7 @@ enum status render_deepseek_v3(struct render *render) {
     struct turns turns = {0};
     put_bos(render, DEEPSEEK_BOS);
     TRY(put_system_prompt(render, true));
+    put_fenced_tools(render);
     for (int index = 0; index < render->chat->messages; index++) {
         const struct message *message = &render->chat->message[index];
         if (message->role == ROLE_USER) TRY(put_user(render, message, &turns));
@@ -113,6 +114,7 @@ enum status render_deepseek_distill(struct render *render) {
     struct turns turns = {0};
     put_bos(render, DEEPSEEK_BOS);
     TRY(put_system_prompt(render, false));
+    put_fenced_tools(render);
     for (int index = 0; index < render->chat->messages; index++) {
         const struct message *message = &render->chat->message[index];
         if (message->role == ROLE_USER) TRY(put_user(render, message, &turns));

@@ -66,6 +66,7 @@ enum status render_deepseek_0324(struct render *render) {
     struct turns turns = {0};
     put_bos(render, DEEPSEEK_BOS);
     TRY(put_system_prompt(render, true));
+    put_fenced_tools(render);
     for (int index = 0; index < render->chat->messages; index++)
         TRY(put_0324_turn(render, &render->chat->message[index], &turns));
     if (turns.tool_outputs) {
@@ -116,6 +117,7 @@ enum status render_deepseek_v31(struct render *render) {
     struct turns turns = {0};
     put_bos(render, DEEPSEEK_BOS);
     TRY(put_system_prompt(render, true));
+    put_plain_tools(render);
     for (int index = 0; index < render->chat->messages; index++) {
         const struct message *message = &render->chat->message[index];
         if (message->role == ROLE_SYSTEM) continue;
