@@ -164,7 +164,7 @@ enum status reply_take(struct reply *reply, const struct choice *choice, struct 
     sampler_see_generated(&reply->sampler, choice->id);
     count_reasoning(reply, choice->id);
     if (mask->accept) mask->accept(mask->context, reply->options.choice, choice->id);
-    if (reply->detokenizer.tokenizer && (!end || reply->options.show_special))
+    if (reply->detokenizer.tokenizer && (!end || (reply->options.show_special && !reply->options.hide_end)))
         detokenizer_push(&reply->detokenizer, choice->id, &reply->raw);
     reply->cut = stop_matcher_push(&reply->stop, reply->raw.data, reply->raw.bytes, &reply->shown);
     if (reply->cut || end) reply->finish = FINISH_STOP;

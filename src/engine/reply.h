@@ -52,6 +52,7 @@ struct reply_options {
     const char *const *stop;
     int stops;
     bool show_special;      /* special tokens are text, the end token too */
+    bool hide_end;          /* but not the end token */
     bool ignore_end;        /* an end token is a token like any other */
     struct token_mask mask; /* zeroed: none */
     int choice;             /* for `mask` */

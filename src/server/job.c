@@ -6,6 +6,7 @@
 #include "server/job_prompt.h"
 #include "text/json_grammar.h"
 #include "text/json_print.h"
+#include "text/tool_calls.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@ static void make_id(char *id) {
 }
 
 const char *job_finish_reason(const struct job_answer *answer) {
+    if (job_ends_in_calls(answer)) return "tool_calls";
     if (answer->finish == FINISH_STOP) return "stop";
     if (answer->finish == FINISH_LENGTH) return "length";
     return "insufficient_system_resource";
@@ -53,11 +55,13 @@ void job_write_usage(const struct job *job, struct buffer *out) {
 /* ---- the end ---- */
 
 static void free_job(struct job *job) {
-    for (int i = 0; job->answer && i < job->order.choices; i++)
+    for (int i = 0; job->answer && i < job->order.choices; i++) {
+        job_free_calls(&job->answer[i]);
         for (int kind = 0; kind < TEXT_KINDS; kind++) {
             buffer_free(&job->answer[i].text[kind]);
             buffer_free(&job->answer[i].logprobs[kind]);
         }
+    }
     job_mask_close(job->mask);
     free(job->answer);
     free(job->last);
@@ -115,8 +119,12 @@ void job_keep_alive(struct job *job, double now) {
 
 static void keep_text(void *context, enum text_kind kind, const char *text, size_t bytes) {
     struct job_answer *answer = context;
+    if (kind == TEXT_ANSWER) {
+        job_hear_answer(answer, text, bytes);
+        return;
+    }
     buffer_append(&answer->text[kind], text, bytes);
-    if (kind == TEXT_REASONING) answer->reasoned = true;
+    answer->reasoned = true;
 }
 
 static void hear_piece(struct job *job, const struct mail *mail) {
@@ -143,6 +151,7 @@ static void hear_choice_end(struct job *job, const struct mail *mail) {
     answer->stop = mail->stop;
     answer->ended = true;
     if (job->wire->splits_reasoning) reasoning_split_finish(&answer->splitter, keep_text, answer);
+    job_end_answer(answer, job->order.stream);
     if (!job->order.stream || !job->exchange) return;
     begin_stream(job);
     job->wire->write_piece(job, mail->choice_index, &job->out);
@@ -266,6 +275,8 @@ static struct service_request request_of(struct job *job, const struct token_lis
                   .max_tokens = order->max_tokens,
                   .stop = order->stop,
                   .stops = order->stops,
+                  .show_special = job->tools != TOOL_FORMAT_NONE,
+                  .hide_end = true,
                   .reasoning = {.counted = job->wire->splits_reasoning,
                                 .thinking = job->thinking,
                                 .begin_id = tokenizer_find(engine->tokenizer, "<think>"),
@@ -276,40 +287,76 @@ static struct service_request request_of(struct job *job, const struct token_lis
         .context = job};
 }
 
-/* What the answers must follow, if anything. */
-static enum status constrain(struct job *job) {
+static enum status open_mask(struct job *job, struct grammar *grammar) {
     struct api *api = job->api;
     const struct engine *engine = service_engine(api->service);
+    enum status status = STATUS_OK;
+    if (!api->trie) status = token_trie_open(&api->trie, engine->tokenizer, engine->model.desc.vocab);
+    if (status == STATUS_OK)
+        return job_mask_open(&job->mask, grammar, api->trie, engine, job->order.choices, job->thinking);
+    grammar_close(grammar);
+    return status;
+}
+
+/* What the answers must follow, if anything; a call that must come has its grammar already. */
+static enum status constrain(struct job *job, struct grammar *call) {
     const struct order *order = &job->order;
-    struct grammar *grammar;
-    if (order->format == FORMAT_TEXT) return STATUS_OK;
-    if (!api->trie) TRY(token_trie_open(&api->trie, engine->tokenizer, engine->model.desc.vocab));
-    if (order->format == FORMAT_JSON_OBJECT)
-        TRY(json_object_grammar(&grammar));
-    else
+    struct grammar *grammar = call;
+    if (!call && order->format == FORMAT_TEXT) return STATUS_OK;
+    if (!call && order->format == FORMAT_JSON_OBJECT) TRY(json_object_grammar(&grammar));
+    if (!call && order->format == FORMAT_JSON_SCHEMA)
         TRY(schema_grammar(&grammar, order->schema, "response_format.json_schema"));
-    return job_mask_open(&job->mask, grammar, api->trie, engine, order->choices, job->thinking);
+    TRY(open_mask(job, grammar));
+    if (call && job->tools == TOOL_FORMAT_PLAIN)
+        job_mask_separator(job->mask, tool_call_separator(job->tools));
+    return STATUS_OK;
+}
+
+/* The prompt and what the answers may be. */
+static enum status prepare(struct job *job, const char *isolation, struct token_list *prompt,
+                           struct buffer *opening) {
+    const struct api_model *model = &job->api->model;
+    const struct order *order = &job->order;
+    struct prompt_source source = {job->api->service, isolation, model->template, model->bos, NULL};
+    struct grammar *call = NULL;
+    if (json_array_size(order->chat.tools) && order->tool_choice != TOOLS_NONE)
+        job->tools = chat_template_tool_format(model->template);
+    if (order->tool_choice == TOOLS_REQUIRED)
+        TRY(tool_calls_force(order->chat.tools, order->tool_name, job->tools, opening, &call));
+    if (call) buffer_append_char(opening, 0);
+    enum status status = buffer_check(opening, "tool_choice");
+    if (call) source.opening = opening->data;
+    if (status == STATUS_OK) status = job_prompt(order, &source, prompt, &job->thinking);
+    if (status == STATUS_OK) status = check_room(order, service_engine(job->api->service), prompt->count);
+    if (status == STATUS_OK) return constrain(job, call);
+    grammar_close(call);
+    return status;
+}
+
+static void begin_answers(struct job *job, const struct buffer *opening) {
+    for (int i = 0; i < job->order.choices; i++) {
+        struct job_answer *answer = &job->answer[i];
+        answer->splitter.thinking = job->thinking;
+        answer->parser.format = job->tools;
+        if (opening->bytes) job_hear_answer(answer, opening->data, opening->bytes - 1);
+    }
 }
 
 /* The account and, where it names one, its user: "account\nuser". */
 static enum status submit(struct job *job) {
     struct token_list prompt = {0};
-    struct buffer isolation = {0};
-    const struct engine *engine = service_engine(job->api->service);
-    const struct api_model *model = &job->api->model;
+    struct buffer isolation = {0}, opening = {0};
     buffer_printf(&isolation, "%s\n%s", job->account, job->order.user ? job->order.user : "");
     enum status status = buffer_check(&isolation, "user_id");
-    const struct prompt_source source = {job->api->service, isolation.data, model->template, model->bos};
-    if (status == STATUS_OK) status = job_prompt(&job->order, &source, &prompt, &job->thinking);
-    if (status == STATUS_OK) status = check_room(&job->order, engine, prompt.count);
-    if (status == STATUS_OK) status = constrain(job);
-    for (int i = 0; i < job->order.choices; i++) job->answer[i].splitter.thinking = job->thinking;
+    if (status == STATUS_OK) status = prepare(job, isolation.data, &prompt, &opening);
     if (status == STATUS_OK) {
+        begin_answers(job, &opening);
         struct service_request request = request_of(job, &prompt);
         request.isolation = isolation.data;
         if (job->mask) request.reply.mask = job_mask_hooks(job->mask);
         status = service_submit(job->api->service, &request, &job->number);
     }
+    buffer_free(&opening);
     buffer_free(&isolation);
     token_list_free(&prompt);
     return status;

@@ -10,15 +10,30 @@
 #include "server/job_mask.h"
 #include "server/mailbox.h"
 #include "server/order.h"
+#include "text/tool_calls.h"
 
 struct api;
 struct job;
 
-enum { JOB_ID_BYTES = 37, TEXT_KINDS = 2 };
+enum { JOB_ID_BYTES = 37, JOB_CALL_ID_BYTES = 25, TEXT_KINDS = 2 };
+
+/* A call of a tool in an answer. */
+struct job_call {
+    char id[JOB_CALL_ID_BYTES];
+    char name[TOOL_NAME_LIMIT + 1];
+    struct buffer arguments; /* all that came */
+    size_t sent;             /* bytes of them, of a stream */
+    bool begun;              /* its first chunk was sent */
+    bool ended, broken;      /* broken: it is no call after all */
+};
 
 /* One of the answers to a prompt. What has come and was not sent yet, by kind; of whole answers, everything. */
 struct job_answer {
     struct reasoning_splitter splitter;
+    struct tool_call_parser parser; /* of what is not reasoning */
+    struct job_call *call;          /* [calls] */
+    int calls, call_capacity;
+    bool call_is_text;                  /* one too many */
     struct buffer text[TEXT_KINDS];     /* by enum text_kind */
     struct buffer logprobs[TEXT_KINDS]; /* entries of JSON, separated by commas */
     int tokens, offset;                 /* offset: bytes of text before this token, for completions */
@@ -26,7 +41,7 @@ struct job_answer {
     int stop;                    /* which stop text ended it; -1: none */
     bool reasoned, begun, ended; /* begun: its first chunk was sent */
     int blocks;                  /* of messages: content blocks that were begun */
-    enum text_kind block;        /* the kind of the last one */
+    int block;                   /* the last one: an enum text_kind, or TEXT_KINDS and the number of a call */
 };
 
 /* How one endpoint writes its answers. */
@@ -57,6 +72,7 @@ struct job {
     bool streaming;                         /* the head of the answer was sent */
     bool started, thinking;                 /* thinking: the prompt ended inside <think> */
     int answers_ended;
+    enum tool_format tools;    /* NONE: the model knows of no tools */
     struct job_answer *answer; /* [order.choices] */
     struct service_usage usage;
     struct job_mask *mask; /* NULL: the answers are free */
@@ -75,6 +91,11 @@ void job_cancel(struct job *job);
 /* What jobs of all endpoints write alike. */
 void job_write_usage(const struct job *job, struct buffer *out);         /* the object */
 void job_write_text(struct buffer *out, const char *text, size_t bytes); /* a JSON string */
+/* Text that is not reasoning, and its end: job_tools.c. Calls that broke become text again where nobody has seen them. */
+void job_hear_answer(struct job_answer *answer, const char *text, size_t bytes);
+void job_end_answer(struct job_answer *answer, bool streamed);
+void job_free_calls(struct job_answer *answer);
+bool job_ends_in_calls(const struct job_answer *answer);
 const char *job_finish_reason(const struct job_answer *answer);
 
 extern const struct wire chat_wire, completion_wire, messages_wire;

@@ -6,7 +6,7 @@
 
 struct masked_answer {
     struct matcher matcher;
-    bool thinking;
+    bool thinking, separated; /* separated: the separator came */
 };
 
 struct job_mask {
@@ -16,6 +16,7 @@ struct job_mask {
     struct masked_answer *answer; /* [choices] */
     int choices;
     int32_t thought;           /* </think>; -1: none */
+    int32_t separator;         /* likewise */
     size_t words, known_words; /* of the model's vocabulary, and of the tree's */
 };
 
@@ -29,6 +30,7 @@ enum status job_mask_open(struct job_mask **mask, struct grammar *grammar, const
     }
     opened->engine = engine;
     opened->grammar = grammar;
+    opened->separator = -1;
     opened->thought = tokenizer_find(engine->tokenizer, "</think>");
     opened->words = ((size_t)engine->model.desc.vocab + 31) / 32;
     opened->known_words = ((size_t)trie->vocabulary + 31) / 32;
@@ -62,6 +64,19 @@ static void allow_end(const struct job_mask *mask, uint32_t *allowed) {
     }
 }
 
+void job_mask_separator(struct job_mask *mask, const char *token) {
+    mask->separator = tokenizer_find(mask->engine->tokenizer, token);
+}
+
+/* Control tokens are not in the tree. */
+static void allow_separator(const struct job_mask *mask, struct masked_answer *answer, uint32_t *allowed) {
+    const int32_t id = mask->separator;
+    size_t bytes;
+    if (answer->separated || id < 0 || id >= mask->engine->model.desc.vocab) return;
+    const char *text = tokenizer_bytes(mask->engine->tokenizer, id, &bytes);
+    if (matcher_would_push(&answer->matcher, text, bytes)) allowed[id >> 5] |= UINT32_C(1) << (id & 31);
+}
+
 static bool allow(void *context, int choice, uint32_t *allowed) {
     struct job_mask *mask = context;
     struct masked_answer *answer = &mask->answer[choice];
@@ -73,6 +88,7 @@ static bool allow(void *context, int choice, uint32_t *allowed) {
     if (!known) memset(allowed, 0, mask->words * sizeof *allowed);
     if (!known || matcher_may_end(&answer->matcher) || answer->matcher.set.places == 0)
         allow_end(mask, allowed);
+    if (known) allow_separator(mask, answer, allowed);
     return true;
 }
 
@@ -87,6 +103,7 @@ static void accept(void *context, int choice, int32_t id) {
     for (int i = 0; i < mask->engine->end_tokens; i++)
         if (mask->engine->end_token[i] == id) return;
     const char *text = tokenizer_bytes(mask->engine->tokenizer, id, &bytes);
+    if (id == mask->separator) answer->separated = true;
     (void)matcher_push(&answer->matcher, text, bytes);
 }
 

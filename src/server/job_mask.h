@@ -15,6 +15,8 @@ must_use enum status job_mask_open(struct job_mask **mask, struct grammar *gramm
                                    const struct token_trie *trie, const struct engine *engine, int choices,
                                    bool thinking);
 void job_mask_close(struct job_mask *mask); /* NULL allowed */
+/* The grammar says this control token by its text, once and before all else that might: the name of a function ends so. */
+void job_mask_separator(struct job_mask *mask, const char *token);
 struct token_mask job_mask_hooks(struct job_mask *mask);
 
 #endif

@@ -27,16 +27,23 @@ static enum status chat_prompt(const struct order *order, const struct prompt_so
     const bool continues = last->role == ROLE_ASSISTANT && last->prefix;
     struct render_options render = {.template = source->template,
                                     .thinking = chat_thinking_wanted(source->template, order->thinking),
+                                    .tools_described = true,
                                     .bos = source->bos};
     struct prompt prompt = {0};
     if (continues) chat.messages--;
     if (continues && last->content && *last->content && order->thinking == THINKING_DEFAULT)
         render.thinking = THINKING_OFF;
+    if (order->tool_choice == TOOLS_NONE) chat.tools = NULL;
+    if (source->opening) render.thinking = THINKING_OFF; /* the answer begins as a call */
+    if (source->opening && continues)
+        return fail(STATUS_INPUT, "tool_choice: an answer that continues a prefix cannot be a call");
     TRY(chat_render(&chat, &render, &prompt));
     *thinking = prompt.thinking;
     enum status status = service_encode(source->service, source->isolation, &prompt, list);
     prompt_free(&prompt);
     if (status == STATUS_OK && continues) status = append_prefix(last, engine, *thinking, list);
+    if (status == STATUS_OK && source->opening)
+        status = encode(engine, source->opening, TOKENIZE_SPECIAL, list);
     return status;
 }
 

@@ -10,6 +10,7 @@ struct prompt_source {
     const char *isolation; /* whose answers are known by their tokens */
     enum chat_template template;
     const char *bos;
+    const char *opening; /* of the call that the answer must be; NULL: none */
 };
 
 /* A conversation through the template, a text as it is, or two texts around the place between them. *thinking: it ends

@@ -12,6 +12,8 @@
 
 enum { ORDER_STOPS_LIMIT = 16, ORDER_CHOICES_LIMIT = 16 };
 
+enum tool_choice { TOOLS_AUTO, TOOLS_NONE, TOOLS_REQUIRED };
+
 enum order_format { FORMAT_TEXT, FORMAT_JSON_OBJECT, FORMAT_JSON_SCHEMA };
 
 struct order {
@@ -19,7 +21,9 @@ struct order {
     const char *model;           /* as it was asked for; NULL: not at all */
     struct chat chat;            /* of a conversation */
     const char *prompt, *suffix; /* of a completion; suffix: fill in what is between */
-    bool echo;                   /* completions: the prompt is part of the text */
+    enum tool_choice tool_choice;
+    const char *tool_name; /* of the function that must be called; NULL: the model chooses */
+    bool echo;             /* completions: the prompt is part of the text */
     struct sampling sampling;
     bool temperature_given, seed_given;
     int64_t max_tokens; /* -1: as many as there is room for */

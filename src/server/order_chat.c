@@ -103,6 +103,7 @@ static enum status read_body(struct order *order, const char *body, size_t bytes
     TRY(order_read_int(root, "max_completion_tokens", 1, INT32_MAX, &order->max_tokens));
     TRY(read_logprobs(order, root));
     TRY(read_thinking(order, root));
+    TRY(order_read_tools(order, root));
     return read_format(order, root);
 }
 

@@ -158,10 +158,12 @@ static enum status add_tools(json_t *chat, const json_t *root) {
     for (size_t i = 0; i < json_array_size(tools); i++) {
         const json_t *tool = json_array_get(tools, i);
         json_t *name = json_object_get(tool, "name"), *words = json_object_get(tool, "description"),
-               *schema = json_object_get(tool, "input_schema"), *function = json_object();
+               *schema = json_object_get(tool, "input_schema"), *strict = json_object_get(tool, "strict"),
+               *function = json_object();
         (void)json_object_set(function, "name", name ? name : json_null());
         if (json_is_string(words)) (void)json_object_set(function, "description", words);
         if (schema) (void)json_object_set(function, "parameters", schema);
+        if (strict) (void)json_object_set(function, "strict", strict);
         (void)json_array_append_new(list, json_pack("{s:s,s:o}", "type", "function", "function", function));
     }
     return json_object_set_new(chat, "tools", list) ? no_memory() : STATUS_OK;
@@ -202,6 +204,17 @@ static enum status read_thinking(struct order *order, const json_t *root) {
     return order_read_budget(order, json_object_get(root, "thinking"));
 }
 
+static enum status read_choice(struct order *order, const json_t *root) {
+    const json_t *choice = json_object_get(root, "tool_choice");
+    const char *type = text_of(choice, "type"), *name = text_of(choice, "name");
+    if (!choice || json_is_null(choice) || (type && !strcmp(type, "auto")))
+        return order_choose_tools(order, TOOLS_AUTO, NULL);
+    if (type && !strcmp(type, "none")) return order_choose_tools(order, TOOLS_NONE, NULL);
+    if (type && !strcmp(type, "any")) return order_choose_tools(order, TOOLS_REQUIRED, NULL);
+    if (type && !strcmp(type, "tool") && name) return order_choose_tools(order, TOOLS_REQUIRED, name);
+    return fail(STATUS_INPUT, "tool_choice.type: must be auto, any, none, or tool with a name");
+}
+
 static enum status read_fields(struct order *order, json_t *root) {
     json_t *stops = json_object_get(root, "stop_sequences"),
            *user = json_object_get(json_object_get(root, "metadata"), "user_id");
@@ -216,6 +229,7 @@ static enum status read_fields(struct order *order, json_t *root) {
     TRY(order_read_common(order, root));
     order->usage_asked = true;
     order->sampling.logprobs = -1;
+    TRY(read_choice(order, root));
     return read_thinking(order, root);
 }
 

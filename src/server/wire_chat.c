@@ -118,10 +118,33 @@ static void write_delta(struct job *job, int index, enum text_kind kind, struct 
     buffer_clear(text);
 }
 
+/* Name and id once, then the arguments as they come. */
+static void write_call(struct job *job, int index, int number, struct buffer *out) {
+    struct job_answer *answer = &job->answer[index];
+    struct job_call *call = &answer->call[number];
+    if (!call->begun) {
+        open_delta(job, index, out);
+        buffer_printf(out,
+                      "\"tool_calls\":[{\"index\":%d,\"id\":\"call_%s\",\"type\":\"function\","
+                      "\"function\":{\"name\":\"%s\",\"arguments\":\"\"}}]",
+                      number, call->id, call->name);
+        close_delta(job, answer, NULL, false, out);
+        call->begun = true;
+    }
+    if (call->sent == call->arguments.bytes) return;
+    open_delta(job, index, out);
+    buffer_printf(out, "\"tool_calls\":[{\"index\":%d,\"function\":{\"arguments\":", number);
+    job_write_text(out, call->arguments.data + call->sent, call->arguments.bytes - call->sent);
+    buffer_append_text(out, "}}]");
+    close_delta(job, answer, NULL, false, out);
+    call->sent = call->arguments.bytes;
+}
+
 static void write_piece(struct job *job, int index, struct buffer *out) {
     if (!job->answer[index].begun) write_role(job, index, out);
     write_delta(job, index, TEXT_REASONING, out);
     write_delta(job, index, TEXT_ANSWER, out);
+    for (int i = 0; i < job->answer[index].calls; i++) write_call(job, index, i, out);
 }
 
 /* Usage comes with the last choice, or apart, as the dialect has it. */
@@ -150,6 +173,18 @@ static void write_done(struct job *job, struct buffer *out) {
 
 /* ---- whole answers ---- */
 
+static void write_calls(const struct job_answer *answer, struct buffer *out) {
+    for (int i = 0; i < answer->calls; i++) {
+        const struct job_call *call = &answer->call[i];
+        buffer_printf(
+            out, "%s{\"id\":\"call_%s\",\"type\":\"function\",\"function\":{\"name\":\"%s\",\"arguments\":",
+            i ? "," : ",\"tool_calls\":[", call->id, call->name);
+        job_write_text(out, call->arguments.data, call->arguments.bytes);
+        buffer_append_text(out, "}}");
+    }
+    if (answer->calls) buffer_append_char(out, ']');
+}
+
 static void write_message(struct job *job, int index, struct buffer *out) {
     struct job_answer *answer = &job->answer[index];
     buffer_printf(out, "{\"index\":%d,\"message\":{\"role\":\"assistant\",\"content\":", index);
@@ -158,6 +193,7 @@ static void write_message(struct job *job, int index, struct buffer *out) {
         buffer_append_text(out, ",\"reasoning_content\":");
         job_write_text(out, answer->text[TEXT_REASONING].data, answer->text[TEXT_REASONING].bytes);
     }
+    write_calls(answer, out);
     buffer_append_text(out, "},\"logprobs\":");
     write_logprobs(job, answer, out);
     buffer_printf(out, ",\"finish_reason\":\"%s\"}", job_finish_reason(answer));

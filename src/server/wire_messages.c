@@ -5,13 +5,14 @@
 #include <string.h>
 
 static const char *stop_reason(const struct job_answer *answer) {
+    if (job_ends_in_calls(answer)) return "tool_use";
     if (answer->finish == FINISH_STOP) return answer->stop >= 0 ? "stop_sequence" : "end_turn";
     return answer->finish == FINISH_LENGTH ? "max_tokens" : "refusal";
 }
 
 static void write_stop(const struct job *job, const struct job_answer *answer, struct buffer *out) {
     buffer_printf(out, "\"stop_reason\":\"%s\",\"stop_sequence\":", stop_reason(answer));
-    if (answer->finish == FINISH_STOP && answer->stop >= 0)
+    if (answer->finish == FINISH_STOP && answer->stop >= 0 && !job_ends_in_calls(answer))
         job_write_text(out, job->order.stop[answer->stop], strlen(job->order.stop[answer->stop]));
     else
         buffer_append_text(out, "null");
@@ -53,14 +54,23 @@ static void end_block(struct job_answer *answer, struct buffer *out) {
     buffer_printf(out, ",\"index\":%d}\n\n", answer->blocks - 1);
 }
 
-static void begin_block(struct job_answer *answer, enum text_kind kind, struct buffer *out) {
-    if (answer->blocks > 0 && answer->block == kind) return;
+static void begin_block(struct job_answer *answer, int block, struct buffer *out) {
+    if (answer->blocks > 0 && answer->block == block) return;
     end_block(answer, out);
-    answer->block = kind;
+    answer->block = block;
     open_event("content_block_start", out);
+    if (block >= TEXT_KINDS) {
+        const struct job_call *call = &answer->call[block - TEXT_KINDS];
+        buffer_printf(
+            out,
+            ",\"index\":%d,\"content_block\":{\"type\":\"tool_use\",\"id\":\"toolu_%s\",\"name\":\"%s\","
+            "\"input\":{}}}\n\n",
+            answer->blocks++, call->id, call->name);
+        return;
+    }
     buffer_printf(out, ",\"index\":%d,\"content_block\":%s}\n\n", answer->blocks++,
-                  kind == TEXT_REASONING ? "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}"
-                                         : "{\"type\":\"text\",\"text\":\"\"}");
+                  block == TEXT_REASONING ? "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}"
+                                          : "{\"type\":\"text\",\"text\":\"\"}");
 }
 
 static void write_delta(struct job_answer *answer, enum text_kind kind, struct buffer *out) {
@@ -76,11 +86,27 @@ static void write_delta(struct job_answer *answer, enum text_kind kind, struct b
     buffer_clear(text);
 }
 
+static void write_call(struct job_answer *answer, int number, struct buffer *out) {
+    struct job_call *call = &answer->call[number];
+    if (call->sent == call->arguments.bytes) return;
+    begin_block(answer, TEXT_KINDS + number, out);
+    open_event("content_block_delta", out);
+    buffer_printf(
+        out, ",\"index\":%d,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":", answer->blocks - 1);
+    job_write_text(out, call->arguments.data + call->sent, call->arguments.bytes - call->sent);
+    buffer_append_text(out, "}}\n\n");
+    call->sent = call->arguments.bytes;
+}
+
 static void write_piece(struct job *job, int index, struct buffer *out) {
     struct job_answer *answer = &job->answer[index];
     if (!answer->begun) write_start(job, answer, out);
+    /* a call's block must be whole before another begins */
+    if (answer->blocks > 0 && answer->block >= TEXT_KINDS)
+        write_call(answer, answer->block - TEXT_KINDS, out);
     write_delta(answer, TEXT_REASONING, out);
     write_delta(answer, TEXT_ANSWER, out);
+    for (int i = 0; i < answer->calls; i++) write_call(answer, i, out);
 }
 
 static void write_end(struct job *job, int index, struct buffer *out) {
@@ -113,9 +139,21 @@ static void write_whole(struct job *job, struct buffer *out) {
         job_write_text(out, answer->text[TEXT_REASONING].data, answer->text[TEXT_REASONING].bytes);
         buffer_append_text(out, ",\"signature\":\"\"},");
     }
-    buffer_append_text(out, "{\"type\":\"text\",\"text\":");
-    job_write_text(out, answer->text[TEXT_ANSWER].data, answer->text[TEXT_ANSWER].bytes);
-    buffer_append_text(out, "}],");
+    if (answer->text[TEXT_ANSWER].bytes || !answer->calls) {
+        buffer_append_text(out, "{\"type\":\"text\",\"text\":");
+        job_write_text(out, answer->text[TEXT_ANSWER].data, answer->text[TEXT_ANSWER].bytes);
+        buffer_append_text(out, answer->calls ? "}," : "}");
+    }
+    for (int i = 0; i < answer->calls; i++) {
+        const struct job_call *call = &answer->call[i];
+        buffer_printf(out,
+                      "%s{\"type\":\"tool_use\",\"id\":\"toolu_%s\",\"name\":\"%s\",\"input\":", i ? "," : "",
+                      call->id, call->name);
+        buffer_append(out, call->arguments.data,
+                      call->arguments.bytes); /* an object of JSON, or it would be text */
+        buffer_append_char(out, '}');
+    }
+    buffer_append_text(out, "],");
     write_stop(job, answer, out);
     buffer_append_char(out, ',');
     write_counts(job, job->usage.generated_tokens, out);

@@ -45,8 +45,8 @@ const char *tool_call_separator(enum tool_format format) {
     static const char *const separators[] = {[TOOL_FORMAT_NONE] = "",
                                              [TOOL_FORMAT_FENCED] = "\n```json\n",
                                              [TOOL_FORMAT_PLAIN] = SEPARATOR,
-                                             [TOOL_FORMAT_TAGGED] = "\", \"arguments\": ",
-                                             [TOOL_FORMAT_BARE] = "\", \"parameters\": "};
+                                             [TOOL_FORMAT_TAGGED] = "\", \"arguments\":",
+                                             [TOOL_FORMAT_BARE] = "\", \"parameters\":"};
     return separators[format];
 }
 

@@ -52,8 +52,9 @@ enum status tool_schemas_check(const json_t *tools) {
     return status;
 }
 
+/* A space in front of the object is part of a token that models like to write. */
 static const struct expression *arguments_of(struct grammar_builder *builder, const json_t *function,
-                                             enum status *status) {
+                                             enum tool_format format, enum status *status) {
     const struct expression *arguments = NULL;
     json_t *schema = schema_of(function);
     bool fits = false;
@@ -66,6 +67,9 @@ static const struct expression *arguments_of(struct grammar_builder *builder, co
         arguments = grammar_call(builder, parts.object);
     }
     json_decref(schema);
+    if (format == TOOL_FORMAT_TAGGED || format == TOOL_FORMAT_BARE)
+        arguments =
+            grammar_sequence(builder, grammar_optional(builder, grammar_text(builder, " ")), arguments);
     return arguments;
 }
 
@@ -75,13 +79,13 @@ static enum status build(struct grammar_builder *builder, const json_t *tools, c
     const int root = grammar_declare(builder);
     const struct expression *sum = NULL;
     enum status status = STATUS_OK;
-    if (only) sum = arguments_of(builder, only, &status);
+    if (only) sum = arguments_of(builder, only, format, &status);
     for (size_t i = 0; !only && status == STATUS_OK && i < json_array_size(tools); i++) {
         const json_t *function = function_at(tools, i);
         const struct expression *head = grammar_sequence(builder, grammar_text(builder, name_of(function)),
                                                          grammar_text(builder, tool_call_separator(format)));
         const struct expression *call =
-            grammar_sequence(builder, head, arguments_of(builder, function, &status));
+            grammar_sequence(builder, head, arguments_of(builder, function, format, &status));
         sum = sum ? grammar_either(builder, sum, call) : call;
     }
     grammar_define(builder, root, sum);
