@@ -62,5 +62,6 @@ void check_products(struct check *check);
 void check_panels(struct check *check);
 void check_mix(struct check *check);
 void check_fold(struct check *check);
+void check_outer(struct check *check);
 
 #endif

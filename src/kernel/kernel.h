@@ -49,6 +49,15 @@ struct dot_rows {
     int64_t scale_inputs; /* with scales: a multiple of DOT_SCALE_GRAIN, or all */
 };
 
+/* Sums of outer products: y[r][i] += sum_k a(r, k) * b[k][i], with a(r, k) at a + r * a_row + k * a_key, of which one
+ * stride is 1. Strides in floats. */
+struct outer {
+    const float *a, *b;
+    float *y;
+    int64_t rows, keys, n, a_row, a_key, b_stride, y_stride;
+};
+enum { OUTER_SCRATCH_FLOATS = 144 * 1024 }; /* what the kernel wants of its caller */
+
 struct kernels {
     enum cpu_level level;
 
@@ -76,6 +85,10 @@ struct kernels {
 
     /* Keys in ascending order; at vector levels one fused multiply-add for each. */
     void (*mix)(const struct mix *op);
+
+    /* For derivatives: factors may be rounded to bf16, sums are floats. NULL: the level has no such kernel, and
+     * mix() does it without rounding. */
+    void (*outer)(const struct outer *op, float *scratch);
 
     /* y[n] = x[n] * weight[n] / sqrt(mean(x^2) + epsilon). y may be x. */
     void (*rms_norm)(const float *x, const float *weight, float *y, int64_t n, float epsilon);

@@ -83,6 +83,7 @@ static void add_vector_levels(struct kernels *kernels, enum cpu_level level) {
     if (level >= CPU_AMX) {
         amx_add_panels(kernels);
         amx_add_dot_rows(kernels);
+        amx_add_outer(kernels);
     }
 }
 

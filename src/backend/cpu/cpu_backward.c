@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROW_GRAIN = 4, ELEMENT_GRAIN = 4096, ALIGNMENT = 64 };
+enum { ROW_GRAIN = 32, ELEMENT_GRAIN = 4096, ALIGNMENT = 64 };
 
 enum status cpu_reserve_backward(struct backend *backend, const struct backward_shape *shape) {
     struct cpu_backend *cpu = cpu_of(backend);
@@ -34,6 +34,12 @@ struct task {
 static void run(struct backend *backend, thread_work *work, const void *op) {
     struct task task = {cpu_of(backend), op};
     thread_pool_run(task.cpu->pool, SLICES_FINE, work, &task);
+}
+
+/* Matrix products begin with packing a whole factor: fewer, larger slices. */
+static void run_products(struct backend *backend, thread_work *work, const void *op) {
+    struct task task = {cpu_of(backend), op};
+    thread_pool_run(task.cpu->pool, SLICES_PRODUCT, work, &task);
 }
 
 /* ---- linear ---- */
@@ -68,8 +74,8 @@ static void linear_weights(void *context, int worker, int slice, int slices) {
 }
 
 void cpu_linear_backward(struct backend *backend, const struct linear_backward_op *op) {
-    if (op->dx) run(backend, linear_inputs, op);
-    if (op->dw || op->dbias) run(backend, linear_weights, op);
+    if (op->dx) run_products(backend, linear_inputs, op);
+    if (op->dw || op->dbias) run_products(backend, linear_weights, op);
 }
 
 /* ---- norm ----

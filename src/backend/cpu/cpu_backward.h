@@ -5,13 +5,18 @@
 #include "backend/backward.h"
 #include "backend/cpu/cpu.h"
 
+enum { SLICES_PRODUCT = 2 }; /* matrix products begin with packing a factor: few slices */
+
 /* A worker's memory for derivatives, apart from that of the forward operations. */
 static inline float *cpu_backward_scratch(const struct cpu_backend *cpu, int worker) {
     return cpu->backward_scratch + worker * cpu->backward_floats;
 }
 
-/* What the two products below need of it, in floats. */
+/* What the products below need of it, in floats. */
 int64_t cpu_product_floats(int64_t widest);
+
+/* Keys in ascending order, or in that of the table's own kernel. */
+void cpu_multiply(const struct kernels *kernels, const struct outer *op, float *scratch);
 
 /* Rows of dx += dy w for `rows` rows; keys in ascending order. */
 struct input_product {

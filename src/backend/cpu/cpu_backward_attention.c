@@ -11,13 +11,13 @@
 enum { QUERIES = 64 };
 
 struct block_scratch {
-    float *p;          /* [QUERIES, keys] */
-    float *ds;         /* [QUERIES, keys] */
-    float *transposed; /* [keys, QUERIES] */
+    float *p;       /* [QUERIES, keys] */
+    float *ds;      /* [QUERIES, keys] */
+    float *product; /* of cpu_multiply() */
 };
 
 int64_t cpu_attention_backward_floats(const struct backward_shape *shape) {
-    return 3 * QUERIES * round_up(shape->run_rows, QUERIES);
+    return 2 * QUERIES * round_up(shape->run_rows, QUERIES) + cpu_product_floats(0);
 }
 
 struct attention_task {
@@ -54,20 +54,17 @@ static void probabilities(const struct attention_task *task, const struct query_
 }
 
 /* dS = scale P (dP - D), with dP in `ds` */
-static void score_gradients(const struct attention_backward_op *op, const struct query_block *block,
+static void score_gradients(const struct attention_task *task, const struct query_block *block,
                             const float *p, float *ds) {
+    const struct attention_backward_op *op = task->op;
+    const struct kernels *kernels = &task->cpu->kernels;
     for (int64_t r = 0; r < block->queries; r++) {
         const float *row = p + r * block->keys;
         float *d = ds + r * block->keys;
-        double along = 0;
-        for (int64_t k = 0; k <= block->first + r; k++) along += (double)row[k] * d[k];
-        for (int64_t k = 0; k < block->keys; k++) d[k] = op->scale * row[k] * (d[k] - (float)along);
+        float along;
+        kernels->dot_tile(row, 0, 1, d, 0, 1, block->first + r + 1, &along, 1);
+        for (int64_t k = 0; k < block->keys; k++) d[k] = op->scale * row[k] * (d[k] - along);
     }
-}
-
-static void transpose(const float *from, int64_t rows, int64_t columns, float *to) {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < columns; c++) to[c * QUERIES + r] = from[r * columns + c];
 }
 
 static void block_backward(const struct attention_task *task, const struct query_block *block,
@@ -80,22 +77,42 @@ static void block_backward(const struct attention_task *task, const struct query
     const int64_t q_at = at(&op->q, block, block->first, block->head),
                   k_at = at(&op->k, block, 0, block->kv_head), v_at = at(&op->v, block, 0, block->kv_head);
     probabilities(task, block, s->p);
-    transpose(s->p, block->queries, block->keys, s->transposed);
-    struct mix values = {s->transposed,    dy,          op->v.gradient + v_at, QUERIES,      dy_stride,
-                         op->v.row_stride, block->keys, block->queries,        op->value_dim};
-    kernels->mix(&values);
+    struct outer values = {.a = s->p,
+                           .b = dy,
+                           .y = op->v.gradient + v_at,
+                           .rows = block->keys,
+                           .keys = block->queries,
+                           .n = op->value_dim,
+                           .a_row = 1,
+                           .a_key = block->keys,
+                           .b_stride = dy_stride,
+                           .y_stride = op->v.row_stride};
+    cpu_multiply(kernels, &values, s->product);
     kernels->dot_tile(dy, dy_stride, block->queries, op->v.value + v_at, op->v.row_stride, block->keys,
                       op->value_dim, s->ds, block->keys);
-    score_gradients(op, block, s->p, s->ds);
-    struct mix queries = {s->ds,          op->k.value + k_at, op->q.gradient + q_at,
-                          block->keys,    op->k.row_stride,   op->q.row_stride,
-                          block->queries, block->keys,        op->key_dim};
-    kernels->mix(&queries);
-    transpose(s->ds, block->queries, block->keys, s->transposed);
-    struct mix keys = {s->transposed, op->q.value + q_at, op->k.gradient + k_at,
-                       QUERIES,       op->q.row_stride,   op->k.row_stride,
-                       block->keys,   block->queries,     op->key_dim};
-    kernels->mix(&keys);
+    score_gradients(task, block, s->p, s->ds);
+    struct outer queries = {.a = s->ds,
+                            .b = op->k.value + k_at,
+                            .y = op->q.gradient + q_at,
+                            .rows = block->queries,
+                            .keys = block->keys,
+                            .n = op->key_dim,
+                            .a_row = block->keys,
+                            .a_key = 1,
+                            .b_stride = op->k.row_stride,
+                            .y_stride = op->q.row_stride};
+    cpu_multiply(kernels, &queries, s->product);
+    struct outer keys = {.a = s->ds,
+                         .b = op->q.value + q_at,
+                         .y = op->k.gradient + k_at,
+                         .rows = block->keys,
+                         .keys = block->queries,
+                         .n = op->key_dim,
+                         .a_row = 1,
+                         .a_key = block->keys,
+                         .b_stride = op->q.row_stride,
+                         .y_stride = op->k.row_stride};
+    cpu_multiply(kernels, &keys, s->product);
 }
 
 static void attend_heads_backward(void *context, int worker, int slice, int slices) {
@@ -108,7 +125,7 @@ static void attend_heads_backward(void *context, int worker, int slice, int slic
     for (int64_t i = begin; i < end; i++) {
         const struct batch_run *run = &op->run[i / op->kv_heads];
         int64_t most = QUERIES * round_up(run->rows, QUERIES);
-        struct block_scratch s = {scratch, scratch + most, scratch + 2 * most};
+        struct block_scratch s = {scratch, scratch + most, scratch + 2 * most}; /* p, ds, products */
         for (int g = 0; g < group; g++) {
             int kv_head = (int)(i % op->kv_heads);
             for (int64_t first = 0; first < run->rows; first += QUERIES) {

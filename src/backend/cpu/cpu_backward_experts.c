@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { ROW_GRAIN = 4 };
+enum { ROW_GRAIN = 16 };
 
 struct experts_task {
     struct cpu_backend *cpu;
@@ -124,7 +124,7 @@ void cpu_experts_backward(struct backend *backend, const struct experts_backward
                                 op->gate[0]->shape[1],
                                 op->gate[0]->shape[0]};
     thread_pool_run(task.cpu->pool, SLICES_FINE, gather, &task);
-    thread_pool_run(task.cpu->pool, SLICES_FINE, inputs, &task);
-    thread_pool_run(task.cpu->pool, SLICES_FINE, weights, &task);
+    thread_pool_run(task.cpu->pool, SLICES_PRODUCT, inputs, &task);
+    thread_pool_run(task.cpu->pool, SLICES_PRODUCT, weights, &task);
     thread_pool_run(task.cpu->pool, SLICES_FINE, scatter, &task);
 }

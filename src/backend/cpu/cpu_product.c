@@ -1,6 +1,6 @@
-/* cpu_product.c - the two matrix products of a linear layer's derivative, from the table's weighted sums of rows:
- * dx = dy w takes rows of w, dw = dy^T x takes rows of x. A tile of what is summed lies packed in the first cache level
- * while the rows pass by. Tiles begin at multiples of their size, so that the order of a sum follows from the shapes. */
+/* cpu_product.c - the matrix products of derivatives: by the table's own kernel where it has one, otherwise from weighted
+ * sums of rows. A tile of what is summed then lies packed in the first cache level while the rows pass by. Tiles begin at
+ * multiples of their size, so that the order of a sum follows from the shapes. */
 #include "backend/cpu/cpu_backward.h"
 
 #include "base/bytes.h"
@@ -10,12 +10,16 @@
 enum {
     TILE_KEYS = 128,
     TILE_COLUMNS = 64, /* 32 KiB with the keys */
-    TILE_OUTS = 64,    /* rows of dw that share a tile of x */
-    DECODED_KEYS = 8
+    TILE_ROWS = 64,    /* rows whose factors are transposed together */
+    DECODED_KEYS = 32
 };
 
+static int64_t product_floats(void) {
+    return max_i64(TILE_KEYS * (TILE_COLUMNS + TILE_ROWS), OUTER_SCRATCH_FLOATS);
+}
+
 int64_t cpu_product_floats(int64_t widest) {
-    return TILE_KEYS * TILE_COLUMNS + max_i64(DECODED_KEYS * widest, TILE_OUTS * TILE_KEYS);
+    return product_floats() + DECODED_KEYS * widest;
 }
 
 static void copy_tile(const float *from, int64_t stride, int64_t rows, int64_t columns, float *tile) {
@@ -23,61 +27,91 @@ static void copy_tile(const float *from, int64_t stride, int64_t rows, int64_t c
         memcpy(tile + r * TILE_COLUMNS, from + r * stride, (size_t)columns * sizeof *tile);
 }
 
-/* The tile of rows [key, key + keys) of w; a matrix in another format is decoded some whole rows at a time. */
-static void load_weights(const struct kernels *kernels, const struct tensor *w, int64_t key, int64_t keys,
-                         int64_t column, int64_t columns, float *tile, float *decoded) {
-    int64_t in = w->shape[1];
-    if (w->dtype == DTYPE_F32 && (uintptr_t)w->data % _Alignof(float) == 0) {
-        const float *values = w->data;
-        copy_tile(values + key * in + column, in, keys, columns, tile);
+/* [rows, TILE_KEYS] <- a part of a whose rows lie together. A cache line of keys at a time, so that what is written lies
+ * together while the lines that are read stay. */
+static void transpose(const float *from, int64_t stride, int64_t keys, int64_t rows, float *to) {
+    enum { LINE = 16 };
+    for (int64_t k = 0; k < keys; k += LINE) {
+        int64_t count = min_i64(LINE, keys - k);
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t i = 0; i < count; i++) to[r * TILE_KEYS + k + i] = from[(k + i) * stride + r];
+    }
+}
+
+static void mix_tile(const struct kernels *kernels, const struct outer *op, int64_t key, int64_t column,
+                     const float *tile, float *turned) {
+    int64_t keys = min_i64(TILE_KEYS, op->keys - key), columns = min_i64(TILE_COLUMNS, op->n - column);
+    int64_t most = op->a_key == 1 ? op->rows : TILE_ROWS;
+    for (int64_t row = 0; row < op->rows; row += most) {
+        int64_t rows = min_i64(most, op->rows - row);
+        struct mix mix = {op->a + row * op->a_row + key,
+                          tile,
+                          op->y + row * op->y_stride + column,
+                          op->a_row,
+                          TILE_COLUMNS,
+                          op->y_stride,
+                          rows,
+                          keys,
+                          columns};
+        if (op->a_key != 1) {
+            transpose(op->a + row + key * op->a_key, op->a_key, keys, rows, turned);
+            mix.p = turned;
+            mix.p_stride = TILE_KEYS;
+        }
+        kernels->mix(&mix);
+    }
+}
+
+void cpu_multiply(const struct kernels *kernels, const struct outer *op, float *scratch) {
+    if (kernels->outer) {
+        kernels->outer(op, scratch);
         return;
     }
-    for (int64_t k = 0; k < keys; k += DECODED_KEYS) {
-        int64_t rows = min_i64(DECODED_KEYS, keys - k);
-        kernels_decode_rows(kernels, w, key + k, rows, decoded);
-        copy_tile(decoded + column, in, rows, columns, tile + k * TILE_COLUMNS);
-    }
+    for (int64_t column = 0; column < op->n; column += TILE_COLUMNS)
+        for (int64_t key = 0; key < op->keys; key += TILE_KEYS) {
+            copy_tile(op->b + key * op->b_stride + column, op->b_stride, min_i64(TILE_KEYS, op->keys - key),
+                      min_i64(TILE_COLUMNS, op->n - column), scratch);
+            mix_tile(kernels, op, key, column, scratch, scratch + TILE_KEYS * TILE_COLUMNS);
+        }
 }
 
 void cpu_input_product(const struct kernels *kernels, const struct input_product *product, float *scratch) {
-    int64_t outs = product->w->shape[0], in = product->w->shape[1];
-    float *tile = scratch, *decoded = scratch + TILE_KEYS * TILE_COLUMNS;
-    for (int64_t column = 0; column < in; column += TILE_COLUMNS) {
-        int64_t columns = min_i64(TILE_COLUMNS, in - column);
-        for (int64_t key = 0; key < outs; key += TILE_KEYS) {
-            int64_t keys = min_i64(TILE_KEYS, outs - key);
-            load_weights(kernels, product->w, key, keys, column, columns, tile, decoded);
-            struct mix mix = {product->dy + key,  tile,         product->dx + column,
-                              product->dy_stride, TILE_COLUMNS, product->dx_stride,
-                              product->rows,      keys,         columns};
-            kernels->mix(&mix);
-        }
+    const struct tensor *w = product->w;
+    int64_t outs = w->shape[0], in = w->shape[1];
+    struct outer op = {.a = product->dy,
+                       .y = product->dx,
+                       .rows = product->rows,
+                       .keys = outs,
+                       .n = in,
+                       .a_row = product->dy_stride,
+                       .a_key = 1,
+                       .b_stride = in,
+                       .y_stride = product->dx_stride};
+    if (w->dtype == DTYPE_F32 && (uintptr_t)w->data % _Alignof(float) == 0) {
+        op.b = w->data;
+        cpu_multiply(kernels, &op, scratch);
+        return;
     }
-}
-
-/* columns [outs, TILE_KEYS] <- part of dy, whose rows are keys here */
-static void transpose(const float *dy, int64_t stride, int64_t keys, int64_t outs, float *columns) {
-    for (int64_t k = 0; k < keys; k++)
-        for (int64_t o = 0; o < outs; o++) columns[o * TILE_KEYS + k] = dy[k * stride + o];
+    float *decoded = scratch + product_floats();
+    op.b = decoded;
+    for (int64_t key = 0; key < outs; key += DECODED_KEYS, op.a += DECODED_KEYS) {
+        op.keys = min_i64(DECODED_KEYS, outs - key);
+        kernels_decode_rows(kernels, w, key, op.keys, decoded);
+        cpu_multiply(kernels, &op, scratch);
+    }
 }
 
 void cpu_weight_product(const struct kernels *kernels, const struct weight_product *product, int64_t begin,
                         int64_t end, float *scratch) {
-    float *tile = scratch, *columns = scratch + TILE_KEYS * TILE_COLUMNS;
-    for (int64_t out = begin; out < end; out += TILE_OUTS) {
-        int64_t outs = min_i64(TILE_OUTS, end - out);
-        for (int64_t key = 0; key < product->rows; key += TILE_KEYS) {
-            int64_t keys = min_i64(TILE_KEYS, product->rows - key);
-            transpose(product->dy + key * product->dy_stride + out, product->dy_stride, keys, outs, columns);
-            for (int64_t column = 0; column < product->in; column += TILE_COLUMNS) {
-                int64_t width = min_i64(TILE_COLUMNS, product->in - column);
-                copy_tile(product->x + key * product->x_stride + column, product->x_stride, keys, width,
-                          tile);
-                struct mix mix = {columns,   tile,         product->dw + out * product->in + column,
-                                  TILE_KEYS, TILE_COLUMNS, product->in,
-                                  outs,      keys,         width};
-                kernels->mix(&mix);
-            }
-        }
-    }
+    struct outer op = {.a = product->dy + begin,
+                       .b = product->x,
+                       .y = product->dw + begin * product->in,
+                       .rows = end - begin,
+                       .keys = product->rows,
+                       .n = product->in,
+                       .a_row = 1,
+                       .a_key = product->dy_stride,
+                       .b_stride = product->x_stride,
+                       .y_stride = product->in};
+    if (begin < end) cpu_multiply(kernels, &op, scratch);
 }

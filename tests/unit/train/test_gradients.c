@@ -103,13 +103,18 @@ static double whole_loss(const struct loss_sums *sums, const struct loss_scale *
     return scale->token * sums->token + scale->mtp * sums->mtp + scale->balance * sums->balance;
 }
 
+/* Of 1 - cosine, and of a tenth of the deviation in length: where matrix tiles take part, factors are bf16. */
+static double bound_at(int level) {
+    return level >= CPU_AMX && cpu_level_available() >= CPU_AMX ? 1e-3 : 1e-5;
+}
+
 static void check_trainer(enum tiny_model model, struct trainer_options options) {
     struct trainer trainer;
     struct reference_model reference;
     struct train_batch batch = tiny_batch();
     struct loss_scale scale = tiny_scale();
     struct loss_sums sums = {0};
-    double worst = 0;
+    double worst = 0, bound = bound_at(options.cpu_level_cap);
     tiny_trainer_open(&trainer, model, &options);
     if (!trainer.model.desc.mtp_layers) scale.mtp = 0;
     reference_open(&reference, &trainer.model.desc, &trainer.parameters);
@@ -122,11 +127,11 @@ static void check_trainer(enum tiny_model model, struct trainer_options options)
         struct likeness like = likeness_of(trainer.parameters.gradient + item->first,
                                            reference.gradient + item->first, item->elements);
         if (!parameter_has_gradient(item)) continue;
-        double error = fmax(1 - like.cosine, fabs(like.ratio - 1));
-        if (!(error < 1e-4))
+        double error = fmax(1 - like.cosine, fabs(like.ratio - 1) / 10);
+        if (!(error < bound))
             print_error("%s: %s, layer %d, expert %d: cosine %.9f, ratio %.9f\n", tiny_name(model),
                         weight_rows()[item->weight].name, item->layer, item->expert, like.cosine, like.ratio);
-        assert_true(error < 1e-4);
+        assert_true(error < bound);
         worst = fmax(worst, error);
     }
     print_message("%s: trainer within %.2g of double precision\n", tiny_name(model), worst);
@@ -198,7 +203,7 @@ static void test_cut_into_batches(void **state) {
     struct train_batch whole = tiny_batch();
     struct loss_scale scale = tiny_scale();
     struct loss_sums sums = {0}, parts = {0};
-    struct trainer_options options = options_of(CPU_LEVEL_COUNT - 1, 1);
+    struct trainer_options options = options_of(CPU_AVX512, 1);
     scale.balance = 0;
     tiny_trainer_open(&trainer, TINY_V3, &options);
     trainer_clear(&trainer);
