@@ -242,6 +242,28 @@ static const struct command_row rows[COMMAND_COUNT] = {
                         "hadal serve -m model.gguf --host 0.0.0.0 --api-keys keys.txt --tls-cert chain.pem "
                         "--tls-key key.pem",
         },
+    [COMMAND_PLAN] =
+        {
+            .run = command_plan,
+            .arguments = "preset [NAME] | hardware | prices",
+            .positionals = 2,
+            .summary = "work out what a deployment takes and costs",
+            .description = "A plan is a sheet of stated inputs and of formulas over them (docs/PLAN.md). "
+                           "Every input has its "
+                           "source, and --set gives it another value; --formulas prints how each result "
+                           "comes about, --html "
+                           "makes a page that computes again whenever an input is changed in it.\n\n"
+                           "preset derives figures that others published, says whether they come out, and "
+                           "what does not add "
+                           "up. Without a name it lists them.\n\n"
+                           "hardware and prices print the tables that plans draw from.",
+            .examples = "What training DeepSeek-V3 cost:\n"
+                        "hadal plan preset v3-training\n"
+                        "The day of 545 %, at another rent, with all formulas:\n"
+                        "hadal plan preset day --set price=3 --formulas\n"
+                        "As a page to change figures in:\n"
+                        "hadal plan preset guotai-junan --html > plan.html",
+        },
 };
 
 const struct command_row *command_rows(void) {

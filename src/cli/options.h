@@ -32,6 +32,7 @@ enum command {
     COMMAND_CHECK,
     COMMAND_BENCH,
     COMMAND_SERVE,
+    COMMAND_PLAN,
     COMMAND_COUNT
 };
 const char *command_name(enum command command); /* "chat" */

@@ -18,6 +18,7 @@ enum {
     CHECK = 1 << COMMAND_CHECK,
     BENCH = 1 << COMMAND_BENCH,
     SERVE = 1 << COMMAND_SERVE,
+    PLAN = 1 << COMMAND_PLAN,
     SAMPLERS = CHAT | GENERATE,
     RUNNERS = CHAT | GENERATE | LOGITS | BENCH | SERVE, /* commands that run a model */
     ALL = (1 << COMMAND_COUNT) - 1
@@ -104,7 +105,7 @@ static const struct option_row rows[] = {
      .help = "Write the logits of the multi-token-prediction module instead of the model's own."},
     {.name = "json",
      .kind = OPTION_FLAG,
-     .commands = GENERATE | INSPECT | QUANTIZE | CHECK | BENCH,
+     .commands = GENERATE | INSPECT | QUANTIZE | CHECK | BENCH | PLAN,
      .help = "Print JSON instead of text."},
     {.name = "logprobs",
      .kind = OPTION_INT,
@@ -551,6 +552,24 @@ static const struct option_row rows[] = {
      .commands = TRAIN,
      .help = "Say what the run would take, in parameters, memory, operations and time, and do nothing."},
 
+    /* plan */
+    {.name = "set",
+     .kind = OPTION_TEXT,
+     .argument = "NAME=N",
+     .commands = PLAN,
+     .repeats = true,
+     .argument_only = true,
+     .help = "Give an input of the plan another value, as price=2.5 or hit_share=60%. --formulas shows the "
+             "names."},
+    {.name = "formulas",
+     .kind = OPTION_FLAG,
+     .commands = PLAN,
+     .help = "Print the name of each input and the formula of each result."},
+    {.name = "html",
+     .kind = OPTION_FLAG,
+     .commands = PLAN,
+     .help = "Print one self-contained page, in which every input can be changed."},
+
     /* check and bench */
     {.name = "function",
      .kind = OPTION_TEXT,
@@ -888,11 +907,20 @@ struct option_table settings_table(void) {
 }
 
 static const char *const names[COMMAND_COUNT] = {
-    [COMMAND_CHAT] = "chat",         [COMMAND_GENERATE] = "generate",     [COMMAND_LOGITS] = "logits",
-    [COMMAND_TOKENIZE] = "tokenize", [COMMAND_DETOKENIZE] = "detokenize", [COMMAND_RENDER] = "render",
-    [COMMAND_INSPECT] = "inspect",   [COMMAND_QUANTIZE] = "quantize",     [COMMAND_SYNTH] = "synth",
-    [COMMAND_TRAIN] = "train",       [COMMAND_CHECK] = "check",           [COMMAND_BENCH] = "bench",
+    [COMMAND_CHAT] = "chat",
+    [COMMAND_GENERATE] = "generate",
+    [COMMAND_LOGITS] = "logits",
+    [COMMAND_TOKENIZE] = "tokenize",
+    [COMMAND_DETOKENIZE] = "detokenize",
+    [COMMAND_RENDER] = "render",
+    [COMMAND_INSPECT] = "inspect",
+    [COMMAND_QUANTIZE] = "quantize",
+    [COMMAND_SYNTH] = "synth",
+    [COMMAND_TRAIN] = "train",
+    [COMMAND_CHECK] = "check",
+    [COMMAND_BENCH] = "bench",
     [COMMAND_SERVE] = "serve",
+    [COMMAND_PLAN] = "plan",
 };
 
 const char *command_name(enum command command) {

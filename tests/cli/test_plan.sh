@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# test_plan.sh - hadal plan: what it refuses, that its three forms say the same, and that docs/PLAN.md has every formula.
+set -uo pipefail
+. tools/report.sh
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# refused STATUS MESSAGE ARGUMENTS...
+refused() {
+    local expected=$1 message=$2 output
+    shift 2
+    output=$("$HADAL" plan "$@" 2> "$work/errors" < /dev/null)
+    if [ $? = "$expected" ] && [ -z "$output" ] && [ "$(wc -l < "$work/errors")" = 1 ] && grep -qF -- "$message" "$work/errors"; then
+        pass "refused: $message"
+    else
+        fail "refused: $message" "$output$(cat "$work/errors")"
+    fi
+}
+# says MESSAGE ARGUMENTS...
+says() {
+    local message=$1 output
+    shift
+    output=$("$HADAL" plan "$@" 2>&1 < /dev/null)
+    if [ $? = 0 ] && grep -qF -- "$message" <<< "$output"; then pass "plan $*: $message"; else fail "plan $*: $message" "$output"; fi
+}
+
+refused 2 "name preset"
+refused 2 "hadal plan presets: name preset" presets
+refused 2 "did you mean day?" preset dya
+refused 2 "unexpected argument 'more'" preset day more
+refused 2 'day has no input "rent"' preset day --set rent=3
+refused 2 "cost is computed" preset day --set cost=3
+refused 2 '"three" is no number' preset day --set price=three
+refused 2 "write NAME=NUMBER" preset day --set price
+refused 2 "must be a number from 0 up" preset day --set price=-1
+refused 1 "is not finite with these inputs" preset day --set tokens_in=0
+refused 2 "choose one" preset day --json --html
+
+says "v3-training" preset
+says "2,788,000 GPU-hours (published: 2,788,000, agrees)" preset v3-training
+says "87,072 \$ (published: 87,072, agrees)" preset day
+says "profit as a share of the cost, here 545.6 %" preset day
+says "16,177 GPUs (published: 16,177, agrees)" preset guotai-junan
+says "51,282 GPUs (published: 51,282, agrees)" preset guotai-junan
+says "the arithmetic is 18.14 times less" preset guotai-junan
+says "50,000 / 60 % is 83,334 chips" preset domestic-chips
+says "2,368 TPP (published: 2,368, agrees)" preset tpp
+says "cost = nodes * node_devices * 24 * price" preset day --formulas
+says "130,608 \$ (published: 87,072)" preset day --set price=3
+says "deepseek-reasoner" prices
+says "H800" hardware
+
+if ! command -v jq > /dev/null; then
+    skip "the JSON and the document need jq"
+    report_end
+    exit
+fi
+
+"$HADAL" plan preset --json | jq -r .preset > "$work/presets"
+for preset in $(cat "$work/presets"); do
+    if "$HADAL" plan preset "$preset" --json | jq -e '[.results[] | select(.verdict == "differs")] == []' > /dev/null; then
+        pass "$preset: every published figure comes out"
+    else
+        fail "$preset: every published figure comes out"
+    fi
+done
+for list in hardware prices; do
+    "$HADAL" plan $list --json | jq -s -e 'length > 10' > /dev/null && pass "$list as JSON" || fail "$list as JSON"
+done
+
+# The page's own script, without a browser, gives what the JSON says.
+if command -v node > /dev/null; then
+    for preset in $(cat "$work/presets"); do
+        "$HADAL" plan preset "$preset" --html > "$work/page.html"
+        "$HADAL" plan preset "$preset" --json > "$work/page.json"
+        wrong=$(node tests/cli/plan_page.js "$work/page.html" "$work/page.json" 2>&1)
+        if [ -z "$wrong" ]; then pass "$preset: the page computes the same"; else fail "$preset: the page computes the same" "$wrong"; fi
+        grep -qE '(src|href)=|https?://[^w]' "$work/page.html" && fail "$preset: the page stands alone" || pass "$preset: the page stands alone"
+    done
+else
+    skip "running the page needs node"
+fi
+
+missing=$(tools/plan_table.sh "$HADAL" | grep -vxFf docs/PLAN.md)
+clean "docs/PLAN.md has every formula (tools/plan_table.sh HADAL --write)" "$missing"
+report_end
