@@ -46,6 +46,8 @@ static enum status options_from(const struct option_values *values, struct serve
                                        .log = option_flag(values, "no-log") ? NULL : write_log};
     TRY(engine_options_from(values, &options->service.engine));
     options->service.engine.model.sequences = (int)option_int(values, "parallel");
+    options->service.engine.model.cache_tokens =
+        option_given(values, "cache-tokens") ? option_int(values, "cache-tokens") : CACHE_AUTOMATIC;
     options->service.limits.queue = (int)option_int(values, "max-queue");
     options->service.limits.account_requests = (int)option_int(values, "account-requests");
     options->service.limits.cache_dir = option_text(values, "kv-cache-dir");
@@ -74,9 +76,11 @@ static void *wait_for_signals(void *context) {
 static void say_where(const struct server *server, const struct server_options *options) {
     const struct engine *engine = server_engine(server);
     const bool v6 = strchr(options->address, ':') != NULL;
-    fprintf(stderr, "hadal: serving %s://%s%s%s:%d, context %lld tokens, %d answers at once\n",
+    fprintf(stderr,
+            "hadal: serving %s://%s%s%s:%d, context %lld tokens, cache %lld tokens, %d answers at once\n",
             options->certificate ? "https" : "http", v6 ? "[" : "", options->address, v6 ? "]" : "",
-            server_port(server), (long long)engine->context, engine->sequences);
+            server_port(server), (long long)engine->context, (long long)engine->kv.pages * KV_PAGE_TOKENS,
+            engine->sequences);
     if (*engine->model.packed.notice) fprintf(stderr, "hadal: %s\n", engine->model.packed.notice);
 }
 

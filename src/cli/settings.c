@@ -725,7 +725,17 @@ static const struct option_row rows[] = {
      .argument = "N",
      .fallback = "8",
      .commands = SERVE,
-     .help = "Answers that are computed at once. Each has room for a whole context."},
+     .help = "Answers that are computed at once."},
+    {.name = "cache-tokens",
+     .kind = OPTION_INT,
+     .low = 64,
+     .high = MOST_INT,
+     .argument = "N",
+     .commands = SERVE,
+     .help =
+         "Room of the key-value cache in tokens, for running answers and for what later prompts may begin "
+         "with. When it is full, answers of lower priority wait. Unset: a whole context for each answer, as "
+         "far as half of the free memory goes."},
     {.name = "max-queue",
      .kind = OPTION_INT,
      .low = 1,
