@@ -100,6 +100,7 @@ static const struct route routes[] = {
     {"POST", "/completions", endpoint_completion, api_refuse, false},
     {"POST", "/anthropic/v1/messages", endpoint_messages, messages_refuse, false},
     {"POST", "/messages", endpoint_messages, messages_refuse, false},
+    {"POST", "/responses", endpoint_responses, api_refuse, false},
     {"GET", "/models", endpoint_models, api_refuse, false},
     {"GET", "/user/balance", endpoint_balance, api_refuse, false},
     {"POST", "/tokenize", endpoint_tokenize, api_refuse, false},

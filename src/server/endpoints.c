@@ -67,6 +67,10 @@ void endpoint_messages(struct api *api, struct http_exchange *exchange, const ch
     start(api, exchange, account, order_from_messages, &messages_wire);
 }
 
+void endpoint_responses(struct api *api, struct http_exchange *exchange, const char *account) {
+    start(api, exchange, account, order_from_responses, &responses_wire);
+}
+
 /* ---- what there is ---- */
 
 static void write_model(const char *name, struct buffer *out) {

@@ -6,7 +6,7 @@
 
 typedef void endpoint(struct api *api, struct http_exchange *exchange, const char *account);
 
-endpoint endpoint_chat, endpoint_completion, endpoint_messages, endpoint_models, endpoint_balance,
-    endpoint_tokenize, endpoint_detokenize, endpoint_health, endpoint_metrics;
+endpoint endpoint_chat, endpoint_completion, endpoint_messages, endpoint_responses, endpoint_models,
+    endpoint_balance, endpoint_tokenize, endpoint_detokenize, endpoint_health, endpoint_metrics;
 
 #endif

@@ -57,6 +57,8 @@ void job_write_usage(const struct job *job, struct buffer *out) {
 static void free_job(struct job *job) {
     for (int i = 0; job->answer && i < job->order.choices; i++) {
         job_free_calls(&job->answer[i]);
+        buffer_free(&job->answer[i].item);
+        buffer_free(&job->answer[i].items);
         for (int kind = 0; kind < TEXT_KINDS; kind++) {
             buffer_free(&job->answer[i].text[kind]);
             buffer_free(&job->answer[i].logprobs[kind]);

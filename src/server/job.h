@@ -40,8 +40,11 @@ struct job_answer {
     enum finish finish;
     int stop;                    /* which stop text ended it; -1: none */
     bool reasoned, begun, ended; /* begun: its first chunk was sent */
-    int blocks;                  /* of messages: content blocks that were begun */
-    int block;                   /* the last one: an enum text_kind, or TEXT_KINDS and the number of a call */
+    struct buffer item,
+        items;  /* of responses: text of the item that is open, JSON of those that are complete */
+    int events; /* of responses: those that were sent */
+    int blocks; /* of messages: content blocks that were begun */
+    int block;  /* the last one: an enum text_kind, or TEXT_KINDS and the number of a call */
 };
 
 /* How one endpoint writes its answers. */
@@ -98,6 +101,6 @@ void job_free_calls(struct job_answer *answer);
 bool job_ends_in_calls(const struct job_answer *answer);
 const char *job_finish_reason(const struct job_answer *answer);
 
-extern const struct wire chat_wire, completion_wire, messages_wire;
+extern const struct wire chat_wire, completion_wire, messages_wire, responses_wire;
 
 #endif

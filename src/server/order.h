@@ -38,13 +38,15 @@ struct order {
     json_t *root;         /* owned */
 };
 
-/* POST /chat/completions, /completions and /anthropic/v1/messages. STATUS_INPUT and STATUS_LIMIT; on failure the order is empty. */
+/* POST /chat/completions, /completions, /anthropic/v1/messages and /responses. STATUS_INPUT and STATUS_LIMIT; on failure the order is empty. */
 must_use enum status order_from_chat(struct order *order, const char *body, size_t bytes,
                                      const struct dialect *dialect);
 must_use enum status order_from_completion(struct order *order, const char *body, size_t bytes,
                                            const struct dialect *dialect);
 must_use enum status order_from_messages(struct order *order, const char *body, size_t bytes,
                                          const struct dialect *dialect);
+must_use enum status order_from_responses(struct order *order, const char *body, size_t bytes,
+                                          const struct dialect *dialect);
 void order_free(struct order *order); /* also of a zeroed one */
 
 #endif

@@ -23,4 +23,7 @@ must_use enum status order_choose_tools(struct order *order, enum tool_choice ch
 /* The same, by "tool_choice" as chats have it. */
 must_use enum status order_read_tools(struct order *order, const json_t *root);
 
+/* A string, or the texts of blocks joined by newlines. NULL: neither. New reference. */
+json_t *order_join_text(const json_t *content);
+
 #endif

@@ -20,8 +20,7 @@ static const char *text_of(const json_t *object, const char *name) {
     return json_string_value(json_object_get(object, name));
 }
 
-/* A string, or the texts of blocks joined by newlines. NULL: neither. New reference. */
-static json_t *joined_text(const json_t *content) {
+json_t *order_join_text(const json_t *content) {
     struct buffer text = {0};
     json_t *joined = NULL;
     if (json_is_string(content)) return json_incref((json_t *)content);
@@ -66,7 +65,7 @@ static enum status add_call(struct turn *turn, size_t at, const json_t *block) {
 static enum status add_result(struct turn *turn, size_t at, const json_t *block) {
     const char *id = text_of(block, "tool_use_id");
     const json_t *content = json_object_get(block, "content");
-    json_t *text = content ? joined_text(content) : json_string("");
+    json_t *text = content ? order_join_text(content) : json_string("");
     if (!id || !text) {
         json_decref(text);
         return bad_block(turn->index, at, "tool_result needs tool_use_id, and content of text alone");
@@ -135,7 +134,7 @@ static enum status add_message(json_t *list, size_t index, const json_t *message
 static enum status add_system(json_t *list, const json_t *root) {
     const json_t *system = json_object_get(root, "system");
     if (!system || json_is_null(system)) return STATUS_OK;
-    json_t *text = joined_text(system);
+    json_t *text = order_join_text(system);
     if (!text) return fail(STATUS_INPUT, "system: must be a string or an array of text blocks");
     if (json_array_append_new(list, json_pack("{s:s,s:o}", "role", "system", "content", text)))
         return no_memory();

@@ -37,7 +37,7 @@ for ((i = 0; i < 100; i++)); do
 done
 [ -n "$url" ] && pass "the server says where it is" || fail "the server says where it is" "$(cat "$work/errors")"
 
-for client in openai anthropic tools ai_sdk langchain; do
+for client in openai anthropic tools responses ai_sdk langchain; do
     if output=$(cd "$modules" && timeout 120 node "client_$client.mjs" "$url" deepseek-chat 2>&1); then
         pass "$client ($(grep -c '^ok' <<< "$output") checks)"
     else

@@ -30,6 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     parse(order_from_chat, text, bytes, "openai");
     parse(order_from_completion, text, bytes, "deepseek");
     parse(order_from_messages, text, bytes, "deepseek");
+    parse(order_from_responses, text, bytes, "deepseek");
     free(text);
     return 0;
 }

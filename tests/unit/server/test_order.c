@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -173,6 +174,66 @@ static void completions_have_their_own_fields(void **state) {
     assert_non_null(strstr(status_message(), "prompt"));
 }
 
+#define TOOLS "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]"
+
+static void tools_may_or_must_be_called(void **state) {
+    static const struct {
+        const char *fields;
+        enum tool_choice choice;
+        const char *name;
+    } rows[] = {{"\"n\":1", TOOLS_NONE, NULL},
+                {"\"tools\":[]", TOOLS_NONE, NULL},
+                {TOOLS, TOOLS_AUTO, NULL},
+                {TOOLS ",\"tool_choice\":null", TOOLS_AUTO, NULL},
+                {TOOLS ",\"tool_choice\":\"auto\"", TOOLS_AUTO, NULL},
+                {TOOLS ",\"tool_choice\":\"none\"", TOOLS_NONE, NULL},
+                {TOOLS ",\"tool_choice\":\"required\"", TOOLS_REQUIRED, NULL},
+                {TOOLS ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}",
+                 TOOLS_REQUIRED, "f"}};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char body[512];
+        snprintf(body, sizeof body, "{" MESSAGES ",%s}", rows[i].fields);
+        struct order order = chat_order(body);
+        assert_int_equal(order.tool_choice, rows[i].choice);
+        if (rows[i].name)
+            assert_string_equal(order.tool_name, rows[i].name);
+        else
+            assert_null(order.tool_name);
+        order_free(&order);
+    }
+}
+
+/* Text and calls of the assistant are one message, as chats have them. */
+static void items_become_messages(void **state) {
+    static const char body[] =
+        "{\"instructions\":\"I\",\"input\":[{\"role\":\"user\",\"content\":\"Q\"},{\"type\":\"message\","
+        "\"role\":"
+        "\"assistant\",\"content\":[{\"type\":\"output_text\",\"text\":\"A\"}]},{\"type\":\"function_call\","
+        "\"call_id\":"
+        "\"1\",\"name\":\"f\",\"arguments\":\"{}\"},{\"type\":\"function_call\",\"call_id\":\"2\",\"name\":"
+        "\"g\","
+        "\"arguments\":\"{}\"},{\"type\":\"function_call_output\",\"call_id\":\"1\",\"output\":\"R\"}],"
+        "\"tools\":[{\"type\":"
+        "\"function\",\"name\":\"f\"},{\"type\":\"web_search\"}],\"max_output_tokens\":5,\"n\":7}";
+    struct order order;
+    (void)state;
+    assert_int_equal(order_from_responses(&order, body, strlen(body), dialect_find("deepseek")), STATUS_OK);
+    const struct message *message = order.chat.message;
+    assert_int_equal(order.chat.messages, 4);
+    assert_int_equal(message[0].role, ROLE_SYSTEM);
+    assert_string_equal(message[1].content, "Q");
+    assert_string_equal(message[2].content, "A");
+    assert_int_equal(message[2].tool_calls, 2);
+    assert_string_equal(message[2].tool_call[1].name, "g");
+    assert_int_equal(message[3].role, ROLE_TOOL);
+    assert_string_equal(message[3].tool_call_id, "1");
+    assert_int_equal(json_array_size(order.chat.tools), 1);
+    assert_int_equal(order.max_tokens, 5);
+    assert_int_equal(order.choices, 1);
+    order_free(&order);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_the_contracts),
@@ -181,6 +242,8 @@ int main(void) {
         cmocka_unit_test(newer_names_mean_the_same),
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(dialects_differ_by_their_rows),
+        cmocka_unit_test(tools_may_or_must_be_called),
+        cmocka_unit_test(items_become_messages),
         cmocka_unit_test(completions_have_their_own_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
