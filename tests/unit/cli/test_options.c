@@ -169,7 +169,7 @@ static void environment_is_read(void **state) {
     REFUSED(COMMAND_GENERATE, "unknown environment variable HADAL_KVTYPE; did you mean HADAL_KV_TYPE?", "x");
     unsetenv("HADAL_KVTYPE");
     setenv("HADAL_HELP", "1", 1);
-    REFUSED(COMMAND_GENERATE, "unknown environment variable HADAL_HELP", "x");
+    REFUSED(COMMAND_GENERATE, "unknown environment variable HADAL_HELP; did you mean HADAL_KEEP?", "x");
     unsetenv("HADAL_HELP");
     unsetenv("HADAL_KV_TYPE");
     unsetenv("HADAL_THREADS");
