@@ -70,7 +70,7 @@ struct hadal_model;
 struct hadal_model_options {
     const char *path;          /* a Hugging Face directory or a .gguf file; required */
     const char *cpu;           /* highest level of instructions: "auto", "scalar", "avx2", "avx512", "amx" */
-    const char *kv_type;       /* number format of the cache: "auto", "f32", "f16", "bf16", "q8_0" */
+    const char *kv_type;       /* number format of the cache: "auto", "f32", "f16", "bf16", "q8_0", "fp8" */
     const char *chat_template; /* by name, such as "deepseek-r1"; NULL: the checkpoint's own */
     int64_t context;      /* tokens that each session has room for; 0: the model's own, as memory allows */
     int64_t memory_limit; /* bytes; a model that needs more is refused. 0: what the machine has available */

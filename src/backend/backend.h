@@ -16,14 +16,16 @@
 enum { KV_PAGE_TOKENS = 64 };
 
 /* One plane of one layer's cache: pages of 64 tokens, each token `heads` entries of `width` values, each entry padded to
- * whole blocks of the format. Pages of one plane are contiguous: entry of (page, slot, head) is at
- * data + ((page * 64 + slot) * heads + head) * entry_bytes. */
+ * whole blocks of the format. Pages of one plane are contiguous, and so are the entries of a head within a page. */
 struct kv_plane_view {
     uint8_t *data;
     enum dtype dtype;
     int heads, width;
     int64_t entry_bytes;
 };
+static inline uint8_t *kv_entry(const struct kv_plane_view *plane, int32_t page, int slot, int head) {
+    return plane->data + (((int64_t)page * plane->heads + head) * KV_PAGE_TOKENS + slot) * plane->entry_bytes;
+}
 
 /* Consecutive rows of the batch that belong to one sequence: tokens at positions [position, position + rows). */
 struct batch_run {

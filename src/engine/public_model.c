@@ -81,12 +81,12 @@ static enum status level_of(const char *name, int *cap) {
 }
 
 static enum status kv_type_of(const char *name, struct model_options *options) {
-    static const char *const names[] = {"f32", "f16", "bf16", "q8_0"};
+    static const char *const names[] = {"f32", "f16", "bf16", "q8_0", "fp8"};
     options->kv_automatic = !strcmp(name, "auto");
     if (options->kv_automatic) return STATUS_OK;
     for (size_t i = 0; i < COUNT_OF(names); i++)
         if (!strcmp(name, names[i]) && dtype_from_name(name, &options->kv_type)) return STATUS_OK;
-    return fail(STATUS_INPUT, "kv_type: \"%.32s\" is none of auto, f32, f16, bf16, q8_0", name);
+    return fail(STATUS_INPUT, "kv_type: \"%.32s\" is none of auto, f32, f16, bf16, q8_0, fp8", name);
 }
 
 static enum status pack_mode_of(const char *name, enum pack_mode *mode) {

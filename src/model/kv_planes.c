@@ -11,12 +11,14 @@ static struct kv_plane plane_of(const char *name, enum dtype dtype, int heads, i
 
 enum status kv_planes_of(const struct model_desc *desc, enum dtype kv_type,
                          struct kv_plane plane[KV_PLANES]) {
-    if (kv_type != DTYPE_F32 && kv_type != DTYPE_F16 && kv_type != DTYPE_BF16 && kv_type != DTYPE_Q8_0)
-        return fail(STATUS_UNSUPPORTED, "a cache of type %s is not supported (f32, f16, bf16, q8_0)",
+    bool reduced = kv_type == DTYPE_Q8_0 || kv_type == DTYPE_F8_E4M3;
+    if (kv_type != DTYPE_F32 && kv_type != DTYPE_F16 && kv_type != DTYPE_BF16 && !reduced)
+        return fail(STATUS_UNSUPPORTED, "a cache of type %s is not supported (f32, f16, bf16, q8_0, fp8)",
                     dtype_traits(kv_type)->name);
+    if (kv_type == DTYPE_F8_E4M3) kv_type = DTYPE_F8_SCALED;
     if (desc->layer[0].attention == ATTEND_LATENT) {
         plane[0] = plane_of("latent", kv_type, 1, desc->kv_rank);
-        plane[1] = plane_of("rope_key", kv_type == DTYPE_Q8_0 ? DTYPE_BF16 : kv_type, 1, desc->rope_dim);
+        plane[1] = plane_of("rope_key", reduced ? DTYPE_BF16 : kv_type, 1, desc->rope_dim);
     } else {
         plane[0] = plane_of("key", kv_type, desc->kv_heads, desc->head_dim);
         plane[1] = plane_of("value", kv_type, desc->kv_heads, desc->head_dim);

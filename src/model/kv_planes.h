@@ -15,8 +15,8 @@ struct kv_plane {
     int64_t entry_bytes; /* padded to whole blocks */
 };
 
-/* kv_type: F32, F16, BF16 or Q8_0. The rotated key of latent attention stays BF16 under Q8_0: it is shared by all heads
- * and a tenth of the bytes. */
+/* kv_type: F32, F16, BF16, Q8_0 or F8_E4M3, which is kept with a scale for each 128 values. The rotated key of latent
+ * attention stays BF16 under the last two: it is shared by all heads and a tenth of the bytes. */
 must_use enum status kv_planes_of(const struct model_desc *desc, enum dtype kv_type,
                                   struct kv_plane plane[KV_PLANES]);
 

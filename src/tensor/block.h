@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-enum { BLOCK_SMALL = 32, BLOCK_LARGE = 256 }; /* elements that share one block */
+enum { BLOCK_SMALL = 32, BLOCK_SCALED = 128, BLOCK_LARGE = 256 }; /* elements that share one block */
 
 /* 32 elements. Element i < 16 is the low nibble of quants[i], element i + 16 the high one. */
 struct block_q8_0 {
@@ -39,6 +39,12 @@ struct block_iq4_nl {
 struct block_mxfp4 {
     uint8_t exponent;
     uint8_t quants[16];
+};
+
+/* 128 elements of e4m3. */
+struct block_f8 {
+    uint8_t scale[4]; /* f32 */
+    uint8_t numbers[128];
 };
 
 /* 256 elements with small scales relative to one f16 scale (and one f16 minimum). */

@@ -1,4 +1,4 @@
-/* block_small.c - decoders of the formats with 32 elements to a block. Multiply, then add, each
+/* block_small.c - decoders of the formats with 32 elements to a block, and of e4m3 with 128. Multiply, then add, each
  * rounded by itself: the formats define their values that way. Pure functions, any thread. */
 #include "base/bytes.h"
 #include "tensor/block.h"
@@ -88,4 +88,13 @@ void decode_mxfp4(const void *blocks, float *values, int64_t elements) {
     const struct block_mxfp4 *block = blocks;
     for (; elements > 0; elements -= BLOCK_SMALL, values += BLOCK_SMALL, block++)
         decode_levels(block->quants, mxfp4_levels, mxfp4_scale(block->exponent), values);
+}
+
+void decode_f8_scaled(const void *blocks, float *values, int64_t elements) {
+    const struct block_f8 *block = blocks;
+    for (; elements > 0; elements -= BLOCK_SCALED, values += BLOCK_SCALED, block++) {
+        float scale;
+        memcpy(&scale, block->scale, sizeof scale);
+        for (int i = 0; i < BLOCK_SCALED; i++) values[i] = e4m3_to_f32(block->numbers[i]) * scale;
+    }
 }

@@ -37,6 +37,8 @@ static const struct dtype_traits traits[DTYPE_COUNT] = {
     [DTYPE_IQ3_XXS] = {"iq3_xxs", NULL, 18, LARGE(iq3_xxs), decode_iq3_xxs, NULL},
     [DTYPE_IQ3_S] = {"iq3_s", NULL, 21, LARGE(iq3_s), decode_iq3_s, NULL},
     [DTYPE_MXFP4] = {"mxfp4", NULL, 39, SMALL(mxfp4), decode_mxfp4, encode_mxfp4},
+    [DTYPE_F8_SCALED] = {"fp8_128", NULL, -1, BLOCK_SCALED, sizeof(struct block_f8), decode_f8_scaled,
+                         encode_f8_scaled},
     [DTYPE_I32] = {"i32", "I32", 26, 1, 4, NULL, NULL},
     [DTYPE_I64] = {"i64", "I64", 27, 1, 8, NULL, NULL},
     [DTYPE_U8] = {"u8", "U8", -1, 1, 1, NULL, NULL},

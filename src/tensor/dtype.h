@@ -33,6 +33,7 @@ enum dtype {
     DTYPE_IQ3_XXS,
     DTYPE_IQ3_S,
     DTYPE_MXFP4,
+    DTYPE_F8_SCALED, /* e4m3 with a scale for each 128: of caches, never of files */
     DTYPE_I32,
     DTYPE_I64,
     DTYPE_U8, /* known to the readers, never weights */

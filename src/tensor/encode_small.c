@@ -6,6 +6,7 @@
 #include "tensor/codec.h"
 #include "tensor/dtype.h"
 
+#include <float.h>
 #include <math.h>
 
 static void write_f16(uint8_t *at, float value) {
@@ -152,5 +153,19 @@ void encode_mxfp4(const float *values, void *blocks, int64_t elements) {
         float unit = ldexpf(0.5f, block->exponent - 127);
         for (int i = 0; i < BLOCK_SMALL; i++) numbers[i] = nearest_mxfp4(values[i], unit);
         put_nibbles(numbers, block->quants);
+    }
+}
+
+/* The largest magnitude becomes 448, the largest e4m3. Quotients, since the inverse of a small scale overflows. */
+void encode_f8_scaled(const float *values, void *blocks, int64_t elements) {
+    struct block_f8 *block = blocks;
+    for (; elements > 0; elements -= BLOCK_SCALED, values += BLOCK_SCALED, block++) {
+        float largest = 0;
+        for (int i = 0; i < BLOCK_SCALED; i++)
+            if (fabsf(values[i]) > largest) largest = fabsf(values[i]);
+        float scale = fminf(largest, FLT_MAX) / 448;
+        memcpy(block->scale, &scale, sizeof scale);
+        for (int i = 0; i < BLOCK_SCALED; i++)
+            block->numbers[i] = scale > 0 && values[i] == values[i] ? f32_to_e4m3(values[i] / scale) : 0;
     }
 }

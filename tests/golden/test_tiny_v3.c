@@ -103,6 +103,11 @@ static void perplexity_q8_0(void **state) {
     check_perplexity(DTYPE_Q8_0);
 }
 
+static void perplexity_fp8(void **state) {
+    (void)state;
+    check_perplexity(DTYPE_F8_E4M3);
+}
+
 /* ---- other number formats ---- */
 
 static enum status write_tokenizer(void *context, const struct checkpoint *checkpoint,
@@ -185,9 +190,9 @@ static void logits_of_text(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(perplexity_f32), cmocka_unit_test(perplexity_bf16),
-                                       cmocka_unit_test(perplexity_q8_0),
-                                       cmocka_unit_test(perplexity_converted),
-                                       cmocka_unit_test(logits_of_text)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(perplexity_f32),       cmocka_unit_test(perplexity_bf16),
+        cmocka_unit_test(perplexity_q8_0),      cmocka_unit_test(perplexity_fp8),
+        cmocka_unit_test(perplexity_converted), cmocka_unit_test(logits_of_text)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -245,6 +245,10 @@ static void best_q8_0(void **state) {
     (void)state;
     check_models(cpu_level_available(), DTYPE_Q8_0, false);
 }
+static void best_fp8(void **state) {
+    (void)state;
+    check_models(cpu_level_available(), DTYPE_F8_E4M3, false);
+}
 static void strict_f32(void **state) {
     (void)state;
     check_models(cpu_level_available(), DTYPE_F32, true);
@@ -264,7 +268,7 @@ static int close_scratch(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(scalar_f32), cmocka_unit_test(avx2_f32),
                                        cmocka_unit_test(avx512_f32), cmocka_unit_test(best_bf16),
-                                       cmocka_unit_test(best_q8_0),  cmocka_unit_test(strict_f32),
-                                       cmocka_unit_test(strict_bf16)};
+                                       cmocka_unit_test(best_q8_0),  cmocka_unit_test(best_fp8),
+                                       cmocka_unit_test(strict_f32), cmocka_unit_test(strict_bf16)};
     return cmocka_run_group_tests(tests, open_scratch, close_scratch);
 }

@@ -142,12 +142,11 @@ static void store_rows(void *context, int worker, int slice, int slices) {
         slice_share(batch_run->rows, 1, slice, slices, &begin, &end);
         for (int64_t r = begin; r < end; r++) {
             int64_t position = batch_run->position + r;
-            int64_t slot = (int64_t)batch_run->page[position / KV_PAGE_TOKENS] * KV_PAGE_TOKENS +
-                           position % KV_PAGE_TOKENS;
+            int32_t page = batch_run->page[position / KV_PAGE_TOKENS];
             const float *x = op->x + (batch_run->row_begin + r) * op->x_stride;
             for (int h = 0; h < plane->heads; h++)
                 store_entry(plane, x + (int64_t)h * plane->width,
-                            plane->data + (slot * plane->heads + h) * plane->entry_bytes);
+                            kv_entry(plane, page, (int)(position % KV_PAGE_TOKENS), h));
         }
     }
 }

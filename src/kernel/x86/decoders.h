@@ -39,6 +39,16 @@ static void decode_e4m3(const void *numbers, float *values, int64_t elements) {
     decode_units(unpack_e4m3, 1, numbers, values, elements);
 }
 
+static void decode_f8_scaled(const void *blocks, float *values, int64_t elements) {
+    const struct block_f8 *block = blocks;
+    for (; elements > 0; elements -= BLOCK_SCALED, values += BLOCK_SCALED, block++) {
+        float scale;
+        memcpy(&scale, block->scale, sizeof scale);
+        decode_units(unpack_e4m3, 1, block->numbers, values, BLOCK_SCALED);
+        for (int i = 0; i < BLOCK_SCALED; i++) values[i] *= scale;
+    }
+}
+
 static void decode_q8_0(const void *blocks, float *values, int64_t elements) {
     decode_blocks(unpack_q8_0, sizeof(struct block_q8_0), BLOCK_SMALL, blocks, values, elements);
 }
@@ -102,6 +112,7 @@ static void add_decoders(struct kernels *kernels) {
     kernels->decode[DTYPE_Q5_1] = decode_q5_1;
     kernels->decode[DTYPE_IQ4_NL] = decode_iq4_nl;
     kernels->decode[DTYPE_MXFP4] = decode_mxfp4;
+    kernels->decode[DTYPE_F8_SCALED] = decode_f8_scaled;
     kernels->decode[DTYPE_Q2_K] = decode_q2_k;
     kernels->decode[DTYPE_Q3_K] = decode_q3_k;
     kernels->decode[DTYPE_Q4_K] = decode_q4_k;

@@ -167,8 +167,7 @@ static float *attend(struct backend *backend, const struct model *model, const s
 static void cached(const struct kv_plane_view *plane, const int32_t *page, int position, int head,
                    float *values) {
     const struct dtype_traits *traits = dtype_traits(plane->dtype);
-    int64_t slot = (int64_t)page[position / KV_PAGE_TOKENS] * KV_PAGE_TOKENS + position % KV_PAGE_TOKENS;
-    traits->decode(plane->data + (slot * plane->heads + head) * plane->entry_bytes, values,
+    traits->decode(kv_entry(plane, page[position / KV_PAGE_TOKENS], position % KV_PAGE_TOKENS, head), values,
                    plane->entry_bytes / traits->block_bytes * traits->block_elements);
 }
 
@@ -228,7 +227,7 @@ static double row_error(const struct model *model, int sequence, int position, i
     return worst / largest;
 }
 
-static const enum dtype kv_types[] = {DTYPE_F32, DTYPE_BF16, DTYPE_Q8_0};
+static const enum dtype kv_types[] = {DTYPE_F32, DTYPE_BF16, DTYPE_Q8_0, DTYPE_F8_SCALED};
 
 static void near_truth(void **state) {
     (void)state;
@@ -330,10 +329,11 @@ static void later_tokens_stay_out(void **state) {
             float *before = attend(backend, model, &request, 1);
             for (int plane = 0; plane < 2; plane++) { /* position 520 of sequence 0 */
                 struct kv_plane_view *view = &model->plane[plane];
-                int64_t slot =
-                    (int64_t)model->page[0][520 / KV_PAGE_TOKENS] * KV_PAGE_TOKENS + 520 % KV_PAGE_TOKENS;
-                float *entry = (float *)(void *)(view->data + slot * view->heads * view->entry_bytes);
-                for (int v = 0; v < view->heads * view->width; v++) entry[v] = INFINITY;
+                for (int head = 0; head < view->heads; head++) {
+                    float *entry = (float *)(void *)kv_entry(view, model->page[0][520 / KV_PAGE_TOKENS],
+                                                             520 % KV_PAGE_TOKENS, head);
+                    for (int v = 0; v < view->width; v++) entry[v] = INFINITY;
+                }
             }
             float *after = attend(backend, model, &request, 1);
             expect_rows(model, before, after, 10, "before an infinite token");

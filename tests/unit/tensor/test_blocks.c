@@ -128,7 +128,8 @@ static void encoders_stay_near_their_input(void **state) {
                 {DTYPE_Q4_1, 0.52f / 7.5f},
                 {DTYPE_Q5_0, 1.0f / 15},
                 {DTYPE_Q5_1, 0.52f / 15.5f},
-                {DTYPE_MXFP4, 0.26f}};
+                {DTYPE_MXFP4, 0.26f},
+                {DTYPE_F8_SCALED, 0x1p-4f}};
     enum { ELEMENTS = 512 };
     float values[ELEMENTS], back[ELEMENTS];
     uint8_t blocks[ELEMENTS * 4];
