@@ -15,6 +15,9 @@ table() { # sheet's JSON on standard input
 }
 tables() {
     local name
+    "$hadal" plan fit deepseek-v3 --type fp8 --hardware h800 --json | jq '. + {command: "fit deepseek-v3 --type fp8 --hardware h800"}' | table
+    "$hadal" plan serve --json | jq '. + {command: "serve"}' | table
+    "$hadal" plan train --json | jq '. + {command: "train"}' | table
     for name in $("$hadal" plan preset --json | jq -r .preset); do
         "$hadal" plan preset "$name" --json | jq ". + {command: \"preset $name\"}" | table
     done

@@ -58,18 +58,23 @@ static const struct form {
     const char *name;
     enum status (*run)(const struct option_values *values);
     int words;
-} forms[] = {
-    {"preset", plan_preset, 2}, {"hardware", plan_list_hardware, 1}, {"prices", plan_list_prices, 1}};
+} forms[] = {{"fit", plan_fit, 2},
+             {"serve", plan_serve, 2},
+             {"train", plan_train, 2},
+             {"preset", plan_preset, 2},
+             {"hardware", plan_list_hardware, 1},
+             {"prices", plan_list_prices, 1}};
 
 enum status command_plan(const struct option_values *values) {
     const char *const *word;
     int words = option_positionals(values, &word);
-    if (!words) return fail(STATUS_USAGE, "name preset, hardware or prices");
+    if (!words) return fail(STATUS_USAGE, "name fit, serve, train, preset, hardware or prices");
     for (size_t i = 0; i < COUNT_OF(forms); i++) {
         if (strcmp(word[0], forms[i].name) != 0) continue;
         if (words > forms[i].words)
             return fail(STATUS_USAGE, "unexpected argument '%.40s'", word[forms[i].words]);
         return forms[i].run(values);
     }
-    return fail(STATUS_USAGE, "hadal plan %.40s: name preset, hardware or prices", word[0]);
+    return fail(STATUS_USAGE, "hadal plan %.40s: name fit, serve, train, preset, hardware or prices",
+                word[0]);
 }

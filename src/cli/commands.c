@@ -245,19 +245,34 @@ static const struct command_row rows[COMMAND_COUNT] = {
     [COMMAND_PLAN] =
         {
             .run = command_plan,
-            .arguments = "preset [NAME] | hardware | prices",
+            .arguments = "fit MODEL | serve [MODEL] | train [MODEL] | preset [NAME] | hardware | prices",
             .positionals = 2,
             .summary = "work out what a deployment takes and costs",
-            .description = "A plan is a sheet of stated inputs and of formulas over them (docs/PLAN.md). "
-                           "Every input has its "
-                           "source, and --set gives it another value; --formulas prints how each result "
-                           "comes about, --html "
-                           "makes a page that computes again whenever an input is changed in it.\n\n"
-                           "preset derives figures that others published, says whether they come out, and "
-                           "what does not add "
-                           "up. Without a name it lists them.\n\n"
-                           "hardware and prices print the tables that plans draw from.",
-            .examples = "What training DeepSeek-V3 cost:\n"
+            .description =
+                "A plan is a sheet of stated inputs and of formulas over them (docs/PLAN.md). "
+                "Every input has its "
+                "source, and --set gives it another value; --formulas prints how each result "
+                "comes about, --html "
+                "makes a page that computes again whenever an input is changed in it.\n\n"
+                "fit says what a model takes in memory, which type of weights fits which machine, and how "
+                "fast it "
+                "would run by the machine's roofline. MODEL is a published model's name, a directory, a "
+                "config.json or a .gguf file; nothing but its description is read.\n\n"
+                "serve goes from users and tokens to machines, power, cost for a million tokens, revenue and "
+                "margin; train from tokens and parameters to device-hours, days and money, rented and owned. "
+                "Both "
+                "take deepseek-v3 on H800 where nothing else is said.\n\n"
+                "preset derives figures that others published, says whether they come out, and "
+                "what does not add "
+                "up. Without a name it lists them.\n\n"
+                "hardware and prices print the tables that plans draw from.",
+            .examples = "Which machines hold V3, and in which format:\n"
+                        "hadal plan fit deepseek-v3\n"
+                        "How fast a 32B model would be here:\n"
+                        "hadal plan fit r1-distill-qwen-32b --hardware this --type q4_k_m\n"
+                        "A service for ten million users at R1's prices:\n"
+                        "hadal plan serve --set users=10e6 --price r1\n"
+                        "What training DeepSeek-V3 cost:\n"
                         "hadal plan preset v3-training\n"
                         "The day of 545 %, at another rent, with all formulas:\n"
                         "hadal plan preset day --set price=3 --formulas\n"

@@ -24,8 +24,8 @@ says() {
     if [ $? = 0 ] && grep -qF -- "$message" <<< "$output"; then pass "plan $*: $message"; else fail "plan $*: $message" "$output"; fi
 }
 
-refused 2 "name preset"
-refused 2 "hadal plan presets: name preset" presets
+refused 2 "name fit, serve"
+refused 2 "hadal plan presets: name fit" presets
 refused 2 "did you mean day?" preset dya
 refused 2 "unexpected argument 'more'" preset day more
 refused 2 'day has no input "rent"' preset day --set rent=3
@@ -35,6 +35,22 @@ refused 2 "write NAME=NUMBER" preset day --set price
 refused 2 "must be a number from 0 up" preset day --set price=-1
 refused 1 "is not finite with these inputs" preset day --set tokens_in=0
 refused 2 "choose one" preset day --json --html
+
+refused 2 "name a published model" fit
+refused 1 "nonesuch" fit nonesuch
+refused 2 "--hardware abacus: no such row" fit deepseek-v3 --hardware abacus
+refused 2 "--type q9: bf16, fp8, or a type" fit deepseek-v3 --hardware h100 --type q9
+refused 2 "--price r9: no such row" serve --price r9
+
+says "deepseek-v3: devices that hold" fit deepseek-v3
+says "r1-distill-qwen-32b in q4_k_m on NVIDIA GeForce RTX 4090" fit r1-distill-qwen-32b --hardware rtx-4090
+says "is read from disk when it is needed" fit deepseek-v3 --hardware h100 --type iq1_s
+says "cannot be streamed" fit deepseek-v3 --hardware rtx-4090 --type bf16
+says "70,272 bytes" fit deepseek-v3 --hardware h800 --ctx 8192 --batch 4
+says "Serving is cheaper" serve --price r1
+says "from an API at these prices is cheaper" serve --price v3.2 --set hour=20
+says "days on the cluster" train
+says "too small to hold" train --set devices=8
 
 says "v3-training" preset
 says "2,788,000 GPU-hours (published: 2,788,000, agrees)" preset v3-training
@@ -69,14 +85,16 @@ for list in hardware prices; do
 done
 
 # The page's own script, without a browser, gives what the JSON says.
+sed 's/^/preset /' "$work/presets" > "$work/plans"
+printf '%s\n' "fit deepseek-v3" "fit r1-distill-llama-8b" serve train >> "$work/plans"
 if command -v node > /dev/null; then
-    for preset in $(cat "$work/presets"); do
-        "$HADAL" plan preset "$preset" --html > "$work/page.html"
-        "$HADAL" plan preset "$preset" --json > "$work/page.json"
-        wrong=$(node tests/cli/plan_page.js "$work/page.html" "$work/page.json" 2>&1)
-        if [ -z "$wrong" ]; then pass "$preset: the page computes the same"; else fail "$preset: the page computes the same" "$wrong"; fi
-        grep -qE '(src|href)=|https?://[^w]' "$work/page.html" && fail "$preset: the page stands alone" || pass "$preset: the page stands alone"
-    done
+    while read -ra preset; do
+        "$HADAL" plan "${preset[@]}" --html > "$work/page.html" < /dev/null
+        "$HADAL" plan "${preset[@]}" --json > "$work/page.json" < /dev/null
+        wrong=$(node tests/cli/plan_page.js "$work/page.html" "$work/page.json" 2>&1 < /dev/null)
+        if [ -z "$wrong" ]; then pass "${preset[*]}: the page computes the same"; else fail "${preset[*]}: the page computes the same" "$wrong"; fi
+        grep -qE '(src|href)=|https?://[^w]' "$work/page.html" && fail "${preset[*]}: the page stands alone" || pass "${preset[*]}: the page stands alone"
+    done < "$work/plans"
 else
     skip "running the page needs node"
 fi

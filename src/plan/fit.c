@@ -1,0 +1,85 @@
+/* fit.c - the sheet of `hadal plan fit`: what a model takes on a machine, and how fast it runs by its roofline. Constant
+ * data. Inputs without a value here are filled in from the model's description and the table of machines. */
+#include "plan/sheet_rows.h"
+
+static const struct sheet_row rows[] = {
+    HEADING("The model"),
+    INPUT("parameters", "parameters", "", 0, NULL),
+    INPUT("active", "of these, used for a token", "", 0, NULL),
+    INPUT("weight_bytes", "weights", "bytes", 0, NULL),
+    INPUT("fixed_bytes", "weights that every step reads", "bytes", 0, NULL),
+    INPUT("expert_bytes", "one routed expert, in all layers together", "bytes", 0, NULL),
+    INPUT("experts", "routed experts", "", 0, NULL),
+    INPUT("experts_used", "of these, used for a token", "", 0, NULL),
+    INPUT("kv_bytes", "cache of a token", "bytes", 0, NULL),
+    INPUT("activation_bytes", "activations, 512 rows at once", "bytes", 0, NULL),
+    INPUT("ops_row", "operations of a token", "OP", 0, NULL),
+    INPUT("ops_head", "operations of its logits", "OP", 0, NULL),
+    INPUT("ops_prompt_context", "of a prompt's token, for each token before it", "OP", 0, NULL),
+    INPUT("ops_decode_context", "of a generated token, for each token before it", "OP", 0, NULL),
+    HEADING("What is asked of it"),
+    INPUT("context", "tokens of a sequence", "tokens", 4096, NULL),
+    INPUT("batch", "sequences at once", "", 1, NULL),
+    INPUT("prompt", "tokens of a prompt", "tokens", 512, NULL),
+    HEADING("The machine"),
+    INPUT("devices", "devices", "", 1, NULL),
+    INPUT("memory", "memory of a device", "bytes", 0, NULL),
+    INPUT("bandwidth", "its bandwidth", "bytes/s", 0, NULL),
+    INPUT("peak", "its arithmetic, in the precision of the weights", "OP/s", 0, NULL),
+    INPUT("disk", "reading from disk", "bytes/s", 3e9, NULL),
+    INPUT("memory_share", "share of the memory that can be used", "%", 0.9, NULL),
+    INPUT("bandwidth_share", "share of the bandwidth that is reached", "%", 0.7, NULL),
+    INPUT("compute_share", "share of the arithmetic that is reached", "%", 0.5, NULL),
+    HEADING("Memory"),
+    RESULT("bits", "bits of a parameter", "bits", "8 * weight_bytes / parameters"),
+    RESULT("cache", "cache of all sequences", "bytes", "batch * context * kv_bytes"),
+    RESULT("needed", "weights, cache and activations", "bytes", "weight_bytes + cache + activation_bytes"),
+    RESULT("usable", "memory that can be used", "bytes", "devices * memory * memory_share"),
+    RESULT("devices_needed", "devices that would hold it", "", "ceil(needed / (memory * memory_share))"),
+    RESULT("most_batch", "sequences of this length that fit", "",
+           "floor(max(0, usable - weight_bytes - activation_bytes) / max(1, context * kv_bytes))"),
+    RESULT("routed", "routed experts together", "bytes", "experts * expert_bytes"),
+    RESULT("resident", "share of them that stays in memory", "%",
+           "choose(needed - usable, min(1, max(0, (usable - needed + routed) / max(1, routed))), 1)"),
+    HEADING("Decoding"),
+    RESULT("touched", "experts that a step reads, as chance takes them", "",
+           "experts * (1 - pow(1 - experts_used / max(1, experts), batch))"),
+    RESULT("read", "bytes that a step reads", "bytes", "fixed_bytes + touched * expert_bytes + cache"),
+    RESULT("from_disk", "of that, from disk", "bytes", "touched * expert_bytes * (1 - resident)"),
+    RESULT("seconds_memory", "reading memory", "s",
+           "(read - from_disk) / (devices * bandwidth * bandwidth_share)"),
+    RESULT("seconds_compute", "arithmetic", "s",
+           "batch * (ops_row + ops_head + context * ops_decode_context) / (devices * peak * compute_share)"),
+    RESULT("seconds_disk", "reading the disk", "s", "from_disk / disk"),
+    RESULT("step", "a step", "s", "max(seconds_memory, seconds_compute) + seconds_disk"),
+    RESULT("decode", "decoding", "tokens/s", "batch / step"),
+    RESULT("decode_user", "for each sequence", "tokens/s", "1 / step"),
+    HEADING("Prefill"),
+    RESULT("prompt_ops", "operations of a prompt", "OP",
+           "prompt * ops_row + ops_head + prompt * (prompt + 1) / 2 * ops_prompt_context"),
+    RESULT("prompt_touched", "experts that it reads", "",
+           "experts * (1 - pow(1 - experts_used / max(1, experts), prompt))"),
+    RESULT("prompt_disk", "bytes from disk", "bytes", "prompt_touched * expert_bytes * (1 - resident)"),
+    RESULT("prompt_memory", "reading memory", "s",
+           "(fixed_bytes + prompt_touched * expert_bytes - prompt_disk) / (devices * bandwidth * "
+           "bandwidth_share)"),
+    RESULT("prompt_compute", "arithmetic", "s", "prompt_ops / (devices * peak * compute_share)"),
+    RESULT("prompt_seconds", "a prompt", "s", "max(prompt_memory, prompt_compute) + prompt_disk / disk"),
+    RESULT("prefill", "prefill", "tokens/s", "prompt / prompt_seconds"),
+    WORDS("choose(needed - usable, choose(usable - needed + routed, 1, 0), 0)",
+          "This does not fit: it takes {needed} bytes, and {usable} can be used. {resident} of the routed "
+          "experts stay "
+          "in memory, and the rest is read from disk when it is needed."),
+    WORDS("choose(needed - usable, choose(usable - needed + routed, 0, 1), 0)",
+          "This does not fit, and cannot be streamed: what every step reads is more than the memory that can "
+          "be used. "
+          "The speeds below memory's size mean nothing. {devices_needed} devices would hold it."),
+    WORDS("seconds_compute - seconds_memory", "Arithmetic, not memory, sets the speed of decoding."),
+    WORDS("1", "A roofline is what the machine allows at the stated shares. It knows nothing of links "
+               "between devices, of "
+               "waiting, or of how well a program is written."),
+};
+
+const struct sheet_kind sheet_fit = {
+    "fit",          "What a model takes, and how fast it would run", "memory, decoding, prefill", rows,
+    COUNT_OF(rows), "seconds_memory seconds_compute seconds_disk"};
