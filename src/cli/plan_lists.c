@@ -8,8 +8,16 @@
 
 #include <stdio.h>
 
+/* A list has no page. */
+static enum status read_form(const struct option_values *values, bool *json) {
+    *json = option_flag(values, "json");
+    if (!option_flag(values, "html")) return STATUS_OK;
+    return fail(STATUS_USAGE, "--html: a page is of one plan: fit MODEL, serve, train or preset NAME");
+}
+
 enum status plan_list_presets(const struct option_values *values) {
-    bool json = option_flag(values, "json");
+    bool json;
+    TRY(read_form(values, &json));
     for (int i = 0; preset_at(i); i++) {
         const struct sheet_kind *preset = preset_at(i);
         if (json)
@@ -29,8 +37,9 @@ static json_t *hardware_json(const struct hardware *of) {
 }
 
 enum status plan_list_hardware(const struct option_values *values) {
-    bool json = option_flag(values, "json");
+    bool json;
     char price[SHEET_NUMBER_BYTES];
+    TRY(read_form(values, &json));
     if (!json)
         printf("%-14s %8s %9s %9s %9s %6s %9s %6s  %s\n", "name", "GB", "GB/s", "BF16 T/s", "8bit T/s", "W",
                "$", "$/h", "");
@@ -49,7 +58,8 @@ enum status plan_list_hardware(const struct option_values *values) {
 }
 
 enum status plan_list_prices(const struct option_values *values) {
-    bool json = option_flag(values, "json");
+    bool json;
+    TRY(read_form(values, &json));
     if (!json)
         printf("%-17s %-11s %-18s %7s %7s %7s  dollars for a million tokens\n", "name", "from", "model",
                "hit", "miss", "output");

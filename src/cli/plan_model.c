@@ -192,7 +192,9 @@ static enum status fit(struct request *request) {
     struct sheet sheet;
     const char *type;
     TRY(read_model(request, NULL));
-    TRY(read_hardware(request, text ? NULL : "h100"));
+    TRY(read_hardware(request, NULL));
+    if (!request->hardware && !text)
+        return fail(STATUS_USAGE, "--json and --html need --hardware NAME: they are of one machine");
     if (!request->hardware) return print_devices(request);
     TRY(choose_type(request, &type));
     TRY(shape_of(request, type, &shape));

@@ -38,6 +38,9 @@ refused 2 "choose one" preset day --json --html
 
 refused 2 "name a published model" fit
 refused 1 "nonesuch" fit nonesuch
+refused 2 "need --hardware NAME" fit deepseek-v3 --json
+refused 2 "a page is of one plan" hardware --html
+refused 2 "a page is of one plan" preset --html
 refused 2 "--hardware abacus: no such row" fit deepseek-v3 --hardware abacus
 refused 2 "--type q9: bf16, fp8, or a type" fit deepseek-v3 --hardware h100 --type q9
 refused 2 "--price r9: no such row" serve --price r9
@@ -86,7 +89,7 @@ done
 
 # The page's own script, without a browser, gives what the JSON says.
 sed 's/^/preset /' "$work/presets" > "$work/plans"
-printf '%s\n' "fit deepseek-v3" "fit r1-distill-llama-8b" serve train >> "$work/plans"
+printf '%s\n' "fit deepseek-v3 --hardware h200" "fit r1-distill-llama-8b --hardware m4-max" serve train >> "$work/plans"
 if command -v node > /dev/null; then
     while read -ra preset; do
         "$HADAL" plan "${preset[@]}" --html > "$work/page.html" < /dev/null
