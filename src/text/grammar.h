@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { GRAMMAR_RULES_LIMIT = 1 << 16, GRAMMAR_NODES_LIMIT = 1 << 20 };
+enum { GRAMMAR_RULES_LIMIT = 1 << 16, GRAMMAR_NODES_LIMIT = 1 << 20, GRAMMAR_EXPRESSIONS_LIMIT = 1 << 20 };
 
 /* ---- building ---- */
 
@@ -26,8 +26,9 @@ struct byte_set {
 struct grammar_builder {
     struct arena arena;             /* owns the expressions */
     const struct expression **rule; /* [rules] */
-    int rules, capacity;
-    bool failed; /* out of memory, or more than a limit */
+    int rules, capacity, expressions;
+    bool failed; /* out of memory, or more than a limit: then nothing is made any more */
+    bool full;   /* it was a limit */
 };
 void grammar_builder_free(struct grammar_builder *builder);
 
@@ -103,7 +104,9 @@ struct matcher {
     int frames, frame_capacity, buckets;
     struct place *todo; /* of the closure */
     int todos, todo_capacity;
-    bool failed; /* out of memory, or calls nested beyond all bounds: nothing may come any more */
+    int64_t work; /* comparisons so far, for those who bound them */
+    bool failed;  /* out of memory, or too many ways to go on: nothing may come any more */
+    bool full;    /* it was too many ways */
 };
 
 must_use enum status matcher_open(struct matcher *matcher, const struct grammar *grammar);

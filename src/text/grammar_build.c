@@ -6,7 +6,9 @@
 #include <string.h>
 
 static const struct expression *make(struct grammar_builder *builder, struct expression expression) {
-    struct expression *made = arena_take(&builder->arena, sizeof *made);
+    if (builder->failed) return NULL;
+    builder->full = ++builder->expressions > GRAMMAR_EXPRESSIONS_LIMIT;
+    struct expression *made = builder->full ? NULL : arena_take(&builder->arena, sizeof *made);
     if (!made) {
         builder->failed = true;
         return NULL;
@@ -70,6 +72,7 @@ int grammar_declare(struct grammar_builder *builder) {
         const struct expression **grown = realloc(builder->rule, (size_t)more * sizeof(void *));
         if (!grown || builder->rules >= GRAMMAR_RULES_LIMIT) {
             if (grown) builder->rule = grown;
+            builder->full |= builder->rules >= GRAMMAR_RULES_LIMIT;
             builder->failed = true;
             return 0;
         }

@@ -5,9 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Steps: repeating nothing makes no nodes, and may still take for ever. */
+enum { DEPTH_LIMIT = 8192, STEPS_LIMIT = 1 << 24 };
+
 struct compiler {
     struct grammar *grammar;
-    int node_capacity, set_capacity;
+    int node_capacity, set_capacity, depth, steps;
     bool failed, full;
 };
 
@@ -73,24 +76,40 @@ static int32_t compile_repeat(struct compiler *compiler, const struct expression
     return at;
 }
 
-static int32_t compile(struct compiler *compiler, const struct expression *expression, int32_t next) {
-    if (!expression) compiler->failed = true;
-    if (compiler->failed) return 0;
+/* Alternatives and sequences lean to the left, as far as there are values in an enumeration or characters in a pattern. */
+static int32_t compile_either(struct compiler *compiler, const struct expression *expression, int32_t next) {
+    int32_t sum = compile(compiler, expression->two, next);
+    for (expression = expression->one; expression->kind == EXPRESSION_EITHER && !compiler->failed;
+         expression = expression->one)
+        sum = add_node(compiler, NODE_SPLIT, compile(compiler, expression->two, next), sum);
+    return add_node(compiler, NODE_SPLIT, compile(compiler, expression, next), sum);
+}
+
+static int32_t compile_one(struct compiler *compiler, const struct expression *expression, int32_t next) {
+    while (expression->kind == EXPRESSION_SEQUENCE && !compiler->failed) {
+        next = compile(compiler, expression->two, next);
+        expression = expression->one;
+    }
     switch (expression->kind) {
+    case EXPRESSION_SEQUENCE:
     case EXPRESSION_EMPTY: return next;
     case EXPRESSION_TEXT: return compile_text(compiler, expression, next);
     case EXPRESSION_SET: return add_node(compiler, NODE_BYTES, next, add_set(compiler, expression->set));
-    case EXPRESSION_SEQUENCE:
-        return compile(compiler, expression->one, compile(compiler, expression->two, next));
-    case EXPRESSION_EITHER: {
-        int32_t one = compile(compiler, expression->one, next),
-                two = compile(compiler, expression->two, next);
-        return add_node(compiler, NODE_SPLIT, one, two);
-    }
+    case EXPRESSION_EITHER: return compile_either(compiler, expression, next);
     case EXPRESSION_REPEAT: return compile_repeat(compiler, expression, next);
     case EXPRESSION_CALL: return add_node(compiler, NODE_CALL, next, expression->low);
     }
     return next;
+}
+
+static int32_t compile(struct compiler *compiler, const struct expression *expression, int32_t next) {
+    if (!expression || compiler->failed) return compiler->failed = true, 0;
+    if (compiler->depth == DEPTH_LIMIT || ++compiler->steps > STEPS_LIMIT)
+        return compiler->failed = compiler->full = true, 0;
+    compiler->depth++;
+    const int32_t at = compile_one(compiler, expression, next);
+    compiler->depth--;
+    return at;
 }
 
 /* ---- rules that begin with themselves would be entered for ever ---- */
@@ -145,15 +164,18 @@ static bool begins_soundly(struct beginnings *b, int rule) {
     return true;
 }
 
-/* What never becomes sound begins with itself. */
+/* What never becomes sound begins with itself. To and fro, so that no order of rules takes a round for each. */
 static bool all_sound(struct beginnings *b) {
+    const int rules = b->grammar->rules;
     int sound = 0;
-    for (bool changed = true; changed;) {
+    for (bool changed = true, down = true; changed; down = !down) {
         changed = false;
-        for (int r = b->grammar->rules; r-- > 0;)
+        for (int i = 0; i < rules; i++) {
+            const int r = down ? rules - 1 - i : i;
             if (!b->sound[r] && begins_soundly(b, r)) b->sound[r] = changed = true, sound++;
+        }
     }
-    return sound == b->grammar->rules;
+    return sound == rules;
 }
 
 static enum status check_beginnings(const struct grammar *grammar) {
@@ -190,7 +212,7 @@ static enum status compile_rules(struct compiler *compiler, const struct grammar
         grammar->start[r] = compile(compiler, builder->rule[r], end);
         if (compiler->failed) break;
     }
-    if (compiler->full)
+    if (compiler->full || builder->full)
         return fail(STATUS_LIMIT, "the grammar is too large: more than %d places", GRAMMAR_NODES_LIMIT);
     if (compiler->failed || builder->failed) return fail(STATUS_MEMORY, "out of memory for a grammar");
     return check_beginnings(grammar);

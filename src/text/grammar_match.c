@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FRAMES_LIMIT = 1 << 20, PLACES_LIMIT = 1 << 20 };
+enum { FRAMES_LIMIT = 1 << 20, TODOS_LIMIT = 1 << 13, PLACES_LIMIT = 1 << 12 };
 
 void place_set_free(struct place_set *set) {
     free(set->place);
@@ -70,8 +70,9 @@ static void push_todo(struct matcher *matcher, int32_t node, int32_t frame) {
     if (matcher->todos == matcher->todo_capacity) {
         int more = matcher->todo_capacity ? 2 * matcher->todo_capacity : 64;
         struct place *grown =
-            more > PLACES_LIMIT ? NULL : realloc(matcher->todo, (size_t)more * sizeof *grown);
+            more > TODOS_LIMIT ? NULL : realloc(matcher->todo, (size_t)more * sizeof *grown);
         if (!grown) {
+            matcher->full |= more > TODOS_LIMIT;
             matcher->failed = true;
             return;
         }
@@ -86,6 +87,7 @@ static void add_place(struct matcher *matcher, struct place place, struct place_
         int more = set->capacity ? 2 * set->capacity : 16;
         struct place *grown = more > PLACES_LIMIT ? NULL : realloc(set->place, (size_t)more * sizeof *grown);
         if (!grown) {
+            matcher->full |= more > PLACES_LIMIT;
             matcher->failed = true;
             return;
         }
@@ -103,6 +105,7 @@ static bool is_listed(const struct matcher *matcher, int from, struct place plac
 }
 
 static void list(struct matcher *matcher, int from, int32_t node, int32_t frame) {
+    matcher->work += matcher->todos - from;
     if (!is_listed(matcher, from, (struct place){node, frame})) push_todo(matcher, node, frame);
 }
 
@@ -130,6 +133,7 @@ void matcher_follow(struct matcher *matcher, int32_t node, int32_t frame, struct
         const struct grammar_node *at = &grammar->node[place.node];
         switch (at->kind) {
         case NODE_BYTES:
+            matcher->work += set->places;
             if (!has_place(set, place)) add_place(matcher, place, set);
             break;
         case NODE_SPLIT:
@@ -153,7 +157,8 @@ void matcher_step(struct matcher *matcher, const struct place_set *from, unsigne
                   struct place_set *to) {
     const struct grammar *grammar = matcher->grammar;
     place_set_clear(to);
-    for (int i = 0; i < from->places; i++) {
+    matcher->work += from->places;
+    for (int i = 0; i < from->places && !matcher->failed; i++) {
         const struct grammar_node *at = &grammar->node[from->place[i].node];
         if (byte_set_has(&grammar->set[at->other], byte))
             matcher_follow(matcher, at->next, from->place[i].frame, to);
@@ -167,7 +172,9 @@ enum status matcher_open(struct matcher *matcher, const struct grammar *grammar)
     if (grow_frames(matcher))
         matcher_follow(matcher, grammar->start[grammar->root], FRAME_ROOT, &matcher->set);
     if (!matcher->failed && matcher->frame) return STATUS_OK;
+    const bool full = matcher->full;
     matcher_close(matcher);
+    if (full) return fail(STATUS_LIMIT, "the grammar has more than %d ways to begin", PLACES_LIMIT);
     return fail(STATUS_MEMORY, "out of memory for following a grammar");
 }
 

@@ -102,9 +102,10 @@ static bool add_class(struct regex *regex, struct code_set *set, char letter) {
 static bool read_hex(struct regex *regex, int digits, uint32_t *code) {
     *code = 0;
     for (int i = 0; i < digits; i++, regex->at++) {
-        const char *hex = "0123456789abcdef", *found = *regex->at ? strchr(hex, *regex->at | 32) : NULL;
+        static const char hex[] = "0123456789abcdefABCDEF";
+        const char *found = *regex->at ? strchr(hex, *regex->at) : NULL;
         if (!found) return false;
-        *code = *code * 16 + (uint32_t)(found - hex);
+        *code = *code * 16 + (uint32_t)(found - hex < 16 ? found - hex : found - hex - 6);
     }
     return true;
 }
@@ -161,7 +162,8 @@ static bool read_bracket(struct regex *regex, struct code_set *set) {
         }
         if (single) add_range(regex, &found, low, high);
     }
-    if (*regex->at++ != ']') return false;
+    if (*regex->at != ']') return false;
+    regex->at++;
     if (opposite) {
         add_complement(regex, set, &found);
         return true;

@@ -19,7 +19,8 @@ struct schema_compiler {
     const char *origin;
     json_t *owned; /* array: schemas that were made by merging */
     struct known_schema *known;
-    int knowns, capacity, depth;
+    int knowns, capacity, depth, pair_depth;
+    int copied, compared; /* members of merged schemas; pairs of schemas: both are bounded */
     enum status status;
 };
 

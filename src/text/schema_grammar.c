@@ -1,6 +1,7 @@
 /* schema_grammar.c - JSON Schema (drafts 7 and 2020-12) as a grammar: references, combinations, types. */
 #include "text/schema_compile.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -193,8 +194,8 @@ bool schema_type_fits(int types, const json_t *value) {
     case JSON_STRING: return types & SCHEMA_STRING;
     case JSON_INTEGER: return types & (SCHEMA_INTEGER | SCHEMA_NUMBER);
     case JSON_REAL:
-        return (types & SCHEMA_NUMBER) || ((types & SCHEMA_INTEGER) &&
-                                           json_real_value(value) == (double)(int64_t)json_real_value(value));
+        return (types & SCHEMA_NUMBER) ||
+               ((types & SCHEMA_INTEGER) && json_real_value(value) == floor(json_real_value(value)));
     case JSON_TRUE:
     case JSON_FALSE: return types & SCHEMA_BOOLEAN;
     case JSON_NULL: return types & SCHEMA_NULL;
@@ -341,6 +342,9 @@ static bool keep_known(struct schema_compiler *compiler, const json_t *schema, i
 
 const struct expression *schema_rule(struct schema_compiler *compiler, const json_t *schema) {
     struct grammar_builder *b = compiler->builder;
+    if (b->failed)
+        return schema_refuse(compiler, b->full ? STATUS_LIMIT : STATUS_MEMORY, "schema",
+                             b->full ? "is too large for a grammar" : "out of memory");
     if (compiler->status != STATUS_OK) return NULL;
     for (int i = 0; json_is_object(schema) && i < compiler->knowns; i++)
         if (compiler->known[i].schema == schema) return grammar_call(b, compiler->known[i].rule);

@@ -4,7 +4,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { COPIES_LIMIT = 1 << 20, PAIRS_LIMIT = 1 << 19, PAIR_DEPTH_LIMIT = 16, MERGE_DEPTH_LIMIT = 256 };
+
+/* Small schemas that hold at once with large ones could otherwise make gigabytes. False: refused. */
+static bool spend_copies(struct schema_compiler *compiler, const json_t *schema) {
+    compiler->copied += 1 + (int)json_object_size(schema) + (int)json_array_size(schema);
+    if (compiler->copied <= COPIES_LIMIT) return true;
+    (void)schema_refuse(compiler, STATUS_LIMIT, "allOf",
+                        "its schemas, and those it stands beside, are too large");
+    return false;
+}
+
 static json_t *own(struct schema_compiler *compiler, json_t *schema) {
+    if (schema && !spend_copies(compiler, schema)) {
+        json_decref(schema);
+        return NULL;
+    }
     if (schema && !json_array_append_new(compiler->owned, schema)) return schema;
     compiler->builder->failed = true;
     (void)schema_refuse(compiler, STATUS_MEMORY, "schema", "out of memory");
@@ -105,9 +120,10 @@ static json_t *common_types(const json_t *one, const json_t *other) {
 
 /* properties: each name with both of its schemas. */
 static json_t *both_properties(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
-    json_t *both = json_copy((json_t *)one);
+    json_t *both = spend_copies(compiler, one) ? json_copy((json_t *)one) : NULL;
     const char *name;
     json_t *schema;
+    if (!both) return NULL;
     json_object_foreach((json_t *)other, name, schema) {
         json_t *first = json_object_get(both, name);
         const json_t *merged = first ? schema_merge(compiler, first, schema) : schema;
@@ -246,27 +262,37 @@ static bool merge_all(struct schema_compiler *compiler, json_t *into, const json
     return true;
 }
 
-const json_t *schema_merge(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
-    if (compiler->status != STATUS_OK) return NULL;
-    if (says_nothing(one)) return other;
-    if (says_nothing(other)) return one;
-    if (++compiler->depth > 256 || json_array_size(compiler->owned) > 1 << 16)
-        return schema_refuse(compiler, STATUS_LIMIT, "allOf", "is nested too deep"), NULL;
-    if (!expand_reference(compiler, &one) || !expand_reference(compiler, &other)) return NULL;
-    compiler->depth--;
+/* Neither has a reference any more. */
+static const json_t *merge_expanded(struct schema_compiler *compiler, const json_t *one,
+                                    const json_t *other) {
     if (!json_is_object(one) || !json_is_object(other))
         return schema_refuse(compiler, STATUS_INPUT, "allOf", "allows no value"), NULL;
     json_t *merged = neighbours_agree(compiler, one, other) ? own(compiler, json_copy((json_t *)one)) : NULL;
     if (!merged) return NULL;
-    json_t *properties = json_object_get(merged, "properties");
-    if (properties && json_object_set_new(merged, "properties", json_copy(properties))) return NULL;
     if (!merge_all(compiler, merged, other)) {
         if (compiler->status == STATUS_OK)
             (void)schema_refuse(compiler, STATUS_MEMORY, "schema", "out of memory");
         return NULL;
     }
+    /* what follows changes the properties, which may still be those of `one` or `other` */
+    json_t *properties = json_object_get(merged, "properties");
+    if (properties && (!spend_copies(compiler, properties) ||
+                       json_object_set_new(merged, "properties", json_copy(properties))))
+        return NULL;
     if (!spread_additional(compiler, merged, one) || !spread_additional(compiler, merged, other)) return NULL;
     return names_remain(compiler, merged) ? merged : NULL;
+}
+
+const json_t *schema_merge(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
+    if (compiler->status != STATUS_OK) return NULL;
+    if (says_nothing(one)) return other;
+    if (says_nothing(other)) return one;
+    if (++compiler->depth > MERGE_DEPTH_LIMIT)
+        return schema_refuse(compiler, STATUS_LIMIT, "allOf", "is nested too deep"), NULL;
+    const bool expanded = expand_reference(compiler, &one) && expand_reference(compiler, &other);
+    const json_t *merged = expanded ? merge_expanded(compiler, one, other) : NULL;
+    compiler->depth--;
+    return merged;
 }
 
 /* ---- can both hold? ---- */
@@ -275,11 +301,19 @@ static const json_t *values_of(const json_t *schema) {
     return json_object_get(schema, "enum");
 }
 
+/* May they be one value? Numbers are, however they are written; what holds numbers may be. */
+static bool may_equal(const json_t *one, const json_t *other) {
+    if (json_is_number(one) && json_is_number(other))
+        return json_number_value(one) == json_number_value(other);
+    if (json_typeof(one) == json_typeof(other) && (json_is_object(one) || json_is_array(one))) return true;
+    return json_equal((json_t *)one, (json_t *)other);
+}
+
 static bool allows_constant(const json_t *schema, const json_t *value) {
     const json_t *list = values_of(schema), *constant = json_object_get(schema, "const");
-    if (constant) return json_equal((json_t *)constant, (json_t *)value);
+    if (constant) return may_equal(constant, value);
     for (size_t i = 0; i < json_array_size(list); i++)
-        if (json_equal(json_array_get(list, i), (json_t *)value)) return true;
+        if (may_equal(json_array_get(list, i), value)) return true;
     return !list;
 }
 
@@ -341,8 +375,7 @@ static int certain_types(struct schema_compiler *compiler, const json_t *schema)
     return types;
 }
 
-bool schemas_overlap(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
-    if (!expand_reference(compiler, &one) || !expand_reference(compiler, &other)) return true;
+static bool expanded_overlap(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
     if (json_is_false(one) || json_is_false(other)) return false;
     if (!json_is_object(one) || !json_is_object(other)) return true;
     int types = certain_types(compiler, one), others = certain_types(compiler, other);
@@ -353,4 +386,14 @@ bool schemas_overlap(struct schema_compiler *compiler, const json_t *one, const 
     if ((types & others) != SCHEMA_OBJECT) return true;
     return !property_differs(compiler, one, other) && !property_is_forbidden(one, other) &&
            !property_is_forbidden(other, one);
+}
+
+/* Schemas that refer to themselves are compared as far as the limits go. */
+bool schemas_overlap(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
+    if (compiler->pair_depth == PAIR_DEPTH_LIMIT || ++compiler->compared > PAIRS_LIMIT) return true;
+    if (!expand_reference(compiler, &one) || !expand_reference(compiler, &other)) return true;
+    compiler->pair_depth++;
+    const bool overlap = expanded_overlap(compiler, one, other);
+    compiler->pair_depth--;
+    return overlap;
 }

@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROPERTIES_LIMIT = 2048 };
+enum { PROPERTIES_LIMIT = 2048, NAME_LIMIT = 1024 };
 
 struct property {
     const char *name;
     const json_t *schema; /* NULL: any value */
-    bool required;
+    bool required, never; /* never: it may not come, under this name or as another */
 };
 
 struct object {
@@ -22,6 +22,7 @@ struct object {
     int properties, capacity;
     const json_t *others; /* NULL: none may come */
     bool free;            /* others may come with any value */
+    bool closed;          /* the schema says that none may come */
 };
 
 /* ---- names of others ---- */
@@ -61,6 +62,7 @@ static const struct expression *other_rest(struct schema_compiler *compiler, str
                             *sum = NULL;
     uint32_t next = 0;
     int i = 0;
+    if (b->failed) return NULL;
     if (names.names > 0 && !names.name[0][at])
         i++; /* this very text is a name: it may not end here */
     else
@@ -86,6 +88,10 @@ static const struct expression *other_rest(struct schema_compiler *compiler, str
 
 static const struct expression *other_name(const struct object *object) {
     struct grammar_builder *b = object->compiler->builder;
+    for (int i = 0; i < object->properties; i++)
+        if (strlen(object->property[i].name) > NAME_LIMIT)
+            return schema_refuse(object->compiler, STATUS_LIMIT, "properties",
+                                 "have too long a name beside additional ones");
     const char **name = malloc(((size_t)object->properties + 1) * sizeof *name);
     if (!name) {
         b->failed = true;
@@ -124,12 +130,15 @@ static bool read_properties(struct object *object, const json_t *schema) {
         return bad(object, "properties", "must be an object"), false;
     if (required && !json_is_array(required)) return bad(object, "required", "must be an array"), false;
     json_object_foreach((json_t *)properties, name, value) {
-        if (!json_is_false(value) && !add_property(object, name, value, false)) return false;
+        if (!add_property(object, name, value, false)) return false;
+        object->property[object->properties - 1].never = json_is_false(value);
     }
     for (size_t i = 0; i < json_array_size(required); i++) {
         name = json_string_value(json_array_get(required, i));
-        if (!name) return bad(object, "required", "must be an array of names"), false;
-        if (json_is_false(json_object_get(properties, name)))
+        if (!name || strlen(name) != json_string_length(json_array_get(required, i)))
+            return bad(object, "required", "must be an array of names"), false;
+        const json_t *listed = json_object_get(properties, name);
+        if (json_is_false(listed) || (!listed && object->closed))
             return bad(object, "required", "names a property that is not allowed"), false;
         if (!add_property(object, name, object->others, true)) return false;
     }
@@ -143,18 +152,22 @@ static void read_others(struct object *object, const json_t *schema) {
     const bool lists = json_object_size(json_object_get(schema, "properties")) > 0;
     object->free = others ? json_is_true(others) : !lists;
     object->others = json_is_object(others) ? others : NULL;
+    object->closed = json_is_false(others);
 }
 
 static bool check_counts(struct object *object, const json_t *schema) {
     struct schema_compiler *compiler = object->compiler;
     const int64_t least = schema_count(compiler, schema, "minProperties", 0),
                   most = schema_count(compiler, schema, "maxProperties", -1);
-    int required = 0;
-    for (int i = 0; i < object->properties; i++) required += object->property[i].required;
+    int required = 0, listed = 0;
+    for (int i = 0; i < object->properties; i++) {
+        required += object->property[i].required;
+        listed += !object->property[i].never;
+    }
     if (least > required)
         return schema_refuse(compiler, STATUS_UNSUPPORTED, "minProperties", "is more than the required ones"),
                false;
-    if (most >= 0 && (object->free || object->others || most < object->properties))
+    if (most >= 0 && (object->free || object->others || most < listed))
         return schema_refuse(compiler, STATUS_UNSUPPORTED, "maxProperties", "is less than what may come"),
                false;
     return compiler->status == STATUS_OK;
@@ -200,6 +213,7 @@ static const struct expression *members(const struct object *object) {
     }
     for (int i = object->properties; i-- > 0 && compiler->status == STATUS_OK;) {
         const struct property *property = &object->property[i];
+        if (property->never) continue;
         json_t *text = json_string(property->name);
         const struct expression *name = json_literal(b, text);
         json_decref(text);

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { CHARACTERS_LIMIT = 8192, ITEMS_LIMIT = 4096 };
+enum { CHARACTERS_LIMIT = 8192, ITEMS_LIMIT = 4096, LEADING_LIMIT = 1024 };
 #define WITHOUT_BOUND INT64_C(999999999999999) /* units of the last decimal: what a double tells apart */
 
 /* ---- strings ---- */
@@ -58,6 +58,8 @@ const struct expression *schema_string(struct schema_compiler *compiler, const j
                              "is not supported beside other rules for the same string");
     if (pattern && !json_is_string(pattern))
         return schema_refuse(compiler, STATUS_INPUT, "pattern", "must be a string");
+    if (pattern && strlen(json_string_value(pattern)) != json_string_length(pattern))
+        return schema_refuse(compiler, STATUS_UNSUPPORTED, "pattern", "contains the character U+0000");
     if (format && !json_is_string(format))
         return schema_refuse(compiler, STATUS_INPUT, "format", "must be a string");
     if (pattern) return matched(compiler, json_string_value(pattern));
@@ -189,16 +191,18 @@ static struct bounds read_bounds(struct schema_compiler *compiler, const json_t 
     return bounds;
 }
 
-static bool is_whole(double value) {
-    return fabs(value) < 9e15 && fabs(value - nearbyint(value)) <= 1e-9 * fmax(1, fabs(value));
+/* Is it so many units exactly, as a validator reads it? */
+static bool is_units(double value, double scale) {
+    const double units = nearbyint(value * scale);
+    return fabs(units) < 9e15 && units / scale == value;
 }
 
 /* Decimals that both bounds need, at most 6. -1: more, or numbers that no double tells apart. */
 static int decimals_of(const struct bounds *bounds) {
     for (int decimals = 0; decimals <= 6; decimals++) {
         const double scale = pow(10, decimals);
-        if ((!bounds->has_low || is_whole(bounds->low * scale)) &&
-            (!bounds->has_high || is_whole(bounds->high * scale)))
+        if ((!bounds->has_low || is_units(bounds->low, scale)) &&
+            (!bounds->has_high || is_units(bounds->high, scale)))
             return decimals;
     }
     return -1;
@@ -308,6 +312,8 @@ const struct expression *schema_array(struct schema_compiler *compiler, const js
     if (least == -2 || most == -2) return NULL;
     if (json_is_false(rest) && (most < 0 || most > (int64_t)json_array_size(leading)))
         most = (int64_t)json_array_size(leading);
+    if (json_array_size(leading) > LEADING_LIMIT)
+        return schema_refuse(compiler, STATUS_LIMIT, "prefixItems", "are too many");
     if (most > ITEMS_LIMIT) most = ITEMS_LIMIT;
     if (least > ITEMS_LIMIT) return schema_refuse(compiler, STATUS_UNSUPPORTED, "minItems", "is too large");
     if (most >= 0 && most < least)

@@ -31,6 +31,8 @@ struct local_state {
 };
 
 enum { UNKNOWN = -1, EMPTY_STATE = 0, STATES_LIMIT = 1 << 14 };
+/* Of one mask: a grammar that leaves thousands of ways open would hold up everybody's answers. */
+enum { WORK_LIMIT = 1 << 26, MASK_STATES_LIMIT = 1 << 17 };
 
 struct mask_table {
     const struct token_trie *trie;
@@ -149,7 +151,7 @@ static int32_t state_of(struct mask_table *table, struct place_set *set) {
     int32_t *bucket = &table->state_bucket[hash % BUCKETS];
     for (int32_t i = *bucket; i >= 0; i = table->state[i].chain)
         if (table->state[i].hash == hash && same_set(&table->state[i].set, set)) return i;
-    if (!grow_states(table)) return UNKNOWN;
+    if (table->states >= MASK_STATES_LIMIT || !grow_states(table)) return UNKNOWN;
     struct local_state *state = &table->state[table->states];
     *state = (struct local_state){.set = *set, .hash = hash, .chain = *bucket};
     memset(state->next, -1, sizeof state->next);
@@ -190,7 +192,7 @@ static bool walk_tree(struct mask_table *table, int32_t root, struct found *foun
     for (int32_t i = 1; i < trie->nodes;) {
         const struct trie_node *node = &trie->node[i];
         const int32_t to = next_state(table, table->behind[node->depth - 1], node->byte);
-        if (to == UNKNOWN || table->local.failed) return false;
+        if (to == UNKNOWN || table->local.failed || table->local.work > WORK_LIMIT) return false;
         table->behind[node->depth] = to;
         if (to == EMPTY_STATE) {
             i = node->end;
@@ -219,7 +221,7 @@ static void walk_below(struct mask_table *table, struct matcher *matcher, int32_
                        const struct place_set *from, const struct byte_set *first, uint32_t *bits) {
     const struct token_trie *trie = table->trie;
     const int base = trie->node[top].depth;
-    for (int32_t i = top + 1; i < trie->node[top].end && !matcher->failed;) {
+    for (int32_t i = top + 1; i < trie->node[top].end && matcher->work <= WORK_LIMIT && !matcher->failed;) {
         const struct trie_node *node = &trie->node[i];
         const bool direct = node->depth == base + 1;
         struct place_set *set = &table->depth[node->depth];
@@ -345,6 +347,7 @@ static bool is_first_of_frame(const struct place_set *set, int index) {
 bool mask_table_allow(struct mask_table *table, struct matcher *matcher, uint32_t *allowed) {
     const struct place_set *set = &matcher->set;
     memset(allowed, 0, table->words * sizeof *allowed);
+    table->local.work = matcher->work = 0;
     for (int i = 0; i < set->places; i++) {
         if (!is_first_of_frame(set, i)) continue;
         const int32_t frame = set->place[i].frame;
@@ -354,5 +357,5 @@ bool mask_table_allow(struct mask_table *table, struct matcher *matcher, uint32_
         add_entry(table, entry, allowed);
         add_escapes(table, entry, matcher, frame, allowed);
     }
-    return !matcher->failed;
+    return !matcher->failed && matcher->work <= WORK_LIMIT;
 }

@@ -17,7 +17,8 @@ must_use enum status mask_table_open(struct mask_table **table, const struct tok
 void mask_table_close(struct mask_table *table); /* NULL allowed */
 
 /* Sets a bit in allowed [vocabulary / 32, rounded up] for each token that may come next, after clearing all. Whether
- * the text may end is matcher_may_end()'s to say. False: out of memory, and nothing is said. */
+ * the text may end is matcher_may_end()'s to say. False: out of memory, or the grammar leaves more
+ * ways open than can be followed in the time of a step; nothing is said then. */
 bool mask_table_allow(struct mask_table *table, struct matcher *matcher, uint32_t *allowed);
 
 #endif

@@ -143,6 +143,11 @@ static void what_cannot_be_kept_is_named(void **state) {
         {"{\"type\":\"integer\",\"minimum\":5,\"maximum\":4}", "maximum", STATUS_INPUT},
         {"{\"minLength\":-1}", "minLength", STATUS_INPUT},
         {"{\"properties\":{\"a\":false},\"required\":[\"a\"]}", "required", STATUS_INPUT},
+        {"{\"properties\":{\"a\":{}},\"required\":[\"b\"],\"additionalProperties\":false}", "required",
+         STATUS_INPUT},
+        {"{\"type\":\"object\",\"required\":[\"a\\u0000b\"]}", "required", STATUS_INPUT},
+        {"{\"type\":\"string\",\"pattern\":\"^a\\u0000b$\"}", "U+0000", STATUS_UNSUPPORTED},
+        {"{\"oneOf\":[{\"const\":1},{\"const\":1.0}]}", "oneOf", STATUS_UNSUPPORTED},
         {"false", "no value", STATUS_INPUT},
         {"7", "object", STATUS_INPUT}};
     (void)state;
@@ -156,6 +161,63 @@ static void what_cannot_be_kept_is_named(void **state) {
         assert_null(grammar);
         json_decref(root);
     }
+}
+
+/* ---- hostile schemas ---- */
+
+static void gaps_between_keywords_let_nothing_through(void **state) {
+    (void)state;
+    check("{\"$defs\":{\"X\":{\"type\":\"object\",\"properties\":{\"b\":{\"type\":\"integer\"}}}},\"type\":"
+          "\"object\",\"properties\":{\"q\":{\"$ref\":\"#/$defs/X\"},\"p\":{\"allOf\":[{\"type\":\"object\","
+          "\"additionalProperties\":false},{\"$ref\":\"#/$defs/X\"}]}}}",
+          LIST("{\"q\":{\"b\":1}}"), LIST("{\"q\":{\"b\":\"s\"}}"));
+    check("{\"type\":\"object\",\"properties\":{\"a\":{},\"b\":false},\"additionalProperties\":true}",
+          LIST("{\"a\":1,\"c\":2}"), LIST("{\"b\":1}"));
+    check("{\"type\":\"number\",\"maximum\":1000000000.5}", LIST("1000000000.5"), LIST("1000000001"));
+    check("{\"type\":\"number\",\"minimum\":12345678901.3}", LIST("12345678901.3"),
+          LIST("12345678901", "12345678901.2"));
+}
+
+/* A schema of `head`, `part` so many times with a comma between, and `tail`. */
+static void try_repeated(const char *head, const char *part, int times, const char *tail,
+                         enum status expected) {
+    struct buffer text = {0};
+    struct grammar *grammar;
+    struct matcher matcher;
+    json_t *root;
+    buffer_append_text(&text, head);
+    for (int i = 0; i < times; i++) buffer_printf(&text, part, i);
+    buffer_append_text(&text, tail);
+    assert_int_equal(json_parse(text.data, text.bytes, "test", &root), STATUS_OK);
+    enum status status = schema_grammar(&grammar, root, "schema");
+    if (status == STATUS_OK) {
+        status = matcher_open(&matcher, grammar);
+        if (status == STATUS_OK) matcher_close(&matcher);
+    }
+    if (status != expected) fail_msg("%.60s...: %d, %s", text.data, status, status_message());
+    grammar_close(grammar);
+    json_decref(root);
+    buffer_free(&text);
+}
+
+static void huge_schemas_are_refused(void **state) {
+    (void)state;
+    try_repeated("{\"enum\":[0", ",\"v%d\"", 100000, "]}", STATUS_LIMIT);
+    try_repeated("{\"enum\":[0", ",\"v%d\"", 2000, "]}", STATUS_OK);
+    try_repeated("{\"type\":\"string\",\"pattern\":\"", "|a", 1000000, "\"}", STATUS_LIMIT);
+    try_repeated("{\"type\":\"string\",\"pattern\":\"^(a", "|b", 1000000, ")$\"}", STATUS_LIMIT);
+    try_repeated("{\"type\":\"string\",\"pattern\":\"", "(((((){1000}){1000}){1000}){1000}){1000}", 1, "\"}",
+                 STATUS_LIMIT);
+    try_repeated("{\"type\":\"object\",\"properties\":{\"", "n", 1000000,
+                 "\":{}},\"additionalProperties\":true}", STATUS_LIMIT);
+    try_repeated("{\"type\":\"array\",\"prefixItems\":[true", ",true", 60000, "]}", STATUS_LIMIT);
+    try_repeated("{\"oneOf\":[{\"const\":-1}", ",{\"const\":%d}", 5000, "]}", STATUS_UNSUPPORTED);
+    try_repeated("{\"type\":\"string\",\"pattern\":\"", "[a", 1, "\"}", STATUS_UNSUPPORTED);
+    try_repeated(
+        "{\"$defs\":{\"A\":{\"type\":\"object\",\"required\":[\"a\"],\"properties\":{\"a\":{\"$ref\":\"#/"
+        "$defs/A\"}}},\"B\":{\"type\":\"object\",\"required\":[\"a\"],\"properties\":{\"a\":{\"$ref\":\"#/"
+        "$defs/B\"}}}},\"oneOf\":[{\"$ref\":\"#/$defs/A\"}",
+        ",{\"$ref\":\"#/$defs/B\"}", 1, "]}", STATUS_UNSUPPORTED);
 }
 
 /* ---- the standard's test suite ---- */
@@ -282,6 +344,8 @@ int main(void) {
         cmocka_unit_test(strings_follow_their_rules),
         cmocka_unit_test(objects_have_their_properties),
         cmocka_unit_test(what_cannot_be_kept_is_named),
+        cmocka_unit_test(gaps_between_keywords_let_nothing_through),
+        cmocka_unit_test(huge_schemas_are_refused),
         cmocka_unit_test(nothing_invalid_is_allowed),
         cmocka_unit_test(masks_say_what_the_grammar_says),
     };
