@@ -111,7 +111,7 @@ static void wait_for_request(struct http_exchange *exchange) {
 
 void http_exchange_finish(struct http_exchange *exchange) {
     exchange->gone = NULL;
-    if (exchange->keep_alive) {
+    if (exchange->keep_alive && !exchange->server->draining) {
         wait_for_request(exchange);
         return;
     }

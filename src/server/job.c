@@ -134,6 +134,7 @@ static void hear_piece(struct job *job, const struct mail *mail) {
     const enum text_kind kind =
         job->wire->splits_reasoning && answer->splitter.thinking ? TEXT_REASONING : TEXT_ANSWER;
     if (!job->first_token) job->first_token = clock_seconds();
+    if (!job->exchange) return; /* nobody reads it; the engine may be gone, too */
     if (mail->has_choice) answer->tokens++;
     if (mail->has_choice && job->order.sampling.logprobs >= 0)
         job->wire->add_logprob(job, answer, kind, &mail->choice);

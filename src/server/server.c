@@ -203,13 +203,14 @@ enum status server_run(struct server *server) {
                : STATUS_OK;
 }
 
-/* The engine ends first, so that no mail comes any more; what it said last still reaches its jobs. */
+/* Without clients jobs ask the engine for nothing any more; it ends, so that no mail comes, and what it said last ends
+ * the jobs. */
 void server_close(struct server *server) {
     if (!server) return;
+    http_server_close(server->http);
     service_close(server->api.service);
     if (server->api.mailbox) mailbox_deliver(server->api.mailbox);
     mailbox_close(server->api.mailbox);
-    http_server_close(server->http);
     if (server->tick) event_free(server->tick);
     if (server->stop) event_free(server->stop);
     if (server->stop_wake >= 0) close(server->stop_wake);

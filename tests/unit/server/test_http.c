@@ -325,6 +325,38 @@ static void closing_tells_the_handler(void **state) {
     close(fd);
 }
 
+/* The head promised more answers before the drain began; one piece may be larger than what may wait. */
+static void drained_connections_end(void **state) {
+    static const char two[] = "GET /hold HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n";
+    struct server server = open_server();
+    struct http_limits limits = http_limits_default();
+    char text[1024] = {0};
+    ssize_t bytes = 0, more = -1;
+    (void)state;
+    limits.unsent_bytes = 16;
+    start(&server, limits);
+    int fd = connect_to(http_server_port(server.http));
+    assert_int_equal(send(fd, two, sizeof two - 1, 0), sizeof two - 1);
+    while (!server.kept) event_base_loop(server.base, EVLOOP_NONBLOCK);
+    http_on_gone(server.kept, NULL, NULL);
+    http_stream_begin(server.kept, 200, "text/plain");
+    while (recv(fd, text, sizeof text - 1, MSG_DONTWAIT) < 0) event_base_loop(server.base, EVLOOP_NONBLOCK);
+    memset(text, 0, sizeof text);
+    assert_true(http_stream_write(server.kept, "a piece of more than sixteen bytes", 34));
+    assert_false(http_stream_write(server.kept, "another", 7));
+    http_server_drain(server.http);
+    http_stream_end(server.kept);
+    while (more != 0) {
+        event_base_loop(server.base, EVLOOP_NONBLOCK);
+        more = recv(fd, text + bytes, sizeof text - 1 - (size_t)bytes, MSG_DONTWAIT);
+        if (more > 0) bytes += more;
+    }
+    assert_non_null(strstr(text, "more than sixteen"));
+    assert_null(strstr(text, "HTTP/1.1")); /* the second request is not answered */
+    close(fd);
+    close_server(&server);
+}
+
 static void addresses_are_checked(void **state) {
     struct server server = open_server();
     struct http_options options = {.address = "localhost.invalid", .limits = http_limits_default()};
@@ -344,7 +376,8 @@ int main(void) {
         cmocka_unit_test(streams_reach_old_clients),   cmocka_unit_test(what_is_wrong_is_refused),
         cmocka_unit_test(the_handler_learns_who_left), cmocka_unit_test(slow_readers_are_bounded),
         cmocka_unit_test(requests_have_a_deadline),    cmocka_unit_test(more_connections_wait),
-        cmocka_unit_test(closing_tells_the_handler),   cmocka_unit_test(addresses_are_checked),
+        cmocka_unit_test(closing_tells_the_handler),   cmocka_unit_test(drained_connections_end),
+        cmocka_unit_test(addresses_are_checked),
     };
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
