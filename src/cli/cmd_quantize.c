@@ -68,6 +68,7 @@ static enum status read_options(const struct option_values *values, struct job *
                     type);
     options->threads = (int)option_int(values, "threads");
     options->no_mtp = option_flag(values, "no-mtp");
+    options->imatrix = option_text(values, "imatrix");
     return read_overrides(values, job);
 }
 
@@ -120,6 +121,11 @@ static enum status print_json(const struct job *job, const struct quantize_resul
         json_array_append_new(types, row);
     }
     json_object_set_new(root, "types", types);
+    if (job->options.imatrix)
+        json_object_set_new(root, "imatrix",
+                            json_pack("{s:s, s:I, s:I, s:I}", "path", job->options.imatrix, "weighed",
+                                      (json_int_t)result->weighed, "unweighed", (json_int_t)result->unweighed,
+                                      "experts_unweighed", (json_int_t)result->experts_unweighed));
     json_object_set_new(root, "path", json_string(job->options.path));
     json_object_set_new(root, "seconds", json_real(job->seconds));
     json_object_set_new(root, "pre_tokenizer", job->pre ? json_string(job->pre) : json_null());
@@ -143,6 +149,17 @@ static void print_row(const char *name, const struct quantize_count *count) {
                count->copied ? ", some copied" : "");
 }
 
+static void print_weighed(const struct quantize_result *result) {
+    printf("  importance matrix: %lld tensors weighed", (long long)result->weighed);
+    if (result->unweighed)
+        printf(", %lld without data (%s%s)", (long long)result->unweighed, result->first_unweighed,
+               result->unweighed > 1 ? ", ..." : "");
+    if (result->experts_unweighed)
+        printf(", %lld matrices of experts that its text did not reach",
+               (long long)result->experts_unweighed);
+    printf("\n");
+}
+
 static void print_text(const struct job *job, const struct quantize_result *result) {
     char bytes[32];
     printf("%s: %lld tensors, %s in %.1f s\n", job->options.path, (long long)result->all.tensors,
@@ -150,6 +167,7 @@ static void print_text(const struct job *job, const struct quantize_result *resu
     for (int t = 0; t < DTYPE_COUNT; t++)
         if (result->type[t].tensors) print_row(dtype_traits((enum dtype)t)->name, &result->type[t]);
     print_row("all", &result->all);
+    if (job->options.imatrix) print_weighed(result);
     if (job->pre && !job->pre_exact)
         printf("GGUF has no name for how this tokenizer cuts text; \"%s\" comes nearest, and some texts get "
                "other ids.\n",

@@ -136,6 +136,36 @@ static const struct command_row rows[COMMAND_COUNT] = {
                         "Experts in 4 bits, everything else in 8:\n"
                         "hadal quantize MODEL --type q8_0 --override 'blk.*_exps.weight=q4_k' -o mixed.gguf",
         },
+    [COMMAND_EVAL] =
+        {
+            .run = command_eval,
+            .arguments = "-m MODEL (--perplexity FILE | --compare FILE) [options]",
+            .summary = "measure how well a model predicts a text, and how far it is from another",
+            .description =
+                "The text is cut into windows of --ctx tokens, and perplexity is e to the mean negative "
+                "log-probability of the tokens in the second half of each, with its standard error: what "
+                "llama-perplexity reports, window by window. Where the tokenizer puts a token in front of "
+                "every "
+                "text, that stands in for the first token of each window.\n\n"
+                "With --compare, another model's predictions of the same tokens are the base: the mean, "
+                "median "
+                "and percentiles of the Kullback-Leibler divergence from them in nats, how often both hold "
+                "the "
+                "same token likeliest, and the ratio of the perplexities with an error that knows that both "
+                "are of one text. The other model is loaded beside this one, or its predictions come from a "
+                "file that --save-logits stored; a file of another tokenizer or text is refused.\n\n"
+                "--imatrix collects what hadal quantize --imatrix weighs columns with.",
+            .examples = "Perplexity of a text:\n"
+                        "hadal eval -m MODEL --perplexity wiki.test.raw\n"
+                        "What quantising cost:\n"
+                        "hadal eval -m model-q4_k_m.gguf --perplexity wiki.test.raw --compare MODEL\n"
+                        "The same in two steps, when both do not fit at once:\n"
+                        "hadal eval -m MODEL --perplexity wiki.test.raw --save-logits base.logits\n"
+                        "hadal eval -m model-q4_k_m.gguf --compare base.logits\n"
+                        "An importance matrix, and a file made with it:\n"
+                        "hadal eval -m MODEL --perplexity calibration.txt --imatrix model.imatrix\n"
+                        "hadal quantize MODEL --type q4_k_m --imatrix model.imatrix -o model-q4_k_m.gguf",
+        },
     [COMMAND_SYNTH] =
         {
             .run = command_synth,

@@ -13,6 +13,7 @@ enum {
     RENDER = 1 << COMMAND_RENDER,
     INSPECT = 1 << COMMAND_INSPECT,
     QUANTIZE = 1 << COMMAND_QUANTIZE,
+    EVAL = 1 << COMMAND_EVAL,
     SYNTH = 1 << COMMAND_SYNTH,
     TRAIN = 1 << COMMAND_TRAIN,
     CHECK = 1 << COMMAND_CHECK,
@@ -20,7 +21,7 @@ enum {
     SERVE = 1 << COMMAND_SERVE,
     PLAN = 1 << COMMAND_PLAN,
     SAMPLERS = CHAT | GENERATE,
-    RUNNERS = CHAT | GENERATE | LOGITS | BENCH | SERVE, /* commands that run a model */
+    RUNNERS = CHAT | GENERATE | LOGITS | BENCH | SERVE | EVAL, /* commands that run a model */
     ALL = (1 << COMMAND_COUNT) - 1
 };
 
@@ -105,7 +106,7 @@ static const struct option_row rows[] = {
      .help = "Write the logits of the multi-token-prediction module instead of the model's own."},
     {.name = "json",
      .kind = OPTION_FLAG,
-     .commands = GENERATE | INSPECT | QUANTIZE | CHECK | BENCH | PLAN,
+     .commands = GENERATE | INSPECT | QUANTIZE | EVAL | CHECK | BENCH | PLAN,
      .help = "Print JSON instead of text."},
     {.name = "logprobs",
      .kind = OPTION_INT,
@@ -276,6 +277,73 @@ static const struct option_row rows[] = {
      .kind = OPTION_FLAG,
      .commands = QUANTIZE,
      .help = "Leave the multi-token-prediction modules out."},
+
+    {.name = "imatrix",
+     .kind = OPTION_TEXT,
+     .argument = "FILE",
+     .commands = QUANTIZE,
+     .help =
+         "The importance matrix, of hadal eval --imatrix or of llama-imatrix: columns whose activations are "
+         "large are kept more exactly."},
+
+    /* eval */
+    {.name = "perplexity",
+     .kind = OPTION_TEXT,
+     .argument = "FILE",
+     .commands = EVAL,
+     .help =
+         "The text to predict; - is standard input. It is text alone: no added token is recognised in it."},
+    {.name = "ctx",
+     .kind = OPTION_INT,
+     .low = 2,
+     .high = MOST_TOKENS,
+     .fallback = "512",
+     .argument = "N",
+     .commands = EVAL,
+     .help = "Tokens of a window. Windows do not overlap, and each is predicted by itself."},
+    {.name = "chunks",
+     .kind = OPTION_INT,
+     .low = 1,
+     .high = MOST_INT,
+     .argument = "N",
+     .commands = EVAL,
+     .help = "Take the first N windows only."},
+    {.name = "scored",
+     .kind = OPTION_CHOICE,
+     .choices = "half|all",
+     .fallback = "half",
+     .argument = "half|all",
+     .commands = EVAL,
+     .help =
+         "The tokens of a window that count: half, as llama-perplexity has it, leaves out the first half and "
+         "the token behind it, so that every prediction has half a window before it; all leaves out only the "
+         "first token."},
+    {.name = "no-bos",
+     .kind = OPTION_FLAG,
+     .commands = EVAL,
+     .help = "Windows begin with their own first token even where the tokenizer puts one in front of every "
+             "text."},
+    {.name = "save-logits",
+     .kind = OPTION_TEXT,
+     .argument = "FILE",
+     .commands = EVAL,
+     .help =
+         "Store the log-probabilities of the whole vocabulary for each predicted token, 2 bytes each, for "
+         "--compare."},
+    {.name = "compare",
+     .kind = OPTION_TEXT,
+     .argument = "FILE|MODEL",
+     .commands = EVAL,
+     .help =
+         "Say how far the predictions are from those of another model, loaded beside this one or stored by "
+         "--save-logits. A stored file brings its text along."},
+    {.name = "imatrix",
+     .kind = OPTION_TEXT,
+     .argument = "FILE",
+     .commands = EVAL,
+     .help = "Write the importance matrix of the text to FILE: for each column of each matrix the squares of "
+             "what "
+             "it is multiplied by, for each expert by itself. GGUF, as llama.cpp reads and writes it."},
 
     /* synth */
     {.name = "like",
@@ -881,7 +949,7 @@ static const struct option_row rows[] = {
      .low = 1,
      .high = MOST_TOKENS,
      .argument = "N",
-     .commands = RUNNERS,
+     .commands = RUNNERS & ~EVAL,
      .group = GROUP_MODEL,
      .help = "Longest context in tokens to plan memory for. Unset: the model's own, at most 32768, or what "
              "fits half of "
@@ -950,20 +1018,11 @@ struct option_table settings_table(void) {
 }
 
 static const char *const names[COMMAND_COUNT] = {
-    [COMMAND_CHAT] = "chat",
-    [COMMAND_GENERATE] = "generate",
-    [COMMAND_LOGITS] = "logits",
-    [COMMAND_TOKENIZE] = "tokenize",
-    [COMMAND_DETOKENIZE] = "detokenize",
-    [COMMAND_RENDER] = "render",
-    [COMMAND_INSPECT] = "inspect",
-    [COMMAND_QUANTIZE] = "quantize",
-    [COMMAND_SYNTH] = "synth",
-    [COMMAND_TRAIN] = "train",
-    [COMMAND_CHECK] = "check",
-    [COMMAND_BENCH] = "bench",
-    [COMMAND_SERVE] = "serve",
-    [COMMAND_PLAN] = "plan",
+    [COMMAND_CHAT] = "chat",         [COMMAND_GENERATE] = "generate",     [COMMAND_LOGITS] = "logits",
+    [COMMAND_TOKENIZE] = "tokenize", [COMMAND_DETOKENIZE] = "detokenize", [COMMAND_RENDER] = "render",
+    [COMMAND_INSPECT] = "inspect",   [COMMAND_QUANTIZE] = "quantize",     [COMMAND_EVAL] = "eval",
+    [COMMAND_SYNTH] = "synth",       [COMMAND_TRAIN] = "train",           [COMMAND_CHECK] = "check",
+    [COMMAND_BENCH] = "bench",       [COMMAND_SERVE] = "serve",           [COMMAND_PLAN] = "plan",
 };
 
 const char *command_name(enum command command) {

@@ -7,6 +7,7 @@
 #include "model/weight_stream.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { BUFFER_BYTES = 4 << 20, QUANTIZATION_VERSION = 2 };
@@ -44,6 +45,7 @@ static enum status write_keys(const struct quantize_plan *plan, struct gguf_writ
     TRY(model_desc_to_gguf(&plan->desc, writer, options->source));
     gguf_writer_u32(writer, "general.file_type", gguf_mix_number(options->mix));
     gguf_writer_u32(writer, "general.quantization_version", QUANTIZATION_VERSION);
+    if (options->imatrix) gguf_writer_text(writer, "quantize.imatrix.file", options->imatrix);
     if (plan->checkpoint.kind == CHECKPOINT_GGUF) {
         for (size_t i = 0; i < gguf->values; i++)
             if (is_copied(gguf->value[i].key)) gguf_writer_value(writer, &gguf->value[i]);
@@ -69,6 +71,16 @@ static void add(struct quantize_count *sum, const struct quantize_count *count) 
     sum->reference += count->reference;
 }
 
+static void count_weighed(const struct quantize_item *item, struct quantize_result *result) {
+    const struct imatrix_entry *entry = item->importance;
+    if (!dtype_traits(item->dtype)->fit) return;
+    if (!entry && !result->unweighed++)
+        snprintf(result->first_unweighed, sizeof result->first_unweighed, "%s", item->name);
+    result->weighed += entry != NULL;
+    for (int64_t i = 0; entry && entry->count_values > 1 && i < entry->count_values; i++)
+        result->experts_unweighed += !(entry->counts[i] > 0);
+}
+
 static enum status write_tensors(const struct quantize_plan *plan, struct weight_stream *stream,
                                  struct quantize_result *result) {
     struct quantize_workers *workers;
@@ -77,6 +89,7 @@ static enum status write_tensors(const struct quantize_plan *plan, struct weight
         struct quantize_count count;
         status = quantize_item_write(workers, &plan->item[i], stream, &count);
         if (status != STATUS_OK) break;
+        if (plan->options->imatrix) count_weighed(&plan->item[i], result);
         add(&result->all, &count);
         add(&result->type[plan->item[i].dtype], &count);
     }

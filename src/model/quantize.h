@@ -20,8 +20,9 @@ struct quantize_options {
     struct gguf_mix mix;
     const struct quantize_override *override;
     int overrides;
-    bool no_mtp; /* leave the modules out */
-    int threads; /* 0: one for each processor */
+    const char *imatrix; /* the file of an importance matrix; NULL: none */
+    bool no_mtp;         /* leave the modules out */
+    int threads;         /* 0: one for each processor */
     /* Writes the tokenizer's keys of a Hugging Face directory, which lie above this layer; those of a GGUF file are
      * copied. NULL: none. */
     enum status (*write_tokenizer)(void *context, const struct checkpoint *checkpoint,
@@ -41,6 +42,10 @@ struct quantize_count {
 
 struct quantize_result {
     struct quantize_count all, type[DTYPE_COUNT];
+    /* With an importance matrix: tensors that it weighed, and those that it could have and has no data for; and matrices
+     * of single experts among the former that no token of its text reached. */
+    int64_t weighed, unweighed, experts_unweighed;
+    char first_unweighed[160]; /* a name; "" without any */
 };
 
 /* Root of the mean square error relative to the values' own; 0 where nothing was converted. */

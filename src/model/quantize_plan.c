@@ -35,6 +35,7 @@ static enum status open_source(struct quantize_plan *plan) {
     TRY(weights_load(&plan->weights, &plan->desc, &plan->checkpoint));
     TRY(check_expressible(plan));
     TRY(make_rope(plan));
+    if (plan->options->imatrix) TRY(imatrix_open(&plan->imatrix, plan->options->imatrix));
     if (plan->options->no_mtp) plan->desc.mtp_layers = 0;
     plan->interleaves = !strcmp(plan->desc.architecture, "llama") && !plan->desc.rope.interleaved;
     return STATUS_OK;
@@ -75,6 +76,17 @@ static enum status append(struct quantize_plan *plan, const struct quantize_item
     return STATUS_OK;
 }
 
+/* Its entry, of the right shape, where the format can make use of it. */
+static enum status find_importance(const struct quantize_plan *plan, struct quantize_item *item) {
+    const float *mean;
+    if (!dtype_traits(item->dtype)->fit) return STATUS_OK;
+    item->importance = imatrix_find(&plan->imatrix, item->name);
+    if (!item->importance) return STATUS_OK;
+    enum status status =
+        imatrix_columns(item->importance, item->rows / item->matrix_rows, 0, item->columns, &mean);
+    return status == STATUS_OK ? status : fail_within(status, "%s", plan->options->imatrix);
+}
+
 static enum status append_weight(struct quantize_plan *plan, enum weight weight, int layer) {
     struct quantize_item item = {.weight = weight, .layer = layer, .rows = 1};
     item.rank = gguf_layout_shape(&plan->desc, weight, item.shape);
@@ -85,6 +97,7 @@ static enum status append_weight(struct quantize_plan *plan, enum weight weight,
     item.chunk_rows = min_i64(item.rows, max_i64(1, CHUNK_ELEMENTS / item.columns));
     weight_name(&weight_rows()[weight], true, layer, 0, item.name, sizeof item.name);
     item.dtype = type_of(plan, &item);
+    TRY(find_importance(plan, &item));
     if (!dtype_row_bytes(item.dtype, item.columns, &item.row_bytes) ||
         !multiply_fits(item.rows, item.row_bytes, &item.bytes) ||
         !add_fits(plan->bytes, item.bytes, &plan->bytes))
@@ -148,6 +161,7 @@ enum status quantize_plan_open(struct quantize_plan *plan, const struct quantize
 void quantize_plan_close(struct quantize_plan *plan) {
     weights_free(&plan->weights);
     checkpoint_close(&plan->checkpoint);
+    imatrix_close(&plan->imatrix);
     free(plan->rope);
     free(plan->item);
     *plan = (struct quantize_plan){0};

@@ -3,6 +3,7 @@
 #ifndef HADAL_MODEL_QUANTIZE_PLAN_H
 #define HADAL_MODEL_QUANTIZE_PLAN_H
 
+#include "format/imatrix.h"
 #include "model/quantize.h"
 #include "model/weights.h"
 
@@ -17,7 +18,8 @@ struct quantize_item {
     int64_t rows, columns; /* of all its matrices together; a vector is one row */
     int64_t matrix_rows;   /* of one */
     int64_t row_bytes, bytes;
-    int64_t chunk_rows; /* made at once by one thread */
+    int64_t chunk_rows;                     /* made at once by one thread */
+    const struct imatrix_entry *importance; /* NULL: none */
     char name[QUANTIZE_NAME_BYTES];
 };
 
@@ -27,7 +29,8 @@ struct quantize_plan {
     struct model_desc desc;
     struct weights weights;
     bool interleaves; /* q and k of a llama directory: their rows take GGUF's order */
-    float *rope;      /* the computed rotary divisors; NULL: none */
+    struct imatrix imatrix;
+    float *rope; /* the computed rotary divisors; NULL: none */
     struct quantize_item *item;
     size_t items, capacity;
     int64_t bytes;

@@ -72,10 +72,23 @@ static void measure(struct worker *worker, const float *values, int64_t columns)
     worker->reference += reference;
 }
 
-static void encode_row(const struct quantize_item *item, struct worker *worker, const float *values,
-                       uint8_t *data) {
+/* How much the columns of row `row` count; NULL: all alike. */
+static const float *importance_of(const struct quantize_item *item, int64_t row) {
+    const float *mean = NULL;
+    int64_t matrix = row / item->matrix_rows;
+    if (item->importance)
+        MUST(imatrix_columns(item->importance, item->rows / item->matrix_rows, matrix, item->columns,
+                             &mean) == STATUS_OK);
+    return mean;
+}
+
+static void encode_row(const struct quantize_item *item, struct worker *worker, int64_t row,
+                       const float *values, uint8_t *data) {
     const struct dtype_traits *traits = dtype_traits(item->dtype);
-    traits->encode(values, data, item->columns);
+    if (traits->fit)
+        traits->fit(values, importance_of(item, row), data, item->columns);
+    else
+        traits->encode(values, data, item->columns);
     traits->decode(data, worker->decoded, item->columns);
     measure(worker, values, item->columns);
 }
@@ -85,7 +98,7 @@ static void make_bias(const struct quantize_workers *workers, struct worker *wor
     const struct quantize_item *item = workers->item;
     for (int64_t i = 0; i < item->columns; i++)
         worker->values[i] = source[quantize_interleaved(workers->plan, i)];
-    encode_row(item, worker, worker->values, data);
+    encode_row(item, worker, 0, worker->values, data);
 }
 
 static void make_row(const struct quantize_workers *workers, struct worker *worker, int64_t row,
@@ -103,7 +116,7 @@ static void make_row(const struct quantize_workers *workers, struct worker *work
         return;
     }
     tensor_decode_row(&source, source_row, worker->values);
-    encode_row(item, worker, worker->values, data);
+    encode_row(item, worker, row, worker->values, data);
 }
 
 /* Rows [first, last) of one head of k_b: columns of that head's key rows in kv_b. */
@@ -119,7 +132,7 @@ static void make_columns(const struct quantize_workers *workers, struct worker *
         for (int64_t r = 0; r < rows; r++) worker->values[r * item->columns + key] = source_row[begin + r];
     }
     for (int64_t r = 0; r < rows; r++)
-        encode_row(item, worker, worker->values + r * item->columns, data + r * item->row_bytes);
+        encode_row(item, worker, first + r, worker->values + r * item->columns, data + r * item->row_bytes);
 }
 
 static void make_chunk(void *context, int worker_index, int64_t chunk, uint8_t *data) {

@@ -8,6 +8,8 @@
 typedef void block_decode(const void *blocks, float *values, int64_t elements);
 typedef void block_encode(const float *values, void *blocks, int64_t elements);
 
+typedef void block_fit(const float *values, const float *importance, void *blocks, int64_t elements);
+
 block_decode decode_f32, decode_f16, decode_bf16, decode_e4m3, decode_e8m0;   /* block_plain.c */
 block_decode decode_q8_0, decode_q4_0, decode_q4_1, decode_q5_0, decode_q5_1; /* block_small.c */
 block_decode decode_iq4_nl, decode_mxfp4, decode_f8_scaled;                   /* block_small.c */
@@ -21,5 +23,8 @@ block_encode encode_q8_0, encode_q4_0, encode_q4_1, encode_q5_0, encode_q5_1, en
     encode_f8_scaled; /* encode_small.c */
 block_encode encode_q2_k, encode_q3_k, encode_q4_k, encode_q5_k, encode_q6_k, encode_iq4_nl,
     encode_iq4_xs; /* encode_k.c */
+
+block_fit fit_q4_0, fit_q4_1, fit_q5_0, fit_q5_1, fit_q2_k, fit_q3_k, fit_q4_k, fit_q5_k, fit_q6_k,
+    fit_iq4_nl, fit_iq4_xs; /* encode_k.c */
 
 #endif

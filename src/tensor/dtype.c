@@ -10,7 +10,7 @@
 #define SMALL(name) BLOCK_SMALL, sizeof(struct block_##name)
 #define LARGE(name) BLOCK_LARGE, sizeof(struct block_##name)
 
-/* name, safetensors name, GGUF type, elements and bytes of a block, decode, encode */
+/* name, safetensors name, GGUF type, elements and bytes of a block, decode, encode, fit */
 static const struct dtype_traits traits[DTYPE_COUNT] = {
     [DTYPE_F32] = {"f32", "F32", 0, 1, 4, decode_f32, encode_f32},
     [DTYPE_F16] = {"f16", "F16", 1, 1, 2, decode_f16, encode_f16},
@@ -18,17 +18,17 @@ static const struct dtype_traits traits[DTYPE_COUNT] = {
     [DTYPE_F8_E4M3] = {"fp8", "F8_E4M3", -1, 1, 1, decode_e4m3, encode_e4m3},
     [DTYPE_F8_E8M0] = {"f8_e8m0", "F8_E8M0", -1, 1, 1, decode_e8m0, NULL},
     [DTYPE_Q8_0] = {"q8_0", NULL, 8, SMALL(q8_0), decode_q8_0, encode_q8_0},
-    [DTYPE_Q4_0] = {"q4_0", NULL, 2, SMALL(q4_0), decode_q4_0, encode_q4_0},
-    [DTYPE_Q4_1] = {"q4_1", NULL, 3, SMALL(q4_1), decode_q4_1, encode_q4_1},
-    [DTYPE_Q5_0] = {"q5_0", NULL, 6, SMALL(q5_0), decode_q5_0, encode_q5_0},
-    [DTYPE_Q5_1] = {"q5_1", NULL, 7, SMALL(q5_1), decode_q5_1, encode_q5_1},
-    [DTYPE_Q2_K] = {"q2_k", NULL, 10, LARGE(q2_k), decode_q2_k, encode_q2_k},
-    [DTYPE_Q3_K] = {"q3_k", NULL, 11, LARGE(q3_k), decode_q3_k, encode_q3_k},
-    [DTYPE_Q4_K] = {"q4_k", NULL, 12, LARGE(q4_k), decode_q4_k, encode_q4_k},
-    [DTYPE_Q5_K] = {"q5_k", NULL, 13, LARGE(q5_k), decode_q5_k, encode_q5_k},
-    [DTYPE_Q6_K] = {"q6_k", NULL, 14, LARGE(q6_k), decode_q6_k, encode_q6_k},
-    [DTYPE_IQ4_NL] = {"iq4_nl", NULL, 20, SMALL(iq4_nl), decode_iq4_nl, encode_iq4_nl},
-    [DTYPE_IQ4_XS] = {"iq4_xs", NULL, 23, LARGE(iq4_xs), decode_iq4_xs, encode_iq4_xs},
+    [DTYPE_Q4_0] = {"q4_0", NULL, 2, SMALL(q4_0), decode_q4_0, encode_q4_0, fit_q4_0},
+    [DTYPE_Q4_1] = {"q4_1", NULL, 3, SMALL(q4_1), decode_q4_1, encode_q4_1, fit_q4_1},
+    [DTYPE_Q5_0] = {"q5_0", NULL, 6, SMALL(q5_0), decode_q5_0, encode_q5_0, fit_q5_0},
+    [DTYPE_Q5_1] = {"q5_1", NULL, 7, SMALL(q5_1), decode_q5_1, encode_q5_1, fit_q5_1},
+    [DTYPE_Q2_K] = {"q2_k", NULL, 10, LARGE(q2_k), decode_q2_k, encode_q2_k, fit_q2_k},
+    [DTYPE_Q3_K] = {"q3_k", NULL, 11, LARGE(q3_k), decode_q3_k, encode_q3_k, fit_q3_k},
+    [DTYPE_Q4_K] = {"q4_k", NULL, 12, LARGE(q4_k), decode_q4_k, encode_q4_k, fit_q4_k},
+    [DTYPE_Q5_K] = {"q5_k", NULL, 13, LARGE(q5_k), decode_q5_k, encode_q5_k, fit_q5_k},
+    [DTYPE_Q6_K] = {"q6_k", NULL, 14, LARGE(q6_k), decode_q6_k, encode_q6_k, fit_q6_k},
+    [DTYPE_IQ4_NL] = {"iq4_nl", NULL, 20, SMALL(iq4_nl), decode_iq4_nl, encode_iq4_nl, fit_iq4_nl},
+    [DTYPE_IQ4_XS] = {"iq4_xs", NULL, 23, LARGE(iq4_xs), decode_iq4_xs, encode_iq4_xs, fit_iq4_xs},
     [DTYPE_IQ1_S] = {"iq1_s", NULL, 19, LARGE(iq1_s), decode_iq1_s, NULL},
     [DTYPE_IQ1_M] = {"iq1_m", NULL, 29, LARGE(iq1_m), decode_iq1_m, NULL},
     [DTYPE_IQ2_XXS] = {"iq2_xxs", NULL, 16, LARGE(iq2_xxs), decode_iq2_xxs, NULL},

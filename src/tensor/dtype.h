@@ -50,6 +50,9 @@ struct dtype_traits {
     void (*decode)(const void *blocks, float *values, int64_t elements);
     /* Rounds to nearest, ties to even, saturating; NULL when this build cannot write the format. */
     void (*encode)(const float *values, void *blocks, int64_t elements);
+    /* The same with a search for the numbers and scales of least square error, each element's weighed by its importance
+     * (NULL: all alike). NULL where there is nothing to search. */
+    void (*fit)(const float *values, const float *importance, void *blocks, int64_t elements);
 };
 
 const struct dtype_traits *dtype_traits(enum dtype dtype);
