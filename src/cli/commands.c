@@ -127,8 +127,9 @@ static const struct command_row rows[COMMAND_COUNT] = {
                 "writes one GGUF file, tokenizer and chat template included. Matrices take the format; "
                 "norms, biases and routers are F32. A matrix whose rows are no whole blocks of the format "
                 "takes the nearest one that fits, and the key and value halves of latent attention are Q5_0 "
-                "or BF16, in which other programs can multiply them. The mixes q4_k_m and q5_k_m keep the "
-                "most sensitive tensors in Q6_K. What has its format already is copied.\n\n"
+                "or BF16, in which other programs can multiply them. The mixes keep the most sensitive "
+                "tensors in better formats, the same ones as llama-quantize. What has its format already is "
+                "copied.\n\n"
                 "At the end, every format is reported with its tensors, its bytes and how far its values "
                 "are from the source's: the root of the mean square error relative to the values' own.",
             .examples = "V3 as it is published, in 4 bits:\n"

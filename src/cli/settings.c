@@ -258,7 +258,9 @@ static const struct option_row rows[] = {
      .commands = QUANTIZE,
      .help =
          "Number format of the matrices: q8_0, q6_k, q5_k, q4_k, q4_0, iq4_xs, q3_k, q2_k, bf16, f16, f32, "
-         "or a mix: q4_k_m, q5_k_m. Required."},
+         "or a mix that keeps sensitive tensors better: q2_k_m (llama-quantize's Q2_K), q3_k_s, q3_k_m, "
+         "q3_k_l, "
+         "q4_k_s, q4_k_m, q5_k_s, q5_k_m. Required."},
     {.name = "output",
      .letter = 'o',
      .kind = OPTION_TEXT,

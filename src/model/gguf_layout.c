@@ -8,18 +8,38 @@
 
 /* ---- names of mixes ---- */
 
+static const struct {
+    const char *suffix;
+    enum gguf_mix_size size;
+} sizes[] = {{"_s", MIX_SMALL}, {"_m", MIX_MEDIUM}, {"_l", MIX_LARGE}};
+
 bool gguf_mix_from_name(const char *name, struct gguf_mix *mix) {
     char base[32];
     size_t bytes = strlen(name);
     *mix = (struct gguf_mix){0};
     if (dtype_from_name(name, &mix->type)) return true;
-    if (bytes <= 2 || bytes >= sizeof base || strcasecmp(name + bytes - 2, "_m") != 0) return false;
-    mix->medium = true;
+    if (bytes <= 2 || bytes >= sizeof base) return false;
+    for (size_t i = 0; i < COUNT_OF(sizes); i++)
+        if (!strcasecmp(name + bytes - 2, sizes[i].suffix)) mix->size = sizes[i].size;
     snprintf(base, sizeof base, "%.*s", (int)bytes - 2, name);
-    return dtype_from_name(base, &mix->type);
+    return mix->size != MIX_PURE && dtype_from_name(base, &mix->type);
 }
 
-/* A mix has the number behind its format's. */
+enum status gguf_mix_check(struct gguf_mix mix) {
+    static const struct gguf_mix known[] = {{DTYPE_Q2_K, MIX_MEDIUM}, {DTYPE_Q3_K, MIX_SMALL},
+                                            {DTYPE_Q3_K, MIX_MEDIUM}, {DTYPE_Q3_K, MIX_LARGE},
+                                            {DTYPE_Q4_K, MIX_SMALL},  {DTYPE_Q4_K, MIX_MEDIUM},
+                                            {DTYPE_Q5_K, MIX_SMALL},  {DTYPE_Q5_K, MIX_MEDIUM}};
+    if (mix.size == MIX_PURE) return STATUS_OK;
+    for (size_t i = 0; i < COUNT_OF(known); i++)
+        if (known[i].type == mix.type && known[i].size == mix.size) return STATUS_OK;
+    return fail(
+        STATUS_USAGE,
+        "there is no such mix of type %s: q2_k_m, q3_k_s, q3_k_m, q3_k_l, q4_k_s, q4_k_m, q5_k_s, q5_k_m",
+        dtype_traits(mix.type)->name);
+}
+
+/* The medium and large mixes have the numbers behind their format's, which is the small one's. */
 uint32_t gguf_mix_number(struct gguf_mix mix) {
     static const struct {
         enum dtype dtype;
@@ -31,7 +51,11 @@ uint32_t gguf_mix_number(struct gguf_mix mix) {
                 {DTYPE_IQ4_NL, 25},  {DTYPE_IQ3_S, 26},  {DTYPE_IQ2_S, 28},   {DTYPE_IQ4_XS, 30},
                 {DTYPE_IQ1_M, 31},   {DTYPE_BF16, 32},   {DTYPE_MXFP4, 38}};
     for (size_t i = 0; i < COUNT_OF(rows); i++)
-        if (rows[i].dtype == mix.type) return rows[i].number + mix.medium;
+        if (rows[i].dtype == mix.type)
+            return rows[i].number + (mix.type == DTYPE_Q2_K   ? 0
+                                     : mix.size == MIX_MEDIUM ? 1
+                                     : mix.size == MIX_LARGE  ? 2
+                                                              : 0);
     return 0;
 }
 
@@ -58,10 +82,11 @@ int gguf_layout_shape(const struct model_desc *desc, enum weight weight, int64_t
 static enum dtype type_for_row(enum dtype type, int64_t row) {
     const struct dtype_traits *traits = dtype_traits(type);
     if (row % traits->block_elements == 0) return type;
-    enum dtype small = type == DTYPE_Q4_K   ? DTYPE_Q5_0
-                       : type == DTYPE_Q5_K ? DTYPE_Q5_1
-                       : type == DTYPE_Q6_K ? DTYPE_Q8_0
-                                            : DTYPE_IQ4_NL;
+    enum dtype small = type == DTYPE_Q4_K                         ? DTYPE_Q5_0
+                       : type == DTYPE_Q5_K                       ? DTYPE_Q5_1
+                       : type == DTYPE_Q6_K                       ? DTYPE_Q8_0
+                       : type == DTYPE_Q2_K || type == DTYPE_Q3_K ? DTYPE_Q4_0
+                                                                  : DTYPE_IQ4_NL;
     return row % dtype_traits(small)->block_elements == 0 ? small : DTYPE_F16;
 }
 
@@ -77,15 +102,57 @@ enum dtype gguf_layout_fitting(enum dtype type, enum weight weight, int64_t row)
     return type_for_row(type, row);
 }
 
-/* Which tensors the mixes of llama-quantize hold in Q6_K: the head, and in the first and last eighth of the layers and
- * every third one between them the values and the projections out of the feed-forward. */
-static bool is_raised(const struct model_desc *desc, enum weight weight, int layer) {
-    int layers = desc->layers, eighth = layers / 8;
-    if (weight == WEIGHT_HEAD || (weight == WEIGHT_EMBED && desc->tied_head)) return true;
-    if (weight != WEIGHT_V && weight != WEIGHT_DOWN && weight != WEIGHT_EXPERT_DOWN &&
-        weight != WEIGHT_SHARED_DOWN)
-        return false;
+/* The first and the last eighth of the layers, and every third one between them. */
+static bool is_spread(int layer, int layers) {
+    int eighth = layers / 8;
     return layer < eighth || layer >= 7 * layers / 8 || (layer - eighth) % 3 == 2;
+}
+
+static enum dtype mixed_value(const struct model_desc *desc, struct gguf_mix mix, int layer) {
+    bool grouped = desc->kv_heads > 0 && desc->heads >= 4 * desc->kv_heads;
+    enum dtype type = mix.type;
+    if (mix.type == DTYPE_Q2_K)
+        type = grouped ? DTYPE_Q4_K : DTYPE_Q3_K;
+    else if (mix.type == DTYPE_Q3_K && mix.size == MIX_MEDIUM)
+        type = layer < 2 ? DTYPE_Q5_K : DTYPE_Q4_K;
+    else if (mix.type == DTYPE_Q3_K && mix.size == MIX_LARGE)
+        type = DTYPE_Q5_K;
+    else if (mix.size == MIX_MEDIUM && is_spread(layer, desc->layers))
+        type = DTYPE_Q6_K;
+    else if (mix.type == DTYPE_Q4_K && mix.size == MIX_SMALL && layer < 4)
+        type = DTYPE_Q5_K;
+    /* its 64 queries share 8 keys and values, so that better ones are cheap */
+    if (desc->layers == 80 && (type == DTYPE_Q3_K || type == DTYPE_Q4_K)) type = DTYPE_Q5_K;
+    return type;
+}
+
+static enum dtype mixed_down(const struct model_desc *desc, struct gguf_mix mix, int layer) {
+    int layers = desc->layers + desc->mtp_layers;
+    if (mix.type == DTYPE_Q2_K) return DTYPE_Q3_K;
+    if (mix.type == DTYPE_Q3_K && mix.size == MIX_MEDIUM)
+        return layer < layers / 16 ? DTYPE_Q5_K : DTYPE_Q4_K;
+    if (mix.type == DTYPE_Q3_K && mix.size == MIX_LARGE) return DTYPE_Q5_K;
+    if (mix.size == MIX_MEDIUM && is_spread(layer, layers)) return DTYPE_Q6_K;
+    if (mix.type == DTYPE_Q4_K && mix.size == MIX_SMALL && layer < layers / 8) return DTYPE_Q5_K;
+    return mix.type;
+}
+
+static enum dtype mixed_output(struct gguf_mix mix) {
+    if (mix.type == DTYPE_Q2_K) return DTYPE_Q3_K;
+    if (mix.type != DTYPE_Q3_K || mix.size == MIX_SMALL) return mix.type;
+    return mix.size == MIX_MEDIUM ? DTYPE_Q4_K : DTYPE_Q5_K;
+}
+
+/* The same choices as llama-quantize's. */
+static enum dtype mixed_type(const struct model_desc *desc, struct gguf_mix mix, enum weight weight,
+                             int layer) {
+    if (mix.size == MIX_PURE) return mix.type;
+    if (weight == WEIGHT_HEAD || (weight == WEIGHT_EMBED && desc->tied_head)) return DTYPE_Q6_K;
+    if (weight == WEIGHT_V) return mixed_value(desc, mix, layer);
+    if (weight == WEIGHT_DOWN || weight == WEIGHT_EXPERT_DOWN || weight == WEIGHT_SHARED_DOWN)
+        return mixed_down(desc, mix, layer);
+    if (weight == WEIGHT_OUTPUT || weight == WEIGHT_LATENT_OUTPUT) return mixed_output(mix);
+    return mix.type;
 }
 
 enum dtype gguf_layout_type(const struct model_desc *desc, struct gguf_mix mix, enum weight weight, int layer,
@@ -93,8 +160,7 @@ enum dtype gguf_layout_type(const struct model_desc *desc, struct gguf_mix mix, 
     bool plain = mix.type == DTYPE_F32 || mix.type == DTYPE_F16;
     if (weight == WEIGHT_MTP_PROJECT) return plain ? mix.type : DTYPE_BF16; /* large, and sensitive */
     if (weight_rows()[weight].kind != WEIGHT_MATRIX) return DTYPE_F32;
-    bool raised = mix.medium && is_raised(desc, weight, layer);
-    return gguf_layout_fitting(raised ? DTYPE_Q6_K : mix.type, weight, row);
+    return gguf_layout_fitting(mixed_type(desc, mix, weight, layer), weight, row);
 }
 
 /* ---- rotary scaling ---- */

@@ -6,12 +6,15 @@
 #include "model/weight_table.h"
 #include "tensor/dtype.h"
 
-/* The number format of a whole file. A mix is named after the format that most tensors have: "q4_k_m". */
+/* The number format of a whole file. A mix is named after the format that most tensors have: "q4_k_m"; it holds the
+ * tensors in better ones that llama-quantize's mix of that name does. Its Q2_K is "q2_k_m" here. */
+enum gguf_mix_size { MIX_PURE, MIX_MEDIUM, MIX_SMALL, MIX_LARGE };
 struct gguf_mix {
     enum dtype type; /* of matrices; norms, biases and routers are F32 */
-    bool
-        medium; /* of q4_k and q5_k: some tensors are q6_k, those that llama-quantize's Q4_K_M and Q5_K_M raise */
+    enum gguf_mix_size size;
 };
+/* STATUS_USAGE for a size that there is no mix of. */
+must_use enum status gguf_mix_check(struct gguf_mix mix);
 
 bool gguf_mix_from_name(const char *name, struct gguf_mix *mix); /* any case */
 /* general.file_type: llama.cpp's number for "mostly this format". */

@@ -127,9 +127,7 @@ static enum status check_type(enum dtype type) {
 
 static enum status check_options(const struct quantize_options *options) {
     TRY(check_type(options->mix.type));
-    if (options->mix.medium && options->mix.type != DTYPE_Q4_K && options->mix.type != DTYPE_Q5_K)
-        return fail(STATUS_USAGE, "there is no mix of type %s, only of q4_k and q5_k",
-                    dtype_traits(options->mix.type)->name);
+    TRY(gguf_mix_check(options->mix));
     for (int i = 0; i < options->overrides; i++) TRY(check_type(options->override[i].type));
     return STATUS_OK;
 }

@@ -138,8 +138,7 @@ static enum status check_type(const struct synth_plan *plan) {
     enum dtype type = plan->options->mix.type;
     const struct dtype_traits *traits = dtype_traits(type);
     if (!synth_format_known(type)) return fail(STATUS_USAGE, "type %s cannot hold weights", traits->name);
-    if (plan->options->mix.medium && type != DTYPE_Q4_K && type != DTYPE_Q5_K)
-        return fail(STATUS_USAGE, "there is no mix of type %s, only of q4_k and q5_k", traits->name);
+    TRY(gguf_mix_check(plan->options->mix));
     if (plan->gguf && traits->gguf_type < 0)
         return fail(STATUS_USAGE,
                     "GGUF cannot hold fp8; a name without .gguf makes a Hugging Face directory");

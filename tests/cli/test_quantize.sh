@@ -25,7 +25,7 @@ expect() {
 
 # ---- every type runs, tokenizer and template included
 
-for type in q8_0 q6_k q5_k q4_k q4_0 iq4_xs q3_k q2_k q4_k_m q5_k_m bf16 f16 f32; do
+for type in q8_0 q6_k q5_k q4_k q4_0 iq4_xs q3_k q2_k q2_k_m q3_k_s q3_k_m q3_k_l q4_k_s q4_k_m q5_k_s q5_k_m bf16 f16 f32; do
     if "$HADAL" quantize "$work/source" --type "$type" -o "$work/model.gguf" > "$work/out" 2> "$work/errors" &&
         "$HADAL" generate -m "$work/model.gguf" --chat -p "Hello, bako!" -n 4 --temperature 0 --json > "$work/answer" 2>> "$work/errors"; then
         pass "$type generates"
@@ -83,7 +83,7 @@ refused 2 "name the model" --type q8_0 -o "$work/none.gguf"
 refused 2 "-o FILE" "$work/source" --type q8_0
 refused 2 "--type says" "$work/source" -o "$work/none.gguf"
 refused 2 "'q9' is no number format" "$work/source" --type q9 -o "$work/none.gguf"
-refused 2 "no mix of type q8_0" "$work/source" --type q8_0_m -o "$work/none.gguf"
+refused 2 "no such mix of type q8_0" "$work/source" --type q8_0_m -o "$work/none.gguf"
 refused 2 "type iq1_s cannot be written" "$work/source" --type iq1_s -o "$work/none.gguf"
 refused 2 "type fp8 cannot be written" "$work/source" --type fp8 -o "$work/none.gguf"
 refused 2 "must be PATTERN=TYPE" "$work/source" --type q8_0 --override blk -o "$work/none.gguf"

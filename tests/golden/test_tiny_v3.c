@@ -123,7 +123,8 @@ static void perplexity_converted(void **state) {
     static const struct {
         struct gguf_mix mix;
         double limit;
-    } rows[] = {{{DTYPE_BF16, false}, 1e-4}, {{DTYPE_Q8_0, false}, 0.002}, {{DTYPE_Q4_K, true}, 0.05}};
+    } rows[] = {
+        {{DTYPE_BF16, MIX_PURE}, 1e-4}, {{DTYPE_Q8_0, MIX_PURE}, 0.002}, {{DTYPE_Q4_K, MIX_MEDIUM}, 0.05}};
     struct scratch scratch;
     bool exact;
     if (access(MODEL, R_OK) || access(TEXT, R_OK)) skip();
@@ -139,7 +140,8 @@ static void perplexity_converted(void **state) {
         require(quantize(&options, &result));
         double after = measure_perplexity(options.path, DTYPE_F32);
         print_message("perplexity %.4f in %s%s, %.4f as it was\n", after,
-                      dtype_traits(rows[i].mix.type)->name, rows[i].mix.medium ? "_m" : "", before);
+                      dtype_traits(rows[i].mix.type)->name, rows[i].mix.size == MIX_MEDIUM ? "_m" : "",
+                      before);
         assert_true(fabs(after / before - 1) <= rows[i].limit);
     }
     scratch_close(&scratch);

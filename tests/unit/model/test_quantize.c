@@ -425,9 +425,9 @@ static void refusals_leave_nothing_behind(void **state) {
     assert_int_equal(quantize(&options, &result), STATUS_USAGE);
     options.mix.type = DTYPE_F8_E4M3;
     assert_int_equal(quantize(&options, &result), STATUS_USAGE);
-    options.mix = (struct gguf_mix){DTYPE_Q8_0, true};
+    options.mix = (struct gguf_mix){DTYPE_Q8_0, MIX_MEDIUM};
     assert_int_equal(quantize(&options, &result), STATUS_USAGE);
-    options.mix.medium = false;
+    options.mix.size = MIX_PURE;
     options.progress = stop;
     assert_int_equal(quantize(&options, &result), STATUS_CANCELLED);
     options.progress = NULL;

@@ -199,7 +199,7 @@ static void mixes_raise_some_tensors(void **state) {
     struct made made = made_from("r1-distill-qwen-7b", "model.gguf", DTYPE_Q4_K);
     json_object_set_new(made.config, "num_hidden_layers", json_integer(4));
     json_object_set_new(made.config, "intermediate_size", json_integer(512));
-    made.options.mix.medium = true;
+    made.options.mix.size = MIX_MEDIUM;
     must_write(&made);
     load(&loaded, made.options.path);
     static const enum dtype down[] = {DTYPE_Q4_K, DTYPE_Q4_K, DTYPE_Q6_K, DTYPE_Q6_K};
