@@ -177,6 +177,51 @@ static void k_encoders_lose_what_they_must(void **state) {
     }
 }
 
+static double weighted_loss(const float *values, const float *back, const float *importance, int elements) {
+    double lost = 0;
+    for (int i = 0; i < elements; i++) lost += importance[i] * pow((double)back[i] - (double)values[i], 2);
+    return lost;
+}
+
+/* A search that knows what counts loses clearly less of it, and nothing hostile among the weights does harm. */
+static void fits_follow_importance(void **state) {
+    (void)state;
+    enum { ELEMENTS = 4096 };
+    static float values[ELEMENTS], importance[ELEMENTS], odd[ELEMENTS], back[ELEMENTS];
+    static uint8_t blocks[ELEMENTS * 2];
+    uint32_t random = 7;
+    for (int i = 0; i < ELEMENTS; i++) {
+        float sum = 0;
+        for (int k = 0; k < 12; k++) sum += (float)((random = random * 1664525 + 1013904223) >> 8) * 0x1p-24f;
+        values[i] = sum - 6;
+        importance[i] = i % 5 == 0 ? 20.0f : 0.05f;
+        odd[i] = i % 3 ? 3e38f : i % 2 ? 0 : 1e-45f;
+    }
+    for (int d = 0; d < DTYPE_COUNT; d++) {
+        const struct dtype_traits *traits = dtype_traits((enum dtype)d);
+        if (!traits->fit) continue;
+        traits->fit(values, NULL, blocks, ELEMENTS);
+        traits->decode(blocks, back, ELEMENTS);
+        double plain = weighted_loss(values, back, importance, ELEMENTS);
+        traits->fit(values, importance, blocks, ELEMENTS);
+        traits->decode(blocks, back, ELEMENTS);
+        double weighed = weighted_loss(values, back, importance, ELEMENTS);
+        if (!(weighed < 0.9 * plain))
+            fail_msg("%s loses %g, %g without weights", traits->name, weighed, plain);
+        traits->encode(values, blocks, ELEMENTS);
+        traits->decode(blocks, back, ELEMENTS);
+        double rounded = 0, fitted = 0;
+        for (int i = 0; i < ELEMENTS; i++) rounded += pow((double)back[i] - (double)values[i], 2);
+        traits->fit(values, NULL, blocks, ELEMENTS);
+        traits->decode(blocks, back, ELEMENTS);
+        for (int i = 0; i < ELEMENTS; i++) fitted += pow((double)back[i] - (double)values[i], 2);
+        assert_true(fitted <= rounded);
+        traits->fit(values, odd, blocks, ELEMENTS);
+        traits->decode(blocks, back, ELEMENTS);
+        for (int i = 0; i < ELEMENTS; i++) assert_true(isfinite(back[i]));
+    }
+}
+
 /* NaN, infinities, zeros, denormals: no undefined conversion (a sanitizer build sees it), no NaN scale. */
 static void encoders_accept_anything(void **state) {
     (void)state;
@@ -207,6 +252,7 @@ int main(void) {
         cmocka_unit_test(shared_vectors),
         cmocka_unit_test(encoders_stay_near_their_input),
         cmocka_unit_test(k_encoders_lose_what_they_must),
+        cmocka_unit_test(fits_follow_importance),
         cmocka_unit_test(encoders_accept_anything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
