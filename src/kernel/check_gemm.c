@@ -162,7 +162,8 @@ static void measure_product(struct check *check, enum dtype dtype) {
 static void check_format(struct check *check, enum dtype dtype) {
     static const struct {
         int rows, out, in;
-    } shapes[] = {{1, 9, 256}, {2, 17, 1280}, {4, 8, 512}, {5, 13, 768}, {37, 41, 1280}, {200, 5, 768}};
+    } shapes[] = {{1, 9, 256},  {2, 17, 1280},  {4, 8, 512},  {5, 13, 768},
+                  {9, 6, 1280}, {37, 41, 1280}, {200, 5, 768}};
     double worst = 0, different = 0, rows = 0, split = check->tested.dot_rows_any[dtype] ? 64 : 0;
     for (size_t i = 0; i < COUNT_OF(shapes); i++) {
         struct product product;

@@ -58,6 +58,7 @@ double ulps_apart(const float *a, const float *b, int64_t count);
 void check_decoders(struct check *check);
 void check_sums(struct check *check);
 void check_elements(struct check *check);
+void check_rows(struct check *check);
 void check_products(struct check *check);
 void check_panels(struct check *check);
 void check_mix(struct check *check);

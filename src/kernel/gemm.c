@@ -6,15 +6,15 @@
  *
  * A level may multiply a plain format by itself, in an order of its own: then it does so for every number of rows.
  *
- * Two loop nests: for a few rows the weights pass by once, in the order in which they lie in memory;
- * for many, a panel of decoded weights serves a tile of rows that stays in the second cache level. */
+ * Three ways through the weights: a few rows meet plain formats, and one row meets blocks, in the order in which the
+ * weights lie in memory; for many rows a panel of decoded weights serves a tile of rows that stays in the second cache
+ * level. */
 #include "base/bytes.h"
 #include "base/status.h"
 #include "kernel/kernel.h"
 
 enum {
-    CHUNK = 512,       /* a multiple of every block length, and of the extent of FP8 scales */
-    FEW_ROWS = 4,      /* up to here: weights in memory order */
+    CHUNK = DOT_CHUNK,
     ROW_TILE = 192,    /* rows whose chunk of x stays cached, 384 KiB */
     DECODED_OUTS = 32, /* at most, weight rows decoded together */
     PARTIAL_ROWS = 32, /* rows of sums that wait to be added to y */
@@ -88,26 +88,13 @@ struct panel {
     int64_t stride;
 };
 
-/* Asks for the chunk of `row` that comes next, or for the first one of the row that takes its place. */
-static void prefetch_next(const struct weights *weights, int64_t row, const struct part *part) {
-    int64_t begin = part->begin + CHUNK;
-    if (begin >= weights->tensor->shape[1]) row += part->outs, begin = 0;
-    if (row >= weights->tensor->shape[0]) return;
-    const uint8_t *data = chunk_data(weights, row, begin);
-    int64_t bytes = min_i64(weights->chunk_bytes, weights->row_bytes - begin / CHUNK * weights->chunk_bytes);
-    for (int64_t at = 0; at < bytes; at += CACHE_LINE) __builtin_prefetch(data + at, 0, 2);
-}
-
-static struct panel panel_of(const struct weights *weights, const struct part *part, bool prefetch,
-                             float *scratch) {
+static struct panel panel_of(const struct weights *weights, const struct part *part, float *scratch) {
     if (weights->plain) {
         const float *values = (const void *)chunk_data(weights, part->out, part->begin);
         return (struct panel){values, weights->tensor->shape[1]};
     }
-    for (int64_t row = part->out; row < part->out + part->outs; row++) {
-        if (prefetch) prefetch_next(weights, row, part);
+    for (int64_t row = part->out; row < part->out + part->outs; row++)
         decode_part(weights, row, part->begin, part->n, scratch + (row - part->out) * part->n);
-    }
     return (struct panel){scratch, part->n};
 }
 
@@ -165,18 +152,6 @@ static void plain_rows(const struct weights *weights, const struct gemm *gemm, i
     }
 }
 
-static void few_rows(const struct weights *weights, const struct gemm *gemm, int64_t out_begin,
-                     int64_t out_end, float *scratch) {
-    int64_t in = gemm->w->shape[1];
-    for (int64_t out = out_begin; out < out_end; out += GEMM_SCRATCH_ROWS) {
-        struct part part = {0, gemm->rows, out, min_i64(GEMM_SCRATCH_ROWS, out_end - out), 0, 0};
-        for (; part.begin < in; part.begin += CHUNK) {
-            part.n = min_i64(CHUNK, in - part.begin);
-            multiply_part(weights->kernels, gemm, &part, panel_of(weights, &part, true, scratch));
-        }
-    }
-}
-
 /* Asks for `bytes` from `at` on, as far as the weights go. */
 static void prefetch_bytes(const uint8_t *at, int64_t bytes, const uint8_t *end) {
     const uint8_t *stop = bytes < end - at ? at + bytes : end;
@@ -226,7 +201,7 @@ static void many_rows(const struct weights *weights, const struct gemm *gemm, in
             int64_t fitting = min_i64(DECODED_OUTS, GEMM_SCRATCH_ROWS * in / part.n);
             for (part.out = out_begin; part.out < out_end; part.out += part.outs) {
                 part.outs = min_i64(fitting, out_end - part.out);
-                multiply_part(weights->kernels, gemm, &part, panel_of(weights, &part, false, scratch));
+                multiply_part(weights->kernels, gemm, &part, panel_of(weights, &part, scratch));
             }
         }
     }
@@ -259,12 +234,12 @@ void gemm_columns(const struct kernels *kernels, const struct gemm *gemm, int64_
         return;
     }
     struct weights weights = weights_of(kernels, gemm->w);
-    if (kernels->dot_rows_any[gemm->w->dtype] && scales_fit(gemm->w))
+    enum dtype dtype = gemm->w->dtype;
+    bool few = gemm->rows <= DOT_ROWS_MOST || kernels->dot_rows_any[dtype];
+    if (few && kernels->dot_rows[dtype] && scales_fit(gemm->w))
         plain_rows(&weights, gemm, out_begin, out_end, scratch);
-    else if (gemm->rows == 1 && kernels->dot_blocks[gemm->w->dtype] && !gemm->w->scale)
+    else if (gemm->rows == 1 && kernels->dot_blocks[dtype])
         one_row(&weights, gemm, out_begin, out_end);
-    else if (gemm->rows <= FEW_ROWS)
-        few_rows(&weights, gemm, out_begin, out_end, scratch);
     else
         many_rows(&weights, gemm, out_begin, out_end, scratch);
     finish(gemm, out_begin, out_end);

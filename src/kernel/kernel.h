@@ -37,7 +37,12 @@ struct softmax_fold {
     float scale;
 };
 
-enum { DOT_SCALE_GRAIN = 128 };
+enum {
+    DOT_CHUNK = 512, /* a multiple of every block length */
+    DOT_ROWS_MOST =
+        8, /* what dot_rows is meant for where it is not for any number: decoding to memory is cheaper then */
+    DOT_SCALE_GRAIN = 128
+};
 
 /* y[r][o] = sum_i x[r][i] * w[o][i] * scale[i / scale_inputs]. */
 struct dot_rows {
@@ -64,13 +69,14 @@ struct kernels {
     /* values[elements] from whole blocks of the format; bit-identical at every level. */
     void (*decode[DTYPE_COUNT])(const void *blocks, float *values, int64_t elements);
 
-    /* y[o] = sum_i x[o * x_stride + i] * w[o][i] for o < outs, with weights that stay in their format, w_bytes apart,
+    /* y[o] = sum_i x[o * x_stride + i] * w[o][i] for o < outs, with blocks that are not decoded to memory, w_bytes apart,
      * `in` in whole blocks: the bits of decode followed by dot_tile. x_stride 0: one row meets many; another: pieces of
      * one row meet pieces of one row. NULL: the level has no such kernel for the format. */
     void (*dot_blocks[DTYPE_COUNT])(const float *x, int64_t x_stride, const void *w, int64_t w_bytes,
                                     int64_t outs, int64_t in, float *y);
 
-    /* Rows meet weights of a plain format that stay where they lie. NULL: as above. */
+    /* Rows meet weights of a plain format that stay where they lie: read once, in their order, and widened in registers.
+     * Of each DOT_CHUNK inputs the bits of decode, scale and dot_tile; these sums are added in order. NULL: as above. */
     void (*dot_rows[DTYPE_COUNT])(const struct dot_rows *op);
     /* It serves any number of rows and its bits are its own, so that every product with such a matrix goes there. */
     bool dot_rows_any[DTYPE_COUNT];

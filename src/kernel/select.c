@@ -64,6 +64,7 @@ static void add_vector_levels(struct kernels *kernels, enum cpu_level level) {
         avx2_add_grid_decoders(kernels);
         avx2_add_dot(kernels);
         avx2_add_dot_blocks(kernels);
+        avx2_add_dot_rows(kernels);
         avx2_add_elements(kernels);
         avx2_add_panels(kernels);
         avx2_add_low_panels(kernels);
@@ -73,6 +74,7 @@ static void add_vector_levels(struct kernels *kernels, enum cpu_level level) {
         avx512_add_decoders(kernels);
         avx512_add_dot(kernels);
         avx512_add_dot_blocks(kernels);
+        avx512_add_dot_rows(kernels);
         avx512_add_elements(kernels);
         avx512_add_mix(kernels);
         if (has_vnni()) {

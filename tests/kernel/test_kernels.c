@@ -162,6 +162,41 @@ static void arithmetic_stops_at_the_end(void **state) {
     fence_close(&c);
 }
 
+static void a_few_rows_stop_at_the_end(void **state) {
+    (void)state;
+    struct fence a = fence_open(), b = fence_open(), c = fence_open();
+    for (int level = 0; level < CPU_LEVEL_COUNT; level++) {
+        struct kernels kernels = kernels_for((enum cpu_level)level);
+        for (int d = 0; d < DTYPE_COUNT; d++) {
+            for (int n = 1; kernels.dot_rows[d] && n <= 70; n++) {
+                int rows = n % 9 + 1, outs = n % 7 + 1;
+                size_t x_bytes = sizeof(float) * (size_t)(rows * n),
+                       y_bytes = sizeof(float) * (size_t)(rows * outs);
+                int64_t w_bytes = (int64_t)n * dtype_traits((enum dtype)d)->block_bytes;
+                float *x = last_bytes(&a, x_bytes), *y = last_bytes(&c, y_bytes);
+                uint8_t *w = last_bytes(&b, (size_t)(w_bytes * outs));
+                for (int i = 0; i < rows * n; i++) x[i] = 1;
+                memset(w, 0, (size_t)(w_bytes * outs));
+                memset(y, 0xff, y_bytes);
+                struct dot_rows op = {.x = x,
+                                      .w = w,
+                                      .y = y,
+                                      .x_stride = n,
+                                      .w_bytes = w_bytes,
+                                      .y_stride = outs,
+                                      .rows = rows,
+                                      .outs = outs,
+                                      .in = n};
+                kernels.dot_rows[d](&op);
+                for (int i = 0; i < rows * outs; i++) assert_true(y[i] == 0);
+            }
+        }
+    }
+    fence_close(&a);
+    fence_close(&b);
+    fence_close(&c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kernel_agrees_with_the_truth),
@@ -169,6 +204,7 @@ int main(void) {
         cmocka_unit_test(levels_are_capped),
         cmocka_unit_test(decoders_stop_at_the_end),
         cmocka_unit_test(arithmetic_stops_at_the_end),
+        cmocka_unit_test(a_few_rows_stop_at_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

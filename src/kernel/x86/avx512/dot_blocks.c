@@ -6,7 +6,7 @@
 #include "kernel/level.h"
 #include "kernel/x86/avx512/unpack.h"
 
-enum { OUTS = 4, UNIT = 32 };
+enum { OUTS = 4 };
 
 /* `outs` outputs whose rows lie w_bytes apart, over whole blocks; sums[outs] go on from what they were. */
 INLINE void add_blocks(unpack *unpack_block, int block_bytes, int block_elements, const float *x,
@@ -22,139 +22,98 @@ INLINE void add_blocks(unpack *unpack_block, int block_bytes, int block_elements
     }
 }
 
-/* The elements behind the last whole unit of a format without blocks, in the masked steps of dot.c. */
-INLINE __m512 add_rest(unpack *unpack_unit, int element_bytes, const float *x, const uint8_t *numbers,
-                       int64_t rest, __m512 sum) {
-    uint8_t in[UNIT * 2] = {0};
-    float values[UNIT];
-    memcpy(in, numbers, (size_t)(rest * element_bytes));
-    struct sink sink = {.multiply = false, .values = values};
-    unpack_unit(in, &sink);
-    for (int64_t k = 0; k < rest; k += LANES) {
-        __mmask16 mask = lanes_left(rest - k);
-        sum =
-            _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, x + k), _mm512_maskz_loadu_ps(mask, values + k), sum);
-    }
-    return sum;
-}
-
-/* `outs` is a constant where this is expanded. element_bytes is 0 for formats with blocks. */
-INLINE void dot_group(unpack *unpack_block, int block_bytes, int block_elements, int element_bytes,
-                      const float *x, int64_t x_stride, const uint8_t *blocks, int64_t w_bytes, int outs,
-                      int64_t in, float *y) {
+/* `outs` is a constant where this is expanded. */
+INLINE void dot_group(unpack *unpack_block, int block_bytes, int block_elements, const float *x,
+                      int64_t x_stride, const uint8_t *blocks, int64_t w_bytes, int outs, int64_t in,
+                      float *y) {
     __m512 sums[OUTS];
-    int64_t whole = element_bytes ? in / UNIT * UNIT : in, rest = in - whole;
 #pragma GCC unroll 4
     for (int o = 0; o < outs; o++) sums[o] = _mm512_setzero_ps();
-    add_blocks(unpack_block, block_bytes, block_elements, x, x_stride, blocks, w_bytes, outs, whole, sums);
+    add_blocks(unpack_block, block_bytes, block_elements, x, x_stride, blocks, w_bytes, outs, in, sums);
 #pragma GCC unroll 4
-    for (int o = 0; o < outs; o++) {
-        const uint8_t *end = blocks + o * w_bytes + whole * element_bytes;
-        if (rest > 0)
-            sums[o] = add_rest(unpack_block, element_bytes, x + o * x_stride + whole, end, rest, sums[o]);
-        y[o] = sum_lanes(sums[o]);
-    }
+    for (int o = 0; o < outs; o++) y[o] = sum_lanes(sums[o]);
 }
 
-INLINE void dot_all(unpack *unpack_block, int block_bytes, int block_elements, int element_bytes,
-                    const float *x, int64_t x_stride, const void *w, int64_t w_bytes, int64_t outs,
-                    int64_t in, float *y) {
+INLINE void dot_all(unpack *unpack_block, int block_bytes, int block_elements, const float *x,
+                    int64_t x_stride, const void *w, int64_t w_bytes, int64_t outs, int64_t in, float *y) {
     const uint8_t *at = w;
     int64_t o = 0;
     for (; o + OUTS <= outs; o += OUTS, at += OUTS * w_bytes)
-        dot_group(unpack_block, block_bytes, block_elements, element_bytes, x + o * x_stride, x_stride, at,
-                  w_bytes, OUTS, in, y + o);
+        dot_group(unpack_block, block_bytes, block_elements, x + o * x_stride, x_stride, at, w_bytes, OUTS,
+                  in, y + o);
     for (; o < outs; o++, at += w_bytes)
-        dot_group(unpack_block, block_bytes, block_elements, element_bytes, x + o * x_stride, x_stride, at,
-                  w_bytes, 1, in, y + o);
-}
-
-static void dot_f16(const float *x, int64_t x_stride, const void *w, int64_t w_bytes, int64_t outs,
-                    int64_t in, float *y) {
-    dot_all(unpack_f16, 2 * UNIT, UNIT, 2, x, x_stride, w, w_bytes, outs, in, y);
-}
-
-static void dot_bf16(const float *x, int64_t x_stride, const void *w, int64_t w_bytes, int64_t outs,
-                     int64_t in, float *y) {
-    dot_all(unpack_bf16, 2 * UNIT, UNIT, 2, x, x_stride, w, w_bytes, outs, in, y);
-}
-
-static void dot_e4m3(const float *x, int64_t x_stride, const void *w, int64_t w_bytes, int64_t outs,
-                     int64_t in, float *y) {
-    dot_all(unpack_e4m3, 1 * UNIT, UNIT, 1, x, x_stride, w, w_bytes, outs, in, y);
+        dot_group(unpack_block, block_bytes, block_elements, x + o * x_stride, x_stride, at, w_bytes, 1, in,
+                  y + o);
 }
 
 static void dot_q8_0(const float *x, int64_t x_stride, const void *w, int64_t w_bytes, int64_t outs,
                      int64_t in, float *y) {
-    dot_all(unpack_q8_0, sizeof(struct block_q8_0), BLOCK_SMALL, 0, x, x_stride, w, w_bytes, outs, in, y);
+    dot_all(unpack_q8_0, sizeof(struct block_q8_0), BLOCK_SMALL, x, x_stride, w, w_bytes, outs, in, y);
 }
 
 static void dot_q4_0(const float *x, int64_t x_stride, const void *w, int64_t w_bytes, int64_t outs,
                      int64_t in, float *y) {
-    dot_all(unpack_q4_0, sizeof(struct block_q4_0), BLOCK_SMALL, 0, x, x_stride, w, w_bytes, outs, in, y);
+    dot_all(unpack_q4_0, sizeof(struct block_q4_0), BLOCK_SMALL, x, x_stride, w, w_bytes, outs, in, y);
 }
 
 static void dot_q4_1(const float *x, int64_t x_stride, const void *w, int64_t w_bytes, int64_t outs,
                      int64_t in, float *y) {
-    dot_all(unpack_q4_1, sizeof(struct block_q4_1), BLOCK_SMALL, 0, x, x_stride, w, w_bytes, outs, in, y);
+    dot_all(unpack_q4_1, sizeof(struct block_q4_1), BLOCK_SMALL, x, x_stride, w, w_bytes, outs, in, y);
 }
 
 static void dot_q5_0(const float *x, int64_t x_stride, const void *w, int64_t w_bytes, int64_t outs,
                      int64_t in, float *y) {
-    dot_all(unpack_q5_0, sizeof(struct block_q5_0), BLOCK_SMALL, 0, x, x_stride, w, w_bytes, outs, in, y);
+    dot_all(unpack_q5_0, sizeof(struct block_q5_0), BLOCK_SMALL, x, x_stride, w, w_bytes, outs, in, y);
 }
 
 static void dot_q5_1(const float *x, int64_t x_stride, const void *w, int64_t w_bytes, int64_t outs,
                      int64_t in, float *y) {
-    dot_all(unpack_q5_1, sizeof(struct block_q5_1), BLOCK_SMALL, 0, x, x_stride, w, w_bytes, outs, in, y);
+    dot_all(unpack_q5_1, sizeof(struct block_q5_1), BLOCK_SMALL, x, x_stride, w, w_bytes, outs, in, y);
 }
 
 static void dot_iq4_nl(const float *x, int64_t x_stride, const void *w, int64_t w_bytes, int64_t outs,
                        int64_t in, float *y) {
-    dot_all(unpack_iq4_nl, sizeof(struct block_iq4_nl), BLOCK_SMALL, 0, x, x_stride, w, w_bytes, outs, in, y);
+    dot_all(unpack_iq4_nl, sizeof(struct block_iq4_nl), BLOCK_SMALL, x, x_stride, w, w_bytes, outs, in, y);
 }
 
 static void dot_mxfp4(const float *x, int64_t x_stride, const void *w, int64_t w_bytes, int64_t outs,
                       int64_t in, float *y) {
-    dot_all(unpack_mxfp4, sizeof(struct block_mxfp4), BLOCK_SMALL, 0, x, x_stride, w, w_bytes, outs, in, y);
+    dot_all(unpack_mxfp4, sizeof(struct block_mxfp4), BLOCK_SMALL, x, x_stride, w, w_bytes, outs, in, y);
 }
 
 static void dot_q2_k(const float *x, int64_t x_stride, const void *w, int64_t w_bytes, int64_t outs,
                      int64_t in, float *y) {
-    dot_all(unpack_q2_k, sizeof(struct block_q2_k), BLOCK_LARGE, 0, x, x_stride, w, w_bytes, outs, in, y);
+    dot_all(unpack_q2_k, sizeof(struct block_q2_k), BLOCK_LARGE, x, x_stride, w, w_bytes, outs, in, y);
 }
 
 static void dot_q3_k(const float *x, int64_t x_stride, const void *w, int64_t w_bytes, int64_t outs,
                      int64_t in, float *y) {
-    dot_all(unpack_q3_k, sizeof(struct block_q3_k), BLOCK_LARGE, 0, x, x_stride, w, w_bytes, outs, in, y);
+    dot_all(unpack_q3_k, sizeof(struct block_q3_k), BLOCK_LARGE, x, x_stride, w, w_bytes, outs, in, y);
 }
 
 static void dot_q4_k(const float *x, int64_t x_stride, const void *w, int64_t w_bytes, int64_t outs,
                      int64_t in, float *y) {
-    dot_all(unpack_q4_k, sizeof(struct block_q4_k), BLOCK_LARGE, 0, x, x_stride, w, w_bytes, outs, in, y);
+    dot_all(unpack_q4_k, sizeof(struct block_q4_k), BLOCK_LARGE, x, x_stride, w, w_bytes, outs, in, y);
 }
 
 static void dot_q5_k(const float *x, int64_t x_stride, const void *w, int64_t w_bytes, int64_t outs,
                      int64_t in, float *y) {
-    dot_all(unpack_q5_k, sizeof(struct block_q5_k), BLOCK_LARGE, 0, x, x_stride, w, w_bytes, outs, in, y);
+    dot_all(unpack_q5_k, sizeof(struct block_q5_k), BLOCK_LARGE, x, x_stride, w, w_bytes, outs, in, y);
 }
 
 static void dot_q6_k(const float *x, int64_t x_stride, const void *w, int64_t w_bytes, int64_t outs,
                      int64_t in, float *y) {
-    dot_all(unpack_q6_k, sizeof(struct block_q6_k), BLOCK_LARGE, 0, x, x_stride, w, w_bytes, outs, in, y);
+    dot_all(unpack_q6_k, sizeof(struct block_q6_k), BLOCK_LARGE, x, x_stride, w, w_bytes, outs, in, y);
 }
 
 static void dot_iq4_xs(const float *x, int64_t x_stride, const void *w, int64_t w_bytes, int64_t outs,
                        int64_t in, float *y) {
-    dot_all(unpack_iq4_xs, sizeof(struct block_iq4_xs), BLOCK_LARGE, 0, x, x_stride, w, w_bytes, outs, in, y);
+    dot_all(unpack_iq4_xs, sizeof(struct block_iq4_xs), BLOCK_LARGE, x, x_stride, w, w_bytes, outs, in, y);
 }
 
 /* No entry of the level below may stay: its sums have other lanes than this level's dot_tile. */
 void avx512_add_dot_blocks(struct kernels *kernels) {
     memset(kernels->dot_blocks, 0, sizeof kernels->dot_blocks);
-    kernels->dot_blocks[DTYPE_F16] = dot_f16;
-    kernels->dot_blocks[DTYPE_BF16] = dot_bf16;
-    kernels->dot_blocks[DTYPE_F8_E4M3] = dot_e4m3;
     kernels->dot_blocks[DTYPE_Q8_0] = dot_q8_0;
     kernels->dot_blocks[DTYPE_Q4_0] = dot_q4_0;
     kernels->dot_blocks[DTYPE_Q4_1] = dot_q4_1;

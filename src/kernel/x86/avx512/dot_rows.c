@@ -1,0 +1,132 @@
+/* dot_rows.c - a few rows of activations against weights of plain formats: each vector of weights is widened in a
+ * register and used for all rows, while the weights that come next are on their way. The tiles are those of dot.c, so
+ * the bits are those of decoding first. */
+#include "kernel/level.h"
+#include "kernel/x86/avx512/tile.h"
+
+INLINE __m512 widen_f16(const uint8_t *at, __mmask16 mask, __m512 factor) {
+    (void)factor;
+    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, at));
+}
+
+INLINE __m512 widen_bf16(const uint8_t *at, __mmask16 mask, __m512 factor) {
+    (void)factor;
+    return _mm512_castsi512_ps(
+        _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, at)), 16));
+}
+
+/* As in unpack.h: an f16 of 1/256 of the value. Two factors, since the first is exact and the second rounds. */
+INLINE __m512 widen_e4m3(const uint8_t *at, __mmask16 mask, __m512 factor) {
+    const __m128i magnitudes = _mm_set1_epi8(0x7f);
+    const __m512 nan = _mm512_castsi512_ps(_mm512_set1_epi32(0x7fc00000));
+    __m128i bytes = _mm_maskz_loadu_epi8(mask, at);
+    __mmask16 numbers = _mm_test_epi8_mask(_mm_xor_si128(bytes, magnitudes), magnitudes);
+    __m256i high = _mm256_slli_epi16(_mm256_cvtepu8_epi16(bytes), 8);
+    __m256i half = _mm256_and_si256(_mm256_srai_epi16(high, 1), _mm256_set1_epi16((short)0xbfff));
+    __m512 value = _mm512_mul_ps(_mm512_cvtph_ps(half), _mm512_set1_ps(256.0f));
+    return _mm512_mask_mul_ps(nan, numbers, value, factor);
+}
+
+/* Sums of `in` inputs from `begin` on, which lie in one chunk. */
+INLINE void add_pieces(const struct tile_shape *shape, const struct dot_rows *op, struct tile_operands *of,
+                       int64_t begin, int64_t in, __m512 *sum) {
+    if (!op->scale) {
+        tile_add(shape, of, in, sum);
+        return;
+    }
+    for (int64_t end = begin + in; begin < end;) {
+        int64_t piece = op->scale_inputs - begin % op->scale_inputs, bytes;
+        if (piece > end - begin) piece = end - begin;
+        bytes = piece * shape->element_bytes;
+        of->factor = op->scale[begin / op->scale_inputs];
+        tile_add(shape, of, piece, sum);
+        of->x += piece, of->w += bytes, of->next += bytes, begin += piece;
+    }
+}
+
+/* Where a tile stands: rows from `row` on, outputs from `out` on, inputs from `begin` on. */
+struct place {
+    const struct dot_rows *op;
+    const uint8_t *next;
+    int64_t row, out, begin;
+};
+
+/* One chunk of a tile; `rows` and `outs` are constants where this is expanded. */
+INLINE void chunk(tile_widen *widen, int element_bytes, int rows, int outs, const struct place *at) {
+    const struct dot_rows *op = at->op;
+    const struct tile_shape shape = {widen, element_bytes, rows, outs, true};
+    int64_t left = op->in - at->begin, in = left < DOT_CHUNK ? left : DOT_CHUNK;
+    struct tile_operands of = {.x = op->x + at->row * op->x_stride + at->begin,
+                               .x_stride = op->x_stride,
+                               .w =
+                                   (const uint8_t *)op->w + at->out * op->w_bytes + at->begin * element_bytes,
+                               .w_bytes = op->w_bytes,
+                               .next = at->next,
+                               .factor = 1};
+    __m512 sum[TILE_SUMS];
+    tile_clear(sum, rows * outs);
+    add_pieces(&shape, op, &of, at->begin, in, sum);
+    float *y = op->y + at->row * op->y_stride + at->out;
+    bool more = at->begin > 0;
+    if (outs == TILE_OUTS) tile_put(sum, rows, more, y, op->y_stride);
+    for (int r = 0; outs == 1 && r < rows; r++, y += op->y_stride) {
+        float one = sum_lanes(sum[r]);
+        *y = more ? *y + one : one;
+    }
+}
+
+/* One chunk of all rows. */
+INLINE void chunk_rows(tile_widen *widen, int element_bytes, int outs, struct place *at) {
+    int64_t rows = at->op->rows, group = rows == 7 || rows == 8 ? 4 : TILE_ROWS;
+    for (at->row = 0; at->row < rows; at->row += group) {
+        switch (rows - at->row < group ? rows - at->row : group) {
+        case 1: chunk(widen, element_bytes, 1, outs, at); break;
+        case 2: chunk(widen, element_bytes, 2, outs, at); break;
+        case 3: chunk(widen, element_bytes, 3, outs, at); break;
+        case 4: chunk(widen, element_bytes, 4, outs, at); break;
+        case 5: chunk(widen, element_bytes, 5, outs, at); break;
+        default: chunk(widen, element_bytes, TILE_ROWS, outs, at); break;
+        }
+    }
+}
+
+/* `outs` outputs from at->out on, over all inputs. */
+INLINE void tile_outs(tile_widen *widen, int element_bytes, int outs, struct place *at) {
+    const struct dot_rows *op = at->op;
+    const uint8_t *w = (const uint8_t *)op->w + at->out * op->w_bytes;
+    for (at->begin = 0; at->begin < op->in; at->begin += DOT_CHUNK) {
+        at->next = w + (at->begin + DOT_CHUNK) * element_bytes;
+        if (at->begin + DOT_CHUNK >= op->in) at->next = w + outs * op->w_bytes;
+        chunk_rows(widen, element_bytes, outs, at);
+    }
+}
+
+INLINE void dot_all(tile_widen *widen, int element_bytes, const struct dot_rows *op) {
+    struct place at = {.op = op};
+    for (; at.out + TILE_OUTS <= op->outs; at.out += TILE_OUTS)
+        tile_outs(widen, element_bytes, TILE_OUTS, &at);
+    for (; at.out < op->outs; at.out++) tile_outs(widen, element_bytes, 1, &at);
+}
+
+static void dot_f32(const struct dot_rows *op) {
+    dot_all(widen_f32, 4, op);
+}
+
+static void dot_f16(const struct dot_rows *op) {
+    dot_all(widen_f16, 2, op);
+}
+
+static void dot_bf16(const struct dot_rows *op) {
+    dot_all(widen_bf16, 2, op);
+}
+
+static void dot_e4m3(const struct dot_rows *op) {
+    dot_all(widen_e4m3, 1, op);
+}
+
+void avx512_add_dot_rows(struct kernels *kernels) {
+    kernels->dot_rows[DTYPE_F32] = dot_f32;
+    kernels->dot_rows[DTYPE_F16] = dot_f16;
+    kernels->dot_rows[DTYPE_BF16] = dot_bf16;
+    kernels->dot_rows[DTYPE_F8_E4M3] = dot_e4m3;
+}
