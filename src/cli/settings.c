@@ -242,7 +242,7 @@ static const struct option_row rows[] = {
      .commands = SAMPLERS,
      .group = GROUP_MODEL,
      .help = "Draft tokens with the model's multi-token-prediction module, if it has one; the text is the "
-             "same. auto: while that is faster, and never with weights that are not arranged (--pack)."},
+             "same. auto: while that is faster."},
     {.name = "stop",
      .kind = OPTION_TEXT,
      .argument = "TEXT",

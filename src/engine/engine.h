@@ -36,8 +36,6 @@ struct engine {
     int64_t context;
     int sequences, open_sequences;
     struct step_buffers *buffers;
-    bool
-        drafts_may_pay; /* two rows share the reading of arranged weights alone; of others each costs a step */
     struct draft_pace pace; /* of all generations */
 };
 

@@ -73,7 +73,6 @@ static enum status open_parts(struct engine *engine, const struct engine_options
     engine->sequences = model.sequences;
     TRY(model_open(&engine->model, &model));
     engine->context = engine->model.context;
-    engine->drafts_may_pay = engine->model.packed.place != PACKED_NOWHERE;
     int64_t pages = engine->model.cache_tokens / KV_PAGE_TOKENS;
     if (pages > INT32_MAX)
         return fail(STATUS_LIMIT, "%s: a cache of %lld pages is out of range", model.path, (long long)pages);

@@ -33,7 +33,6 @@ enum status speculation_open(struct speculation *speculation, struct sequence *s
     const struct model *model = &sequence->engine->model;
     *speculation = (struct speculation){.sequence = sequence, .always = mode == SPECULATE_ON};
     if (mode == SPECULATE_OFF || !model->desc.mtp_layers || model->max_rows < ROWS) return STATUS_OK;
-    if (mode == SPECULATE_AUTO && !sequence->engine->drafts_may_pay) return STATUS_OK;
     speculation->room = (int)min_i64(KEPT_MOST, model->max_rows);
     speculation->hidden = calloc((size_t)speculation->room, row_bytes(speculation));
     if (!speculation->hidden) return fail(STATUS_MEMORY, "no memory for hidden states");

@@ -14,7 +14,7 @@
 #include "engine/sample.h"
 
 enum speculate {
-    SPECULATE_AUTO, /* while it is faster; never where the weights are not arranged for integer products */
+    SPECULATE_AUTO, /* while it is faster, as engine/draft_pace.h finds out */
     SPECULATE_ON,   /* wherever the model has the module */
     SPECULATE_OFF
 };

@@ -138,7 +138,6 @@ struct count {
 /* Without drafts, with as many as can be, and as the times want it. */
 static void check_fresh(struct engine *engine, int tokens, struct generation_options options, int stop_after,
                         struct count *count) {
-    engine->drafts_may_pay = true;
     struct outcome off = {.stop_after = stop_after}, on = {.stop_after = stop_after},
                    automatic = {.stop_after = stop_after};
     run_fresh(engine, tokens, options, SPECULATE_OFF, &off);
@@ -375,13 +374,6 @@ static void drafts_come_and_go(void **state) {
     struct engine *engine = open_model(((struct fixture *)*state)->small, DTYPE_F32, false, 16);
     struct outcome off = {0}, mixed = {0};
     run_fresh(engine, PROMPT, narrowed(140, 9), SPECULATE_OFF, &off);
-    assert_false(engine->drafts_may_pay); /* plain weights: never by themselves */
-    run_fresh(engine, PROMPT, narrowed(140, 9), SPECULATE_AUTO, &mixed);
-    check_same(&off, &mixed);
-    assert_int_equal(mixed.timings.drafted, 0);
-    buffer_free(&mixed.text);
-    mixed = (struct outcome){0};
-    engine->drafts_may_pay = true;
     engine->pace = (struct draft_pace){.plain_seconds = 1e3, .plain_steps = 1000000, .stretch = 40};
     run_fresh(engine, PROMPT, narrowed(140, 9), SPECULATE_AUTO, &mixed);
     check_same(&off, &mixed);
