@@ -17,7 +17,7 @@ enum {
     CHUNK = DOT_CHUNK,
     ROW_TILE = 192,    /* rows whose chunk of x stays cached, 384 KiB */
     DECODED_OUTS = 32, /* at most, weight rows decoded together */
-    PARTIAL_ROWS = 32, /* rows of sums that wait to be added to y */
+    PARTIAL_ROWS = 48, /* rows of sums that wait to be added to y: whole tiles at every level */
     CHUNKS_TOGETHER = 4,
     CACHE_LINE = 64
 };
@@ -98,24 +98,35 @@ static struct panel panel_of(const struct weights *weights, const struct part *p
     return (struct panel){scratch, part->n};
 }
 
-/* y[rows, outs] += partial */
-static void add_partial(const float *partial, int64_t rows, int64_t outs, float *y, int64_t y_stride) {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t o = 0; o < outs; o++) y[r * y_stride + o] += partial[r * outs + o];
+/* Asks for the same chunk of the weight rows [begin, end), as far as there are such rows. */
+static void prefetch_chunks(const struct weights *weights, const struct part *part, int64_t begin,
+                            int64_t end) {
+    int64_t before = part->begin / CHUNK * weights->chunk_bytes,
+            bytes = min_i64(weights->chunk_bytes, weights->row_bytes - before);
+    end = min_i64(end, weights->tensor->shape[0]);
+    for (int64_t row = begin; row < end; row++) {
+        const uint8_t *data = chunk_data(weights, row, part->begin);
+        for (int64_t at = 0; at < bytes; at += CACHE_LINE) __builtin_prefetch(data + at, 0, 2);
+    }
 }
 
-/* The first chunk is stored, the others are added. */
-static void multiply_part(const struct kernels *kernels, const struct gemm *gemm, const struct part *part,
+/* The first chunk is stored, the others are added. Meanwhile the weight rows behind the part are on their way. */
+static void multiply_part(const struct weights *weights, const struct gemm *gemm, const struct part *part,
                           struct panel w) {
+    const struct kernels *kernels = weights->kernels;
     float partial[PARTIAL_ROWS * DECODED_OUTS];
+    int64_t outs = part->outs, next = part->out + outs;
     for (int64_t done = 0; done < part->rows; done += PARTIAL_ROWS) {
         int64_t row = part->row + done, rows = min_i64(PARTIAL_ROWS, part->rows - done);
         const float *x = gemm->x + row * gemm->x_stride + part->begin;
         float *y = gemm->y + row * gemm->y_stride + part->out;
         bool first = part->begin == 0;
-        kernels->dot_tile(x, gemm->x_stride, rows, w.values, w.stride, part->outs, part->n,
-                          first ? y : partial, first ? gemm->y_stride : part->outs);
-        if (!first) add_partial(partial, rows, part->outs, y, gemm->y_stride);
+        prefetch_chunks(weights, part, next + outs * done / part->rows,
+                        next + outs * (done + rows) / part->rows);
+        kernels->dot_tile(x, gemm->x_stride, rows, w.values, w.stride, outs, part->n, first ? y : partial,
+                          first ? gemm->y_stride : outs);
+        for (int64_t r = 0; !first && r < rows; r++)
+            kernels->add(partial + r * outs, y + r * gemm->y_stride, outs);
     }
 }
 
@@ -201,7 +212,7 @@ static void many_rows(const struct weights *weights, const struct gemm *gemm, in
             int64_t fitting = min_i64(DECODED_OUTS, GEMM_SCRATCH_ROWS * in / part.n);
             for (part.out = out_begin; part.out < out_end; part.out += part.outs) {
                 part.outs = min_i64(fitting, out_end - part.out);
-                multiply_part(weights->kernels, gemm, &part, panel_of(weights, &part, scratch));
+                multiply_part(weights, gemm, &part, panel_of(weights, &part, scratch));
             }
         }
     }
