@@ -61,7 +61,7 @@ run() {
 
 # keep PROGRAM: lines of $work/output, marked
 keep() {
-    jq -c --arg program "$1" --arg model "$model" --argjson round "$round" '. + {$program, $model, $round}' \
+    jq -c --arg program "$1" --arg model "${model##*/}" --argjson round "$round" '. + {$program, $model, $round}' \
         "$work/output" >> "$work/lines"
 }
 
