@@ -173,7 +173,8 @@ static void convert(struct api *api, struct http_exchange *exchange,
     const struct http_request *request = http_request_of(exchange);
     struct buffer out = {0};
     json_t *root = NULL;
-    enum status status = json_parse(request->body, request->body_bytes, "request", &root);
+    enum status status = chat_json_check(request->body, request->body_bytes, "request");
+    if (status == STATUS_OK) status = json_parse(request->body, request->body_bytes, "request", &root);
     if (status == STATUS_OK) status = work(api, root, &out);
     if (status == STATUS_OK)
         api_reply_json(exchange, &out);
