@@ -107,10 +107,12 @@ void scheduler_add(struct scheduler *scheduler, struct request *request) {
     request->next = NULL;
     request->account = account_take(scheduler, request->account_name);
     scheduler->counts.requests++;
-    if (request->account)
-        request->account->requests++;
-    else
+    if (!request->account) {
         request_end(scheduler, request, STATUS_MEMORY, "no memory for an account");
+        return;
+    }
+    request->account->requests++;
+    request_tell(request, (struct service_event){.kind = SERVICE_QUEUED});
 }
 
 static void sum_usage(struct request *request) {

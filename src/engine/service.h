@@ -71,6 +71,7 @@ struct service_usage {
 };
 
 enum service_event_kind {
+    SERVICE_QUEUED,     /* it was accepted. The first, once, unless it ends for want of memory */
     SERVICE_STARTED,    /* it left the queue: usage->cache and queue_seconds are known. Once */
     SERVICE_PREFILL,    /* tokens of the prompt were computed: `prefilled` are in the cache */
     SERVICE_PIECE,      /* a token, text, or both */

@@ -40,10 +40,11 @@ void api_reply_error(struct http_exchange *exchange, http_refusal *refuse, int s
 }
 
 /* What a request can be wrong in is the client's error, whichever part of the library found it. */
-void api_reply_failure(struct http_exchange *exchange, http_refusal *refuse, enum status status) {
+void api_reply_failure(struct http_exchange *exchange, http_refusal *refuse, enum status status,
+                       const char *sentence) {
     const bool clients = status == STATUS_INPUT || status == STATUS_FORMAT || status == STATUS_LIMIT ||
                          status == STATUS_UNSUPPORTED || status == STATUS_USAGE;
-    api_reply_error(exchange, refuse, clients ? 400 : status_http(status), status_message());
+    api_reply_error(exchange, refuse, clients ? 400 : status_http(status), sentence);
 }
 
 void api_reply_json(struct http_exchange *exchange, const struct buffer *body) {

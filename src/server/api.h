@@ -1,11 +1,14 @@
 /* api.h - what all requests share: the service, the template, keys, limits and counts. Owned by the thread of the
- * network. */
+ * network; what never changes the threads of the desk read too. */
 #ifndef HADAL_SERVER_API_H
 #define HADAL_SERVER_API_H
 
 #include "server/api_keys.h"
+#include "server/desk.h"
 #include "server/histogram.h"
 #include "server/job.h"
+
+#include <pthread.h>
 
 struct api_model {
     const char *name;         /* as clients ask for it */
@@ -24,10 +27,12 @@ struct api_counts {
 struct api {
     struct service *service;
     struct mailbox *mailbox;
+    struct desk *desk;
     struct api_keys keys;
     struct api_model model;
     const struct dialect *dialect;
-    struct token_trie *trie; /* made when the first answer has to follow a grammar */
+    pthread_mutex_t trie_lock;
+    struct token_trie *trie; /* made when the first answer has to follow a grammar, and never changed */
     char fingerprint[32];
     struct job *first; /* all that are open */
     int jobs;
@@ -45,8 +50,9 @@ http_refusal api_refuse, messages_refuse;
 
 /* An error in the envelope that `refuse` writes. */
 void api_reply_error(struct http_exchange *exchange, http_refusal *refuse, int status, const char *sentence);
-/* For the status that a function of the library gave, with its sentence. */
-void api_reply_failure(struct http_exchange *exchange, http_refusal *refuse, enum status status);
+/* For the status that a function of the library gave, and its sentence. */
+void api_reply_failure(struct http_exchange *exchange, http_refusal *refuse, enum status status,
+                       const char *sentence);
 
 void api_reply_json(struct http_exchange *exchange, const struct buffer *body);
 

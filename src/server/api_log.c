@@ -30,7 +30,7 @@ void api_log_job(struct api *api, const struct job *job, enum status status, con
     put_text(&out, "event", "request");
     put_text(&out, "id", job->id);
     put_text(&out, "account", job->account);
-    put_text(&out, "model", job->order.model);
+    put_text(&out, "model", job->order.model ? job->order.model : "");
     buffer_printf(&out,
                   ",\"prompt_tokens\":%d,\"hit_tokens\":%d,\"generated_tokens\":%d,\"queue_seconds\":%.4f,"
                   "\"prefill_seconds\":%.4f,\"decode_seconds\":%.4f,\"seconds\":%.4f",

@@ -3,6 +3,7 @@
 
 #include "text/json_print.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- answers of the model ---- */
@@ -26,7 +27,7 @@ static void settle_thinking(struct order *order) {
     if (!strcmp(order->model, "deepseek-chat")) order->thinking = THINKING_OFF;
 }
 
-static enum status check_order(const struct api *api, const struct wire *wire, struct order *order) {
+enum status endpoint_check(const struct api *api, const struct wire *wire, struct order *order) {
     if (!order->model) order->model = api->model.name;
     if (!api->dialect->unknown_models && !has_name(&api->model, order->model) &&
         !is_claude(wire, order->model))
@@ -37,38 +38,20 @@ static enum status check_order(const struct api *api, const struct wire *wire, s
     return STATUS_OK;
 }
 
-typedef enum status order_parser(struct order *order, const char *body, size_t bytes,
-                                 const struct dialect *dialect);
-
-static void start(struct api *api, struct http_exchange *exchange, const char *account, order_parser *parse,
-                  const struct wire *wire) {
-    const struct http_request *request = http_request_of(exchange);
-    struct order order;
-    enum status status = parse(&order, request->body, request->body_bytes, api->dialect);
-    if (status == STATUS_OK) status = check_order(api, wire, &order);
-    if (status == STATUS_OK) {
-        job_start(api, exchange, wire, &order, account);
-        return;
-    }
-    order_free(&order);
-    api->counts.refused++;
-    api_reply_failure(exchange, wire->refuse, status);
-}
-
 void endpoint_chat(struct api *api, struct http_exchange *exchange, const char *account) {
-    start(api, exchange, account, order_from_chat, &chat_wire);
+    job_start(api, exchange, &chat_wire, order_from_chat, account);
 }
 
 void endpoint_completion(struct api *api, struct http_exchange *exchange, const char *account) {
-    start(api, exchange, account, order_from_completion, &completion_wire);
+    job_start(api, exchange, &completion_wire, order_from_completion, account);
 }
 
 void endpoint_messages(struct api *api, struct http_exchange *exchange, const char *account) {
-    start(api, exchange, account, order_from_messages, &messages_wire);
+    job_start(api, exchange, &messages_wire, order_from_messages, account);
 }
 
 void endpoint_responses(struct api *api, struct http_exchange *exchange, const char *account) {
-    start(api, exchange, account, order_from_responses, &responses_wire);
+    job_start(api, exchange, &responses_wire, order_from_responses, account);
 }
 
 /* ---- what there is ---- */
@@ -168,28 +151,69 @@ static enum status ids_to_text(struct api *api, const json_t *root, struct buffe
     return STATUS_OK;
 }
 
-static void convert(struct api *api, struct http_exchange *exchange,
-                    enum status (*work)(struct api *, const json_t *, struct buffer *)) {
-    const struct http_request *request = http_request_of(exchange);
-    struct buffer out = {0};
+/* A body that becomes another, on a thread of the desk. */
+struct conversion {
+    struct api *api;
+    struct http_exchange *exchange; /* NULL: the client is gone */
+    enum status (*convert)(struct api *, const json_t *, struct buffer *);
+    struct desk_task task;
+    struct buffer body, out, sentence;
+    enum status status;
+};
+
+static bool convert(void *context) {
+    struct conversion *conversion = context;
+    const char *body = conversion->body.data ? conversion->body.data : "";
     json_t *root = NULL;
-    enum status status = chat_json_check(request->body, request->body_bytes, "request");
-    if (status == STATUS_OK) status = json_parse(request->body, request->body_bytes, "request", &root);
-    if (status == STATUS_OK) status = work(api, root, &out);
-    if (status == STATUS_OK)
-        api_reply_json(exchange, &out);
-    else
-        api_reply_failure(exchange, api_refuse, status);
+    enum status status = chat_json_check(body, conversion->body.bytes, "request");
+    if (status == STATUS_OK) status = json_parse(body, conversion->body.bytes, "request", &root);
+    if (status == STATUS_OK) status = conversion->convert(conversion->api, root, &conversion->out);
+    if (status != STATUS_OK) buffer_append_text(&conversion->sentence, status_message());
+    conversion->status = status;
     json_decref(root);
-    buffer_free(&out);
+    return true;
+}
+
+static void reply_converted(void *context) {
+    struct conversion *conversion = context;
+    struct http_exchange *exchange = conversion->exchange;
+    if (exchange) http_on_gone(exchange, NULL, NULL);
+    if (exchange && conversion->status == STATUS_OK)
+        api_reply_json(exchange, &conversion->out);
+    else if (exchange)
+        api_reply_failure(exchange, api_refuse, conversion->status, conversion->sentence.data);
+    buffer_free(&conversion->body);
+    buffer_free(&conversion->out);
+    buffer_free(&conversion->sentence);
+    free(conversion);
+}
+
+static void conversion_gone(void *context) {
+    struct conversion *conversion = context;
+    conversion->exchange = NULL;
+}
+
+static void start_conversion(struct api *api, struct http_exchange *exchange,
+                             enum status (*work)(struct api *, const json_t *, struct buffer *)) {
+    struct conversion *conversion = calloc(1, sizeof *conversion);
+    if (!conversion) {
+        api_reply_error(exchange, api_refuse, 503, "out of memory for the request");
+        return;
+    }
+    *conversion = (struct conversion){
+        .api = api, .exchange = exchange, .convert = work, .body = http_request_take_body(exchange)};
+    conversion->task = (struct desk_task){
+        .work = convert, .done = reply_converted, .context = conversion, .bytes = conversion->body.bytes};
+    http_on_gone(exchange, conversion_gone, conversion);
+    desk_submit(api->desk, &conversion->task);
 }
 
 void endpoint_tokenize(struct api *api, struct http_exchange *exchange, const char *account) {
     (void)account;
-    convert(api, exchange, text_to_ids);
+    start_conversion(api, exchange, text_to_ids);
 }
 
 void endpoint_detokenize(struct api *api, struct http_exchange *exchange, const char *account) {
     (void)account;
-    convert(api, exchange, ids_to_text);
+    start_conversion(api, exchange, ids_to_text);
 }

@@ -35,6 +35,14 @@ const struct http_request *http_request_of(const struct http_exchange *exchange)
     return &exchange->request;
 }
 
+struct buffer http_request_take_body(struct http_exchange *exchange) {
+    struct buffer body = exchange->body;
+    exchange->body = (struct buffer){0};
+    exchange->request.body = "";
+    exchange->request.body_bytes = 0;
+    return body;
+}
+
 void http_request_forget(struct http_exchange *exchange) {
     buffer_free(&exchange->body);
     buffer_free(&exchange->head);

@@ -78,6 +78,9 @@ void http_server_close(struct http_server *server);
 
 const struct http_request *http_request_of(const struct http_exchange *exchange);
 
+/* The body becomes the caller's, who frees it; NUL-terminated unless it is empty. */
+struct buffer http_request_take_body(struct http_exchange *exchange);
+
 /* Frees body and headers of the request, whose pointers are dead afterwards, while a long answer is on its way. */
 void http_request_forget(struct http_exchange *exchange);
 

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "server/api.h"
+#include "server/endpoints.h"
 #include "server/job_prompt.h"
 #include "text/json_grammar.h"
 #include "text/json_print.h"
@@ -66,6 +67,8 @@ static void free_job(struct job *job) {
     }
     job_mask_close(job->mask);
     free(job->answer);
+    buffer_free(&job->body);
+    buffer_free(&job->sentence);
     free(job->last);
     buffer_free(&job->out);
     order_free(&job->order);
@@ -81,14 +84,11 @@ static void unlink_job(struct job *job) {
     job->api->jobs--;
 }
 
-void job_cancel(struct job *job) {
-    service_cancel(job->api->service, job->number);
-}
-
 static void client_gone(void *context) {
     struct job *job = context;
     job->exchange = NULL;
-    job_cancel(job);
+    atomic_store(&job->abandoned, true);
+    if (job->accepted) service_cancel(job->api->service, job->number);
 }
 
 /* What was written goes out. A client that does not read loses its answer, not the server its memory. */
@@ -111,7 +111,7 @@ static void begin_stream(struct job *job) {
 }
 
 void job_keep_alive(struct job *job, double now) {
-    if (!job->exchange || now - job->last_sent < KEEP_ALIVE_SECONDS) return;
+    if (!job->exchange || !job->accepted || now - job->last_sent < KEEP_ALIVE_SECONDS) return;
     begin_stream(job);
     buffer_append_text(&job->out, job->order.stream ? job->wire->keep_alive : "\n");
     send_out(job);
@@ -224,8 +224,17 @@ static void hear_end(struct job *job, const struct mail *mail) {
     free_job(job);
 }
 
+/* The client may have left before there was a number to cancel. */
+static void hear_queued(struct job *job, const struct mail *mail) {
+    job->accepted = true;
+    job->number = mail->request;
+    job->api->counts.requests++;
+    if (!job->exchange) service_cancel(job->api->service, job->number);
+}
+
 void job_hear(struct job *job, const struct mail *mail) {
     switch (mail->kind) {
+    case SERVICE_QUEUED: hear_queued(job, mail); break;
     case SERVICE_STARTED:
         job->usage = mail->usage;
         job->started = true;
@@ -294,7 +303,9 @@ static enum status open_mask(struct job *job, struct grammar *grammar) {
     struct api *api = job->api;
     const struct engine *engine = service_engine(api->service);
     enum status status = STATUS_OK;
+    pthread_mutex_lock(&api->trie_lock);
     if (!api->trie) status = token_trie_open(&api->trie, engine->tokenizer, engine->model.desc.vocab);
+    pthread_mutex_unlock(&api->trie_lock);
     if (status == STATUS_OK)
         return job_mask_open(&job->mask, grammar, api->trie, engine, job->order.choices, job->thinking);
     grammar_close(grammar);
@@ -349,6 +360,7 @@ static void begin_answers(struct job *job, const struct buffer *opening) {
 static enum status submit(struct job *job) {
     struct token_list prompt = {0};
     struct buffer isolation = {0}, opening = {0};
+    uint64_t number;
     buffer_printf(&isolation, "%s\n%s", job->account, job->order.user ? job->order.user : "");
     enum status status = buffer_check(&isolation, "user_id");
     if (status == STATUS_OK) status = prepare(job, isolation.data, &prompt, &opening);
@@ -357,7 +369,8 @@ static enum status submit(struct job *job) {
         struct service_request request = request_of(job, &prompt);
         request.isolation = isolation.data;
         if (job->mask) request.reply.mask = job_mask_hooks(job->mask);
-        status = service_submit(job->api->service, &request, &job->number);
+        chat_free(&job->order.chat);
+        status = service_submit(job->api->service, &request, &number);
     }
     buffer_free(&opening);
     buffer_free(&isolation);
@@ -365,47 +378,75 @@ static enum status submit(struct job *job) {
     return status;
 }
 
+/* What the body asks for. */
+static enum status read_order(struct job *job) {
+    const struct api *api = job->api;
+    TRY(job->parse(&job->order, job->body.data ? job->body.data : "", job->body.bytes, api->dialect));
+    TRY(endpoint_check(api, job->wire, &job->order));
+    if (!job->order.seed_given) randombytes_buf(&job->order.sampling.seed, sizeof job->order.sampling.seed);
+    job->answer = calloc((size_t)job->order.choices, sizeof *job->answer);
+    if (!job->answer) return fail(STATUS_MEMORY, "out of memory for the request");
+    buffer_free(&job->body);
+    return STATUS_OK;
+}
+
+/* On a thread of the desk. A job that was submitted is not touched any more: the engine's mail may have ended it. */
+static bool work(void *context) {
+    struct job *job = context;
+    enum status status =
+        atomic_load(&job->abandoned) ? fail(STATUS_CANCELLED, "the client has left") : read_order(job);
+    if (status == STATUS_OK) status = submit(job);
+    if (status == STATUS_OK) return false;
+    buffer_append_text(&job->sentence, status_message());
+    job->refusal = status;
+    return true;
+}
+
+static void refused(void *context) {
+    struct job *job = context;
+    const char *sentence = job->sentence.data ? job->sentence.data : "";
+    job->api->counts.refused++;
+    api_log_job(job->api, job, job->refusal, sentence);
+    if (job->exchange) {
+        http_on_gone(job->exchange, NULL, NULL);
+        api_reply_failure(job->exchange, job->wire->refuse, job->refusal, sentence);
+    }
+    unlink_job(job);
+    free_job(job);
+}
+
 static struct job *make_job(struct api *api, struct http_exchange *exchange, const struct wire *wire,
-                            struct order *order, const char *account) {
+                            order_parser *parse, const char *account) {
     struct job *job = calloc(1, sizeof *job);
     if (!job) return NULL;
-    *job = (struct job){.api = api, .exchange = exchange, .wire = wire, .order = *order};
-    *order = (struct order){0};
+    *job = (struct job){.api = api, .exchange = exchange, .wire = wire, .parse = parse};
+    job->last = mail_reserve();
+    if (!job->last) {
+        free(job);
+        return NULL;
+    }
     snprintf(job->account, sizeof job->account, "%s", account);
     make_id(job->id);
     job->created = time(NULL);
     job->arrival = job->last_sent = clock_seconds();
-    job->answer = calloc((size_t)job->order.choices, sizeof *job->answer);
-    job->last = mail_reserve();
-    if (job->answer && job->last) return job;
-    free_job(job);
-    return NULL;
+    job->body = http_request_take_body(exchange);
+    job->task = (struct desk_task){.work = work, .done = refused, .context = job, .bytes = job->body.bytes};
+    return job;
 }
 
-void job_start(struct api *api, struct http_exchange *exchange, const struct wire *wire, struct order *order,
+void job_start(struct api *api, struct http_exchange *exchange, const struct wire *wire, order_parser *parse,
                const char *account) {
-    struct job *job = make_job(api, exchange, wire, order, account);
+    struct job *job = make_job(api, exchange, wire, parse, account);
     if (!job) {
-        order_free(order);
         api_reply_error(exchange, wire->refuse, 503, "out of memory for the request");
         return;
     }
-    if (!job->order.seed_given) randombytes_buf(&job->order.sampling.seed, sizeof job->order.sampling.seed);
     http_header_add(exchange, "X-Request-Id", job->id);
-    enum status status = submit(job);
-    if (status != STATUS_OK) {
-        api->counts.refused++;
-        api_log_job(api, job, status, status_message());
-        api_reply_failure(exchange, wire->refuse, status);
-        free_job(job);
-        return;
-    }
-    api->counts.requests++;
+    http_request_forget(exchange);
+    http_on_gone(exchange, client_gone, job);
     job->next = api->first;
     if (api->first) api->first->previous = job;
     api->first = job;
     api->jobs++;
-    chat_free(&job->order.chat);
-    http_request_forget(exchange);
-    http_on_gone(exchange, client_gone, job);
+    desk_submit(api->desk, &job->task);
 }

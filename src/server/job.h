@@ -1,16 +1,20 @@
 /* job.h - one request of the API from its order to the last byte of its answer.
  *
- * A job belongs to the thread of the network. The engine's thread only pushes mail that names it. It lives
- * until the service has said SERVICE_END, also when its client is long gone. */
+ * A job belongs to the thread of the network. A thread of the desk reads its body and makes the order of it, and until that
+ * is done the network's looks at nothing but what stands in front of `order`. The engine's thread only pushes mail that
+ * names it. It lives until it is refused or the service has said SERVICE_END, also when its client is long gone. */
 #ifndef HADAL_SERVER_JOB_H
 #define HADAL_SERVER_JOB_H
 
 #include "engine/service.h"
+#include "server/desk.h"
 #include "server/http.h"
 #include "server/job_mask.h"
 #include "server/mailbox.h"
 #include "server/order.h"
 #include "text/tool_calls.h"
+
+#include <stdatomic.h>
 
 struct api;
 struct job;
@@ -65,12 +69,19 @@ struct job {
     struct job *next, *previous;
     struct http_exchange *exchange; /* NULL: the client is gone, or answered */
     const struct wire *wire;
-    struct order order;
     char id[JOB_ID_BYTES];
     char account[65];
-    uint64_t number; /* of the service */
+    int64_t created; /* seconds since 1970 */
+    struct desk_task task;
+    atomic_bool abandoned; /* nobody waits for the answer */
+    bool accepted;         /* by the service */
+    uint64_t number;       /* of the service, once it is accepted */
     struct mail *last;
-    int64_t created;                        /* seconds since 1970 */
+    order_parser *parse;
+    struct buffer body;     /* of the request */
+    enum status refusal;    /* why it was not accepted, */
+    struct buffer sentence; /* in words */
+    struct order order;
     double arrival, first_token, last_sent; /* of clock_seconds() */
     bool streaming;                         /* the head of the answer was sent */
     bool started, thinking;                 /* thinking: the prompt ended inside <think> */
@@ -82,14 +93,12 @@ struct job {
     struct buffer out;     /* what is written next */
 };
 
-/* Takes over the order and answers the exchange, now with an error or later with the answer. */
-void job_start(struct api *api, struct http_exchange *exchange, const struct wire *wire, struct order *order,
+/* Answers the exchange, with an error or with the answer. */
+void job_start(struct api *api, struct http_exchange *exchange, const struct wire *wire, order_parser *parse,
                const char *account);
 void job_hear(struct job *job, const struct mail *mail);
 /* So that the client and what is between hears something while it waits. */
 void job_keep_alive(struct job *job, double now);
-/* Ends it; the service will still say so. */
-void job_cancel(struct job *job);
 
 /* What jobs of all endpoints write alike. */
 void job_write_usage(const struct job *job, struct buffer *out);         /* the object */

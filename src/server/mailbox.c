@@ -83,6 +83,7 @@ static struct mail *copy_event(void *context, const struct service_event *event,
     struct mail *mail = event->kind == SERVICE_END ? last : malloc(sizeof *mail + bytes + 1);
     if (!mail) return NULL;
     *mail = (struct mail){.context = context,
+                          .request = event->request,
                           .kind = event->kind,
                           .choice_index = event->choice,
                           .finish = event->finish,

@@ -14,7 +14,8 @@ enum { MAIL_SENTENCE = 400 };
 /* A copy of an event that owns what it points to. */
 struct mail {
     struct mail *next;
-    void *context; /* of the request */
+    void *context;    /* of the request */
+    uint64_t request; /* its number */
     enum service_event_kind kind;
     int choice_index;
     bool has_choice;

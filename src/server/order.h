@@ -1,8 +1,7 @@
 /* order.h - what a request asks for, whichever endpoint it came through: the parsers fill it, the rest of the
  * server reads nothing else of the body.
  *
- * Every field is checked by the parser against the contract; sentences name the field. Made and freed by the
- * thread of the network. */
+ * Every field is checked by the parser against the contract; sentences name the field. Any thread. */
 #ifndef HADAL_SERVER_ORDER_H
 #define HADAL_SERVER_ORDER_H
 
@@ -47,6 +46,8 @@ must_use enum status order_from_messages(struct order *order, const char *body, 
                                          const struct dialect *dialect);
 must_use enum status order_from_responses(struct order *order, const char *body, size_t bytes,
                                           const struct dialect *dialect);
+typedef enum status order_parser(struct order *order, const char *body, size_t bytes,
+                                 const struct dialect *dialect);
 void order_free(struct order *order); /* also of a zeroed one */
 
 #endif

@@ -152,7 +152,8 @@ static enum status open_events(struct server *server) {
     server->tick = event_new(server->base, -1, EV_PERSIST, on_tick, server);
     if (!server->stop || !server->tick || event_add(server->stop, NULL) || event_add(server->tick, &period))
         return fail(STATUS_MEMORY, "out of memory for events of the server");
-    return mailbox_open(&server->api.mailbox, server->base, deliver, server);
+    TRY(mailbox_open(&server->api.mailbox, server->base, deliver, server));
+    return desk_open(&server->api.desk, server->base);
 }
 
 /* What can be refused at once comes before the model, which may take long. */
@@ -180,6 +181,7 @@ enum status server_open(struct server **server, const struct server_options *opt
     *server = NULL;
     if (!opened) return fail(STATUS_MEMORY, "no memory for the server");
     opened->stop_wake = -1;
+    pthread_mutex_init(&opened->api.trie_lock, NULL);
     opened->drain_seconds = options->drain_seconds;
     enum status status = open_parts(opened, options);
     if (status == STATUS_OK)
@@ -203,11 +205,12 @@ enum status server_run(struct server *server) {
                : STATUS_OK;
 }
 
-/* Without clients jobs ask the engine for nothing any more; it ends, so that no mail comes, and what it said last ends
+/* Without clients jobs ask the desk and the engine for nothing any more; these end, so that no mail comes, and what it said last ends
  * the jobs. */
 void server_close(struct server *server) {
     if (!server) return;
     http_server_close(server->http);
+    desk_close(server->api.desk);
     service_close(server->api.service);
     if (server->api.mailbox) mailbox_deliver(server->api.mailbox);
     mailbox_close(server->api.mailbox);
@@ -216,6 +219,7 @@ void server_close(struct server *server) {
     if (server->stop_wake >= 0) close(server->stop_wake);
     if (server->base) event_base_free(server->base);
     token_trie_close(server->api.trie);
+    pthread_mutex_destroy(&server->api.trie_lock);
     api_keys_close(&server->api.keys);
     arena_free(&server->arena);
     free(server);

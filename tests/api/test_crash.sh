@@ -17,6 +17,7 @@ fi
 
 # start ARGUMENTS...: sets $server and $url
 start() {
+    : > "$work/errors"
     "$HADAL" serve -m "$model" --port 0 --template deepseek-v3 --parallel 4 --no-log "$@" 2> "$work/errors" &
     server=$!
     for ((i = 0; i < 200; i++)); do
