@@ -92,6 +92,12 @@ $(SHARED_LIB): $(SHARED_OBJECTS) tools/hadal.map
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=tools/hadal.map -Wl,-z,defs \
 		$(SHARED_OBJECTS) -o $@ $(LIBS)
 
+# ---- recipes ----
+# The generator of the exercises that recipes/reasoner learns from.
+$B/reasoner-tasks: $(patsubst %.c,$B/%.o,$(wildcard recipes/reasoner/tasks/*.c))
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS) $^ -o $@ $(ALL_LIBS)
+recipes: $B/reasoner-tasks
+
 # ---- tests ----
 # tests/**/test_*.c are programs that end with a cmocka summary; those under unit/cli may use the command line's parts.
 TEST_SOURCES := $(shell find tests -name 'test_*.c')
@@ -117,7 +123,7 @@ tests: $(TESTS)
 fuzzers: $(FUZZ_TARGETS)
 
 # What make test runs once the packages are there.
-run-tests: all tests fuzzers
+run-tests: all tests fuzzers recipes
 	tools/run_tests.sh $B $(CHECKS) $(TESTS) $(FUZZ_TARGETS) $(TEST_SCRIPTS)
 
 test:
@@ -144,7 +150,7 @@ lint:
 	tools/run_tests.sh $B $(CHECKS)
 
 format:
-	find src include tests examples -name '*.[ch]' -print0 | xargs -0 clang-format -i
+	find src include tests examples recipes -name '*.[ch]' -print0 | xargs -0 clang-format -i
 
 # ---- installing ----
 $B/hadal.1: $B/hadal
@@ -182,5 +188,5 @@ clean:
 	rm -rf build build-*
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
-.PHONY: all tests fuzzers run-tests test test-long fuzz run lint format install uninstall clean
+.PHONY: all recipes tests fuzzers run-tests test test-long fuzz run lint format install uninstall clean
 .SECONDARY:
