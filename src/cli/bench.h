@@ -94,6 +94,8 @@ must_use enum status bench_machine(const struct option_values *values);
 must_use enum status bench_kernels(const struct option_values *values);
 /* bench_attention.c: attention alone, by depth, sequences and rows. */
 must_use enum status bench_attention(const struct option_values *values);
+/* bench_load.c: a server, by what its users see. */
+must_use enum status bench_load(const struct option_values *values);
 /* bench_plot.c: records as a picture. */
 must_use enum status bench_plot(const struct option_values *values);
 

@@ -122,11 +122,9 @@ static const struct form {
     const char *name;
     enum status (*run)(const struct option_values *values);
     bool takes_files;
-} forms[] = {{"model", bench_whole, false},
-             {"machine", bench_machine, false},
-             {"kernels", bench_kernels, false},
-             {"attention", bench_attention, false},
-             {"plot", bench_plot, true}};
+} forms[] = {{"model", bench_whole, false},     {"machine", bench_machine, false},
+             {"kernels", bench_kernels, false}, {"attention", bench_attention, false},
+             {"load", bench_load, false},       {"plot", bench_plot, true}};
 
 enum status command_bench(const struct option_values *values) {
     const char *const *word;
@@ -139,5 +137,6 @@ enum status command_bench(const struct option_values *values) {
                         forms[i].name);
         return forms[i].run(values);
     }
-    return fail(STATUS_USAGE, "hadal bench %.40s: name machine, kernels, attention, plot or model", word[0]);
+    return fail(STATUS_USAGE, "hadal bench %.40s: name load, machine, kernels, attention, plot or model",
+                word[0]);
 }

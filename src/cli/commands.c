@@ -223,7 +223,7 @@ static const struct command_row rows[COMMAND_COUNT] = {
             .run = command_bench,
             .arguments = "[model] -m MODEL | machine | kernels | attention | plot RECORDS... -o FILE",
             .positionals = 256,
-            .summary = "measure the speed of a model or of this machine",
+            .summary = "measure the speed of a model, of a server or of this machine",
             .description =
                 "Measures how fast prompts are read (prefill), tokens are generated (decode) and text is "
                 "tokenized. Every test runs once to warm up, then --repeat times; the median is reported "
@@ -236,6 +236,12 @@ static const struct command_row rows[COMMAND_COUNT] = {
                 "themselves where it is missing.\n\n"
                 "kernels multiplies one matrix of each number format with 1 to 512 rows; attention runs the "
                 "attention of one layer. Both need no model.\n\n"
+                "load measures a server of any make that speaks OpenAI's API: users who ask in a closed or "
+                "open "
+                "loop, how long they wait for the first token and between tokens, tokens and requests a "
+                "second, requests within limits, cached tokens, failures by kind. It asks two short "
+                "questions first, "
+                "to learn how long a text is in the server's tokens.\n\n"
                 "plot reads records, lines of --json or files that the scripts in bench/ write, and draws "
                 "speed "
                 "over depth, speed over batch size and ratios between programs as SVG.",
@@ -247,6 +253,9 @@ static const struct command_row rows[COMMAND_COUNT] = {
                         "hadal bench machine\n"
                         "Attention with the heads of V3 and a cache of 8 bits:\n"
                         "hadal bench attention --like deepseek-v3 --kv-type q8_0 -d 4096 -b 1,8\n"
+                        "A server with 1, 4 and 16 users, conversations of three turns that begin alike:\n"
+                        "hadal bench load --url http://127.0.0.1:8000/v1 --users 1,4,16 --turns 3 "
+                        "--shared-share 0.5\n"
                         "A picture of what was measured:\n"
                         "hadal bench plot bench/results/*.json -o speed.svg",
         },

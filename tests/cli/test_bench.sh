@@ -22,7 +22,7 @@ refused() {
 refused 2 "no model given"
 refused 1 "/nonexistent" -m /nonexistent
 refused 2 "nothing to measure: --test prefill with 0 tokens" -m "$model" --test prefill -p 0
-refused 2 "hadal bench machines: name machine, kernels, attention, plot or model" machines
+refused 2 "hadal bench machines: name load, machine, kernels, attention, plot or model" machines
 refused 2 "unexpected argument 'q4_k' (hadal bench kernels [options])" kernels q4_k
 refused 2 "--type u8: no number format of weights" kernels --type u8 --json --memory-limit 1M
 refused 2 "--like v9: no published model of that name" attention --like v9
