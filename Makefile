@@ -36,7 +36,7 @@ MANDIR ?= $(PREFIX)/share/man
 # Asked once, and only by a goal that compiles: make test may have to install these first.
 PACKAGES := jansson libpcre2-8 libutf8proc libsodium libxxhash libedit
 # What the server alone needs: the library that others link does without.
-SERVER_PACKAGES := libevent libevent_openssl openssl
+SERVER_PACKAGES := libevent libevent_openssl openssl sqlite3 libpq
 packages_ask = $(if $(shell pkg-config --exists $(PACKAGES) $(SERVER_PACKAGES) || echo missing),$(error libraries are missing: run tools/setup.sh),$(shell \
 	pkg-config $1 $(PACKAGES)))
 server_ask = $(shell pkg-config --libs $(SERVER_PACKAGES)) -lhttp_parser
@@ -59,7 +59,7 @@ FAMILY := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 SOURCES := $(filter-out $(if $(filter x86_64,$(FAMILY)),,src/kernel/x86/%),$(shell find src -name '*.c'))
 CLI_SOURCES := $(filter src/cli/%,$(SOURCES))
 LIB_SOURCES := $(filter-out src/cli/%,$(SOURCES))
-LIB_OBJECTS := $(LIB_SOURCES:%.c=$B/%.o)
+LIB_OBJECTS := $(LIB_SOURCES:%.c=$B/%.o) $B/src/server/account/price_history.o
 SHARED_OBJECTS := $(filter-out $B/src/server/%,$(LIB_OBJECTS))
 CLI_OBJECTS := $(CLI_SOURCES:%.c=$B/%.o)
 SHARED_LIB := $B/libhadal.so.$(VERSION)
@@ -76,6 +76,14 @@ $B/src/kernel/x86/avx512/panel.o $B/src/kernel/x86/avx512/panel_low.o: LEVEL_FLA
 $B/src/kernel/x86/avx512/peak_products.o: LEVEL_FLAGS += -mavx512vnni -mavx512bf16
 $B/src/kernel/x86/amx/%.o: LEVEL_FLAGS := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c \
 	-mavx512vbmi -mavx512bf16 -mamx-tile -mamx-int8 -mamx-bf16
+
+# The history of prices as a string of the program.
+$B/src/server/account/price_history.c: prices/deepseek.json
+	@mkdir -p $(@D)
+	{ echo '#include "server/account/price.h"'; echo 'const char price_history[] ='; \
+		sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/    "&\\n"/' $<; echo '    ;'; } > $@
+$B/src/server/account/price_history.o: $B/src/server/account/price_history.c
+	$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 
 $B/%.o: %.c
 	@mkdir -p $(@D)
