@@ -1,11 +1,13 @@
-/* cmd_train.c - `hadal train`: options to a run of training, and what is shown of it: a line now and then on standard
- * output, the progress on standard error. */
+/* cmd_train.c - `hadal train pretrain` and `sft`: options to a run of training, and what is shown of it: a line now and then
+ * on standard output, the progress on standard error. */
 #include "base/memory.h"
 #include "base/thread_pool.h"
+#include "cli/answer_options.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "kernel/kernel.h"
+#include "train/dialogue.h"
 #include "train/pretrain.h"
 
 #include <stdio.h>
@@ -141,12 +143,45 @@ static void read_optimizer(const struct option_values *values, struct pretrain_o
     options->seed = (uint64_t)option_int(values, "seed");
 }
 
+/* What all of an option's making needs to live as long as the run. */
+struct form_source {
+    struct checkpoint checkpoint;
+    struct arena arena;
+    struct dialogue_form form;
+};
+
+/* The template of --template, else of the model that is begun with, else of the tokenizer's directory. Pretraining does without
+ * when its texts are texts. */
+static enum status read_form(const struct option_values *values, bool needed, struct form_source *source,
+                             struct pretrain_options *options) {
+    const char *from = options->init ? options->init : options->tokenizer;
+    source->form.plain = option_flag(values, "plain");
+    options->dialogue = &source->form;
+    if (source->form.plain) return STATUS_OK;
+    bool found = from && checkpoint_open(&source->checkpoint, from, 0) == STATUS_OK;
+    enum status status = STATUS_UNSUPPORTED;
+    if (found || option_text(values, "template"))
+        status = render_options_from(values, found ? &source->checkpoint : NULL, &source->arena,
+                                     &source->form.render);
+    if (status == STATUS_OK) return STATUS_OK;
+    options->dialogue = NULL;
+    return needed ? fail(STATUS_USAGE, "--template NAME says how conversations become text, or --plain that "
+                                       "prompt and completion are laid one behind the other")
+                  : STATUS_OK;
+}
+
+static void form_source_close(struct form_source *source) {
+    checkpoint_close(&source->checkpoint);
+    arena_free(&source->arena);
+}
+
 static enum status read_options(const struct option_values *values, struct pretrain_options *options,
-                                json_t **config) {
+                                struct form_source *source, json_t **config) {
     const char *const *what;
     int count = option_positionals(values, &what);
-    if (count != 1 || strcmp(what[0], "pretrain") != 0)
-        return fail(STATUS_USAGE, "say which training: hadal train pretrain ...");
+    bool sft = count == 1 && !strcmp(what[0], "sft");
+    if (count != 1 || (!sft && strcmp(what[0], "pretrain") != 0))
+        return fail(STATUS_USAGE, "say which training: hadal train pretrain ... or sft ...");
     options->init = option_text(values, "init");
     options->tokenizer = option_text(values, "tokenizer");
     options->datas = option_texts(values, "data", &options->data);
@@ -157,8 +192,10 @@ static enum status read_options(const struct option_values *values, struct pretr
     options->save_every = option_int(values, "save-every");
     options->valid_every = option_int(values, "valid-every");
     options->keep = (int)option_int(values, "keep");
-    options->crosses = option_flag(values, "cross-texts");
+    options->packing = sft ? PACK_WHOLE : option_flag(values, "cross-texts") ? PACK_CROSS : PACK_CUT;
     if (!options->tokenizer) options->tokenizer = options->init;
+    if (sft && !options->init) return fail(STATUS_USAGE, "--init MODEL says what is tuned");
+    TRY(read_form(values, sft, source, options));
     read_sizes(values, options);
     read_optimizer(values, options);
     read_schedule(values, options);
@@ -211,10 +248,12 @@ static enum status pretrain(struct pretrain_options *options, int64_t log_every)
 enum status command_train(const struct option_values *values) {
     json_t *config = NULL;
     struct pretrain_options options = {0};
-    enum status status = read_options(values, &options, &config);
+    struct form_source source = {0};
+    enum status status = read_options(values, &options, &source, &config);
     if (status == STATUS_OK)
         status = option_flag(values, "dry-run") ? print_plan(&options)
                                                 : pretrain(&options, option_int(values, "log-every"));
+    form_source_close(&source);
     json_decref(config);
     return status;
 }

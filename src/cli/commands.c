@@ -184,8 +184,8 @@ static const struct command_row rows[COMMAND_COUNT] = {
     [COMMAND_TRAIN] =
         {
             .run = command_train,
-            .arguments =
-                "pretrain (--config FILE | --like NAME) --tokenizer PATH --data PATH -o RUN [options]",
+            .arguments = "pretrain (--config FILE | --like NAME) --tokenizer PATH | sft --init MODEL --data "
+                         "PATH -o RUN",
             .positionals = 1,
             .summary = "train a model",
             .description =
@@ -194,6 +194,10 @@ static const struct command_row rows[COMMAND_COUNT] = {
                 "sequences and do not see each other. Of V3 there are the routers' biases, which even out "
                 "the "
                 "experts' load, the balance loss, and multi-token prediction.\n\n"
+                "sft goes on from --init with conversations, of which it learns the answers alone: with the "
+                "reasoning in \"reasoning_content\", by the model's own template. Conversations stay whole, "
+                "as "
+                "many in a sequence as fit.\n\n"
                 "RUN/latest is a Hugging Face directory that every other command takes as MODEL, and whose "
                 "logits are those of the trainer, bit for bit. RUN/metrics.jsonl has a line for each step. A "
                 "run that was interrupted in any way goes on with --resume auto, as if it had not been.",

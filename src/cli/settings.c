@@ -138,13 +138,13 @@ static const struct option_row rows[] = {
      .kind = OPTION_CHOICE,
      .choices = TEMPLATES,
      .argument = "NAME",
-     .commands = SAMPLERS | RENDER | SERVE,
+     .commands = SAMPLERS | RENDER | SERVE | TRAIN,
      .help = "The chat template to use. Unset: the checkpoint's own."},
     {.name = "thinking",
      .kind = OPTION_CHOICE,
      .choices = "on|off",
      .argument = "on|off",
-     .commands = SAMPLERS | RENDER,
+     .commands = SAMPLERS | RENDER | TRAIN,
      .help =
          "Let the model reason before it answers. Unset: on for models that always do (R1), off for V3.1."},
     {.name = "no-generation-prompt",
@@ -407,8 +407,16 @@ static const struct option_row rows[] = {
      .argument = "PATH",
      .repeats = true,
      .commands = TRAIN,
-     .help = "What to learn from: a .jsonl file with an object with \"text\" on each line, any other file as "
-             "one text, or a directory of such files. May be given several times."},
+     .help =
+         "What to learn from: a .jsonl file, any other file as one text, or a directory of such files. A "
+         "line "
+         "of a .jsonl file is an object with \"text\", with \"messages\" (and \"tools\"), or with \"prompt\" "
+         "and "
+         "\"completion\" or \"answer\". May be given several times."},
+    {.name = "plain",
+     .kind = OPTION_FLAG,
+     .commands = TRAIN,
+     .help = "Use no chat template: a prompt and its completion are one text."},
     {.name = "valid",
      .kind = OPTION_TEXT,
      .argument = "PATH",

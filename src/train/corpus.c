@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/json.h"
+#include "train/dialogue.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,7 +16,7 @@
 
 #define FILE_LIMIT ((size_t)1 << 34)
 
-static enum status end_document(struct corpus *corpus) {
+enum status corpus_end_text(struct corpus *corpus) {
     if (corpus->documents + 2 > corpus->capacity) {
         int64_t capacity = corpus->capacity ? 2 * corpus->capacity : 1024;
         int64_t *begin = realloc(corpus->begin, (size_t)capacity * sizeof *begin);
@@ -28,6 +29,22 @@ static enum status end_document(struct corpus *corpus) {
     return STATUS_OK;
 }
 
+enum status corpus_unlearn(struct corpus *corpus, size_t from, size_t to) {
+    MUST(from >= corpus->unlearnts && from <= to && to <= corpus->tokens.count);
+    if (to > corpus->unlearnt_capacity) {
+        size_t capacity = 2 * corpus->tokens.count;
+        uint8_t *unlearnt = realloc(corpus->unlearnt, capacity);
+        if (!unlearnt) return fail(STATUS_MEMORY, "no memory for a text of %zu tokens", to - from);
+        corpus->unlearnt = unlearnt;
+        corpus->unlearnt_capacity = capacity;
+    }
+    if (from == to) return STATUS_OK;
+    memset(corpus->unlearnt + corpus->unlearnts, 0, from - corpus->unlearnts);
+    memset(corpus->unlearnt + from, 1, to - from);
+    corpus->unlearnts = to;
+    return STATUS_OK;
+}
+
 enum status corpus_add_text(struct corpus *corpus, const char *text, size_t bytes,
                             const struct corpus_options *options) {
     const struct tokenizer *tokenizer = options->tokenizer;
@@ -36,18 +53,23 @@ enum status corpus_add_text(struct corpus *corpus, const char *text, size_t byte
         TRY(token_list_append(&corpus->tokens, tokenizer_bos(tokenizer)));
     TRY(tokenizer_encode(tokenizer, text, bytes, TOKENIZE_PLAIN, &corpus->tokens));
     if (tokenizer_eos(tokenizer) >= 0) TRY(token_list_append(&corpus->tokens, tokenizer_eos(tokenizer)));
-    return corpus->tokens.count > before ? end_document(corpus) : STATUS_OK;
+    return corpus->tokens.count > before ? corpus_end_text(corpus) : STATUS_OK;
+}
+
+static enum status add_object(struct corpus *corpus, const json_t *root, const char *origin,
+                              const struct corpus_options *options) {
+    const json_t *text = json_is_object(root) ? json_object_get(root, "text") : NULL;
+    if (json_is_string(text))
+        return corpus_add_text(corpus, json_string_value(text), json_string_length(text), options);
+    if (options->dialogue && json_is_object(root)) return corpus_add_dialogue(corpus, root, origin, options);
+    return fail(STATUS_FORMAT, "%s: expected an object with a string \"text\"", origin);
 }
 
 static enum status add_line(struct corpus *corpus, const char *line, size_t bytes, const char *origin,
                             const struct corpus_options *options) {
     json_t *root;
     TRY(json_parse(line, bytes, origin, &root));
-    const json_t *text = json_is_object(root) ? json_object_get(root, "text") : NULL;
-    enum status status =
-        json_is_string(text)
-            ? corpus_add_text(corpus, json_string_value(text), json_string_length(text), options)
-            : fail(STATUS_FORMAT, "%s: expected an object with a string \"text\"", origin);
+    enum status status = add_object(corpus, root, origin, options);
     json_decref(root);
     return status;
 }
@@ -123,11 +145,13 @@ enum status corpus_add(struct corpus *corpus, const char *path, const struct cor
 void corpus_close(struct corpus *corpus) {
     token_list_free(&corpus->tokens);
     free(corpus->begin);
+    free(corpus->unlearnt);
     *corpus = (struct corpus){0};
 }
 
 uint64_t corpus_identity(const struct corpus *corpus) {
     XXH64_hash_t ids = XXH64(corpus->tokens.id, corpus->tokens.count * sizeof *corpus->tokens.id, 0);
+    if (corpus->unlearnts) ids = XXH64(corpus->unlearnt, corpus->unlearnts, ids);
     return corpus->documents
                ? XXH64(corpus->begin, (size_t)(corpus->documents + 1) * sizeof *corpus->begin, ids)
                : ids;

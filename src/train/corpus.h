@@ -11,19 +11,25 @@
 
 struct corpus {
     struct token_list tokens;
+    uint8_t *unlearnt; /* [unlearnts] of the tokens: is it none of the targets? What is behind them is one */
+    size_t unlearnts, unlearnt_capacity;
     int64_t *begin; /* [documents + 1] */
     int64_t documents, capacity;
 };
 
+struct dialogue_form;
+
 struct corpus_options {
     const struct tokenizer *tokenizer;
+    const struct dialogue_form
+        *dialogue; /* how lines with messages or a prompt become text; NULL: "text" alone */
     bool (*progress)(void *context, int64_t bytes); /* of text read; false: stop. NULL allowed */
     void *progress_context;
 };
 
-/* Appends a file or every file of a directory, in the order of names: *.jsonl and *.json with one object a line and its text
- * in "text", anything else as one text. Texts end with the tokenizer's end token, and begin with its first where it
- * says so. */
+/* Appends a file or every file of a directory, in the order of names: *.jsonl and *.json with one object a line (its text in
+ * "text", or what dialogue.h says), anything else as one text. Texts end with the tokenizer's end token, and begin with
+ * its first where it says so. */
 must_use enum status corpus_add(struct corpus *corpus, const char *path,
                                 const struct corpus_options *options);
 /* One file's content, as corpus_add() does it. */
@@ -31,14 +37,24 @@ must_use enum status corpus_add_lines(struct corpus *corpus, const char *text, s
                                       const char *origin, const struct corpus_options *options);
 must_use enum status corpus_add_text(struct corpus *corpus, const char *text, size_t bytes,
                                      const struct corpus_options *options);
+/* The tokens since the last text become one, of which tokens [from, to) of the corpus are no targets. */
+must_use enum status corpus_end_text(struct corpus *corpus);
+must_use enum status corpus_unlearn(struct corpus *corpus, size_t from, size_t to);
 void corpus_close(struct corpus *corpus);              /* zeroed allowed */
 uint64_t corpus_identity(const struct corpus *corpus); /* a hash of all ids and borders */
+
+enum packing_way {
+    PACK_CUT,   /* the stream of texts is cut into sequences of equal length; pieces of a text begin anew */
+    PACK_CROSS, /* the same, but what lies in a sequence attends to what lies before it, whatever the text */
+    PACK_WHOLE  /* texts stay whole: as many in a sequence as fit into it. Longer ones are cut off */
+};
 
 struct packing {
     const struct corpus *corpus;
     uint64_t seed;
-    int rows;     /* of a sequence */
-    bool crosses; /* texts of a sequence attend to each other: one segment */
+    int rows; /* of a sequence; with PACK_WHOLE at most */
+    enum packing_way way;
+    int64_t *bin, *binned; /* PACK_WHOLE: [sequences + 1] and [documents], the texts of each sequence */
     int64_t epoch;
     int64_t sequences;         /* of an epoch */
     int64_t *document, *start; /* [documents], [documents + 1] of this epoch, in its order */
@@ -46,7 +62,7 @@ struct packing {
 };
 
 must_use enum status packing_open(struct packing *packing, const struct corpus *corpus, uint64_t seed,
-                                  int rows, bool crosses);
+                                  int rows, enum packing_way way);
 void packing_close(struct packing *packing); /* zeroed allowed */
 
 /* Room for the rows of some sequences. */

@@ -45,10 +45,13 @@ static enum status check_tokenizer(const struct job *job) {
 
 static enum status read_data(struct job *job) {
     const struct pretrain_options *options = job->options;
-    struct corpus_options corpus = {job->tokenizer, options->listener->reading, options->listener->context};
+    struct corpus_options corpus = {.tokenizer = job->tokenizer,
+                                    .dialogue = options->dialogue,
+                                    .progress = options->listener->reading,
+                                    .progress_context = options->listener->context};
     for (int i = 0; i < options->datas; i++) TRY(corpus_add(&job->corpus, options->data[i], &corpus));
     for (int i = 0; i < options->valids; i++) TRY(corpus_add(&job->valid, options->valid[i], &corpus));
-    return packing_open(&job->packing, &job->corpus, options->seed, options->sequence_rows, options->crosses);
+    return packing_open(&job->packing, &job->corpus, options->seed, options->sequence_rows, options->packing);
 }
 
 static enum status check_memory(const struct job *job) {
@@ -250,7 +253,7 @@ static enum status validate(struct job *job) {
     struct train_weights weights = {0};
     struct loss_sums sums = {0};
     const struct pretrain_options *options = job->options;
-    TRY(packing_open(&packing, &job->valid, 0, options->sequence_rows, options->crosses));
+    TRY(packing_open(&packing, &job->valid, 0, options->sequence_rows, options->packing));
     enum status status = packed_batch_open(&batch, options->sequence_rows);
     for (int64_t i = 0; status == STATUS_OK && i < packing.sequences; i++) {
         packed_batch_clear(&batch);

@@ -18,7 +18,8 @@ struct pretrain_options {
     struct trainer_options trainer;       /* max_rows is set from the next two */
     int sequence_rows;                    /* tokens of a sequence */
     int batch_sequences, micro_sequences; /* of a step, and of what goes through the model together */
-    bool crosses;
+    enum packing_way packing;
+    const struct dialogue_form *dialogue; /* how conversations become text; NULL: there are none */
     int64_t steps, save_every, valid_every;
     int keep;
     uint64_t seed;

@@ -114,6 +114,33 @@ else
     fail "--dry-run says what a run takes" "$(cat "$work/out" "$work/errors")"
 fi
 
+# ---- conversations
+
+for i in $(seq 300); do
+    echo "{\"messages\": [{\"role\": \"user\", \"content\": \"seven times $i\"}, {\"role\": \"assistant\", \"reasoning_content\": \"seven and $i\", \"content\": \"$((i * 7))\"}]}"
+done > "$work/talk.jsonl"
+tune=(sft --init "$work/whole/latest" --template deepseek-r1 --data "$work/talk.jsonl" --valid "$work/talk.jsonl" --sequence 64
+    --batch 4 --steps 12 --lr 1e-3 --threads 2 --save-every 3 --valid-every 6)
+"$HADAL" train "${tune[@]}" -o "$work/tuned" > "$work/out" 2> "$work/errors" || fail "sft" "$(cat "$work/errors")"
+usual=("${tune[@]}")
+for kill_at in 2 7; do
+    begin tuned_killed $kill_at --resume auto
+    kill -9 $pid 2> /dev/null
+    wait $pid 2> /dev/null
+done
+"$HADAL" train "${tune[@]}" -o "$work/tuned_killed" --resume auto > "$work/out" 2> "$work/errors"
+falls=$(python3 -c '
+import json, sys
+loss = [row["valid_loss"] for row in map(json.loads, open(sys.argv[1])) if "valid_loss" in row]
+print(len(loss) == 2 and loss[1] < loss[0])' "$work/tuned/metrics.jsonl")
+if [ "$falls" = True ] && cmp -s "$work/tuned/latest/model.safetensors" "$work/tuned_killed/latest/model.safetensors"; then
+    pass "sft learns answers, and goes on bit for bit after it was killed"
+else
+    fail "sft learns answers, and goes on bit for bit after it was killed" "$falls $(cat "$work/errors")"
+fi
+usual=(pretrain --config "$work/config.json" --tokenizer "$work/model" --data "$work/data.jsonl" --steps 20 --sequence 64
+    --batch 4 --micro-batch 2 --lr 1e-3 --threads 2 --save-every 4)
+
 # ---- two at once
 
 begin both 1 --steps 100000
@@ -139,11 +166,14 @@ refused() {
         fail "refused: $message" "$output$(cat "$work/errors")"
     fi
 }
+echo '{"messages": [{"role": "user", "content": "well?"}]}' > "$work/unanswered.jsonl"
 common=(--config "$work/config.json" --tokenizer "$work/model" --data "$work/data.jsonl" --sequence 64)
 refused 2 "say which training"
 refused 2 "say which training" fly
 refused 2 "--data PATH" pretrain --config "$work/config.json" --tokenizer "$work/model" -o "$work/none"
 refused 2 "--tokenizer PATH" pretrain --config "$work/config.json" --data "$work/data.jsonl" -o "$work/none"
+refused 2 "--init MODEL" sft --data "$work/talk.jsonl" -o "$work/none"
+refused 1 "no answer of an assistant" sft --init "$work/whole/latest" --template deepseek-r1 --data "$work/unanswered.jsonl" -o "$work/none"
 refused 2 "-o RUN" pretrain "${common[@]}"
 refused 1 "holds a run already" pretrain "${common[@]}" -o "$work/whole"
 echo more > "$work/more.txt"

@@ -83,7 +83,7 @@ static void test_refused(void **state) {
     struct corpus none = {0};
     struct packing packing;
     assert_int_equal(corpus_add(&none, "no such file", &options), STATUS_NOT_FOUND);
-    assert_int_equal(packing_open(&packing, &none, 1, 8, false), STATUS_INPUT);
+    assert_int_equal(packing_open(&packing, &none, 1, 8, PACK_CUT), STATUS_INPUT);
 }
 
 /* What segments and targets say is what the texts say. */
@@ -110,7 +110,7 @@ static void test_packing(void **state) {
     struct packing packing;
     struct packed_batch packed;
     int *seen = calloc(corpus.tokens.count, sizeof *seen);
-    assert_int_equal(packing_open(&packing, &corpus, 9, ROWS, false), STATUS_OK);
+    assert_int_equal(packing_open(&packing, &corpus, 9, ROWS, PACK_CUT), STATUS_OK);
     assert_int_equal(packed_batch_open(&packed, 2 * ROWS), STATUS_OK);
     for (int64_t i = 0; i + 1 < packing.sequences; i += 2) {
         packed_batch_clear(&packed);
@@ -135,7 +135,7 @@ static void test_packing(void **state) {
 static void fresh(const struct corpus *corpus, uint64_t seed, int64_t index, int32_t ids[16]) {
     struct packing packing;
     struct packed_batch packed;
-    assert_int_equal(packing_open(&packing, corpus, seed, 16, false), STATUS_OK);
+    assert_int_equal(packing_open(&packing, corpus, seed, 16, PACK_CUT), STATUS_OK);
     assert_int_equal(packed_batch_open(&packed, 16), STATUS_OK);
     packed_batch_clear(&packed);
     packing_append(&packing, index, &packed);
@@ -150,7 +150,7 @@ static void test_order(void **state) {
     struct packing packing;
     struct packed_batch packed;
     int32_t ids[16], other[16];
-    assert_int_equal(packing_open(&packing, &corpus, 9, 16, false), STATUS_OK);
+    assert_int_equal(packing_open(&packing, &corpus, 9, 16, PACK_CUT), STATUS_OK);
     assert_int_equal(packed_batch_open(&packed, 16), STATUS_OK);
     for (int64_t i = 0; i < 3 * packing.sequences; i += 5) {
         packed_batch_clear(&packed);
@@ -172,7 +172,7 @@ static void test_crossing(void **state) {
     struct corpus corpus = made_up(40);
     struct packing packing;
     struct packed_batch packed;
-    assert_int_equal(packing_open(&packing, &corpus, 9, 16, true), STATUS_OK);
+    assert_int_equal(packing_open(&packing, &corpus, 9, 16, PACK_CROSS), STATUS_OK);
     assert_int_equal(packed_batch_open(&packed, 32), STATUS_OK);
     packed_batch_clear(&packed);
     packing_append(&packing, 0, &packed);
