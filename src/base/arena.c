@@ -6,13 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK_BYTES = 64 * 1024, ALIGNMENT = 64 };
+enum { FIRST_BYTES = 2 * 1024, MOST_BYTES = 64 * 1024, ALIGNMENT = 64 };
 
 struct arena_chunk {
     struct arena_chunk *next;
     size_t used, capacity;
     _Alignas(ALIGNMENT) char data[];
 };
+
+/* Small arenas stay small: chunks double. */
+static size_t next_capacity(const struct arena_chunk *last, size_t need) {
+    size_t capacity = last ? 2 * last->capacity : FIRST_BYTES;
+    if (capacity > MOST_BYTES) capacity = MOST_BYTES;
+    return need > capacity ? need : capacity;
+}
 
 void *arena_take(struct arena *arena, size_t bytes) {
     size_t need, total;
@@ -21,7 +28,7 @@ void *arena_take(struct arena *arena, size_t bytes) {
     if (arena->limit_bytes && need > arena->limit_bytes - arena->used_bytes) return NULL;
     struct arena_chunk *chunk = arena->chunk;
     if (!chunk || chunk->capacity - chunk->used < need) {
-        size_t capacity = need > CHUNK_BYTES ? need : CHUNK_BYTES;
+        size_t capacity = next_capacity(chunk, need);
         if (!add_size_fits(sizeof *chunk + ALIGNMENT, capacity, &total)) return NULL;
         chunk = aligned_alloc(ALIGNMENT, total & ~(size_t)(ALIGNMENT - 1));
         if (!chunk) return NULL;

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static void write_log(void *context, const char *line) {
@@ -41,6 +42,7 @@ static enum status options_from(const struct option_values *values, struct serve
                                        .thinking_budget = option_given(values, "thinking-budget")
                                                               ? option_int(values, "thinking-budget")
                                                               : -1,
+                                       .queue_seconds = option_real(values, "queue-time"),
                                        .explain_cache = option_flag(values, "explain-cache"),
                                        .drain_seconds = option_real(values, "drain-time"),
                                        .log = option_flag(values, "no-log") ? NULL : write_log};
@@ -63,6 +65,25 @@ static void stop_signals(sigset_t *set) {
     sigemptyset(set);
     sigaddset(set, SIGINT);
     sigaddset(set, SIGTERM);
+}
+
+/* Each connection has a descriptor; those of the model and of the cache's files come on top. Where the system allows
+ * fewer, the server says so and lets connections wait, rather than fail when they run out. */
+static void settle_descriptors(struct server_options *options) {
+    enum { OTHERS = 256 };
+    struct rlimit limit;
+    const rlim_t wanted = (rlim_t)options->connections + OTHERS;
+    if (getrlimit(RLIMIT_NOFILE, &limit)) return;
+    if (limit.rlim_cur < wanted) {
+        limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+        if (setrlimit(RLIMIT_NOFILE, &limit) || getrlimit(RLIMIT_NOFILE, &limit)) return;
+    }
+    if (limit.rlim_cur >= wanted) return;
+    const rlim_t room = limit.rlim_cur > 2 * OTHERS ? limit.rlim_cur - OTHERS : limit.rlim_cur / 2;
+    fprintf(stderr,
+            "hadal: %d connections need more than the %llu open files that the system allows: %llu at most\n",
+            options->connections, (unsigned long long)limit.rlim_cur, (unsigned long long)room);
+    options->connections = room > 0 ? (int)room : 1;
 }
 
 static void *wait_for_signals(void *context) {
@@ -101,6 +122,7 @@ enum status command_serve(const struct option_values *values) {
     struct server_options options;
     struct progress progress = {0};
     TRY(options_from(values, &options));
+    settle_descriptors(&options);
     struct model_options *model = &options.service.engine.model;
     model->progress = show_arranging;
     model->progress_context = &progress;

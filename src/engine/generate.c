@@ -100,7 +100,7 @@ static enum status run_prefill(struct generation *generation, const struct gener
     speculation_start(&generation->speculation);
     if (sequence->tokens == 0) return fail(STATUS_INPUT, "the prompt is empty");
     MUST(sequence->cached < sequence->tokens);
-    reply_see_prompt(&generation->reply, sequence->token, sequence->tokens);
+    TRY(reply_begin(&generation->reply, sequence->token, sequence->tokens));
     struct prefill_listener listener = {generation, events, sequence->cached, STATUS_OK, false};
     enum status status = engine_prefill(sequence->engine, sequence, hear_prefill, &listener, row);
     TRY(listener.status);

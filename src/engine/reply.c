@@ -59,10 +59,6 @@ static enum status open_parts(struct reply *reply, const struct reply_options *o
     TRY(stop_matcher_open(&reply->stop, options->stop, options->stops));
     TRY(open_closing(reply, &options->reasoning));
     forget_lists(&reply->options);
-    bool masked = options->mask.allow || reply->closing;
-    if (masked) reply->allowed = calloc(mask_words(reply), sizeof *reply->allowed);
-    reply->id = calloc((size_t)reply->room + 1, sizeof *reply->id);
-    if (!reply->id || (masked && !reply->allowed)) return fail(STATUS_MEMORY, "no memory for an answer");
     reply->detokenizer = (struct detokenizer){engine->tokenizer, .show_special = options->show_special};
     return STATUS_OK;
 }
@@ -87,11 +83,16 @@ void reply_close(struct reply *reply) {
     *reply = (struct reply){0};
 }
 
-/* ---- choosing ---- */
-
-void reply_see_prompt(struct reply *reply, const int32_t *id, int count) {
-    sampler_see_prompt(&reply->sampler, id, count);
+enum status reply_begin(struct reply *reply, const int32_t *prompt, int tokens) {
+    bool masked = reply->options.mask.allow || reply->closing;
+    if (reply->id) return STATUS_OK;
+    TRY(sampler_see_prompt(&reply->sampler, prompt, tokens));
+    if (masked && !reply->allowed) reply->allowed = calloc(mask_words(reply), sizeof *reply->allowed);
+    if (!masked || reply->allowed) reply->id = calloc((size_t)reply->room + 1, sizeof *reply->id);
+    return reply->id ? STATUS_OK : fail(STATUS_MEMORY, "no memory for an answer");
 }
+
+/* ---- choosing ---- */
 
 bool reply_is_full(const struct reply *reply, int more) {
     return reply->tokens + more >= reply->room;

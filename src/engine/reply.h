@@ -84,7 +84,9 @@ must_use enum status reply_open(struct reply *reply, const struct engine *engine
                                 const struct reply_options *options, int64_t room);
 void reply_close(struct reply *reply); /* also of a zeroed one */
 
-void reply_see_prompt(struct reply *reply, const int32_t *id, int count); /* what penalties look at */
+/* Before the first token: takes the memory of an answer, which one that waits does without, and shows penalties the
+ * prompt. Does nothing when the answer has begun. */
+must_use enum status reply_begin(struct reply *reply, const int32_t *prompt, int tokens);
 /* Would it be with so many tokens more? */
 bool reply_is_full(const struct reply *reply, int more);
 

@@ -45,7 +45,6 @@ static enum status open_jobs(struct request *request, const struct engine *engin
         options.sampling.seed = seed_of(from->reply.sampling.seed, job->choice);
         job->request = request;
         TRY(reply_open(&job->reply, engine, &options, engine->context - from->prompt_tokens));
-        reply_see_prompt(&job->reply, from->prompt, from->prompt_tokens);
     }
     return STATUS_OK;
 }

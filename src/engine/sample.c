@@ -64,8 +64,7 @@ enum status sampler_open(struct sampler *sampler, const struct sampling *samplin
     sampler->sampling = *sampling;
     sampler->sampling.bias = bias;
     rng_seed(&sampler->rng, sampling->seed);
-    if (has_penalty(sampling)) sampler->seen = calloc((size_t)vocab, sizeof *sampler->seen);
-    if ((!biases || bias) && (!has_penalty(sampling) || sampler->seen)) return STATUS_OK;
+    if (!biases || bias) return STATUS_OK;
     sampler_close(sampler);
     return fail(STATUS_MEMORY, "no memory for a sampler of %d tokens", vocab);
 }
@@ -91,10 +90,13 @@ void sample_space_close(struct sample_space *space) {
     *space = (struct sample_space){0};
 }
 
-void sampler_see_prompt(struct sampler *sampler, const int32_t *id, int count) {
-    if (!sampler->seen) return;
+enum status sampler_see_prompt(struct sampler *sampler, const int32_t *id, int count) {
+    if (!has_penalty(&sampler->sampling)) return STATUS_OK;
+    if (!sampler->seen) sampler->seen = calloc((size_t)sampler->vocab, sizeof *sampler->seen);
+    if (!sampler->seen) return fail(STATUS_MEMORY, "no memory for a sampler of %d tokens", sampler->vocab);
     for (int i = 0; i < count; i++)
         if (id[i] >= 0 && id[i] < sampler->vocab) sampler->seen[id[i]] |= SEEN_IN_PROMPT;
+    return STATUS_OK;
 }
 
 void sampler_see_generated(struct sampler *sampler, int32_t id) {

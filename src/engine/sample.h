@@ -76,8 +76,8 @@ struct sampler {
 /* STATUS_INPUT, naming the field, for a value out of its range or a bias outside the vocabulary. */
 must_use enum status sampler_open(struct sampler *sampler, const struct sampling *sampling, int32_t vocab);
 void sampler_close(struct sampler *sampler); /* also of a zeroed one */
-/* What the penalties look at. Ids outside the vocabulary are ignored. */
-void sampler_see_prompt(struct sampler *sampler, const int32_t *id, int count);
+/* What the penalties look at, whose memory is taken with the prompt. Ids outside the vocabulary are ignored. */
+must_use enum status sampler_see_prompt(struct sampler *sampler, const int32_t *id, int count);
 void sampler_see_generated(struct sampler *sampler, int32_t id);
 
 struct sample_space {

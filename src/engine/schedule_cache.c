@@ -40,6 +40,7 @@ static struct prefix_wish wish_of(struct scheduler *scheduler, const struct job 
 
 static enum status fill_sequence(struct job *job, struct engine *engine) {
     const struct request *request = job->request;
+    TRY(reply_begin(&job->reply, request->prompt, request->prompt_tokens));
     TRY(sequence_open(&job->sequence, engine));
     TRY(sequence_append(job->sequence, request->prompt, request->prompt_tokens, TOKEN_PROMPT));
     if (job->role) memcpy(job->sequence->role, job->role, (size_t)request->prompt_tokens);

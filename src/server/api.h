@@ -38,6 +38,7 @@ struct api {
     int jobs;
     int64_t started;         /* seconds since 1970 */
     int64_t thinking_budget; /* of requests that say nothing; -1: none */
+    double queue_seconds;    /* that a request may wait; 0: any time */
     bool explain_cache;
     struct api_counts counts;
     void (*log)(void *context, const char *line);

@@ -24,6 +24,7 @@ struct desk {
     pthread_cond_t wake;
     struct task_list small, large, done;
     bool closing;
+    size_t bytes; /* of tasks that are not done */
     struct worker worker[2];
     int back; /* eventfd */
     struct event *event;
@@ -67,18 +68,23 @@ static struct desk_task *next_task(struct worker *worker) {
     return task;
 }
 
-static void give_back(struct desk *desk, struct desk_task *task) {
+/* A task that does not come back is gone. */
+static void finish_task(struct desk *desk, struct desk_task *task, size_t bytes, bool back) {
     pthread_mutex_lock(&desk->lock);
-    list_append(&desk->done, task);
+    desk->bytes -= bytes;
+    if (back) list_append(&desk->done, task);
     pthread_mutex_unlock(&desk->lock);
-    (void)eventfd_write(desk->back, 1);
+    if (back) (void)eventfd_write(desk->back, 1);
 }
 
 static void *run_worker(void *context) {
     struct worker *worker = context;
     struct desk_task *task;
-    while ((task = next_task(worker)))
-        if (task->work(task->context)) give_back(worker->desk, task);
+    while ((task = next_task(worker))) {
+        const size_t bytes = task->bytes;
+        const bool back = task->work(task->context);
+        finish_task(worker->desk, task, bytes, back);
+    }
     return NULL;
 }
 
@@ -102,11 +108,16 @@ static void on_back(evutil_socket_t back, short what, void *context) {
     deliver(context);
 }
 
-void desk_submit(struct desk *desk, struct desk_task *task) {
+bool desk_submit(struct desk *desk, struct desk_task *task) {
     pthread_mutex_lock(&desk->lock);
-    list_append(task->bytes <= DESK_SMALL_BYTES ? &desk->small : &desk->large, task);
-    pthread_cond_broadcast(&desk->wake);
+    const bool fits = task->bytes <= DESK_MOST_BYTES - desk->bytes;
+    if (fits) {
+        list_append(task->bytes <= DESK_SMALL_BYTES ? &desk->small : &desk->large, task);
+        desk->bytes += task->bytes;
+        pthread_cond_broadcast(&desk->wake);
+    }
     pthread_mutex_unlock(&desk->lock);
+    return fits;
 }
 
 /* ---- opening ---- */

@@ -23,12 +23,12 @@ struct desk_task { /* part of something larger, which its owner frees */
     struct desk_task *next;
 };
 
-enum { DESK_SMALL_BYTES = 64 << 10 };
+enum { DESK_SMALL_BYTES = 64 << 10, DESK_MOST_BYTES = 512 << 20 };
 
 must_use enum status desk_open(struct desk **desk, struct event_base *base);
 /* Finishes all tasks, which find out by themselves that nobody waits for them. NULL allowed. */
 void desk_close(struct desk *desk);
-/* On the thread of the base. */
-void desk_submit(struct desk *desk, struct desk_task *task);
+/* On the thread of the base. False: too many bytes lie there already, and the task is still the caller's. */
+must_use bool desk_submit(struct desk *desk, struct desk_task *task);
 
 #endif

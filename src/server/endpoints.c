@@ -205,7 +205,10 @@ static void start_conversion(struct api *api, struct http_exchange *exchange,
     conversion->task = (struct desk_task){
         .work = convert, .done = reply_converted, .context = conversion, .bytes = conversion->body.bytes};
     http_on_gone(exchange, conversion_gone, conversion);
-    desk_submit(api->desk, &conversion->task);
+    if (desk_submit(api->desk, &conversion->task)) return;
+    buffer_append_text(&conversion->sentence, "too many large requests are being read");
+    conversion->status = STATUS_UNAVAILABLE;
+    reply_converted(conversion);
 }
 
 void endpoint_tokenize(struct api *api, struct http_exchange *exchange, const char *account) {

@@ -18,6 +18,7 @@ enum { READ_AHEAD = 64 << 10, LINGER_SECONDS = 2 };
 
 struct http_limits http_limits_default(void) {
     return (struct http_limits){.body_bytes = 48 << 20,
+                                .bodies_bytes = 512 << 20,
                                 .unsent_bytes = 4 << 20,
                                 .connections = 4096,
                                 .request_seconds = 120,
@@ -37,14 +38,20 @@ const struct http_request *http_request_of(const struct http_exchange *exchange)
 
 struct buffer http_request_take_body(struct http_exchange *exchange) {
     struct buffer body = exchange->body;
+    exchange->server->bodies_bytes -= body.bytes;
     exchange->body = (struct buffer){0};
     exchange->request.body = "";
     exchange->request.body_bytes = 0;
     return body;
 }
 
-void http_request_forget(struct http_exchange *exchange) {
+void http_body_free(struct http_exchange *exchange) {
+    exchange->server->bodies_bytes -= exchange->body.bytes;
     buffer_free(&exchange->body);
+}
+
+void http_request_forget(struct http_exchange *exchange) {
+    http_body_free(exchange);
     buffer_free(&exchange->head);
     exchange->request = (struct http_request){0};
 }
@@ -83,8 +90,8 @@ void http_exchange_free(struct http_exchange *exchange) {
     if (exchange->gone) exchange->gone(exchange->gone_context);
     if (exchange->timer) event_free(exchange->timer);
     bufferevent_free(exchange->events);
+    http_body_free(exchange);
     buffer_free(&exchange->head);
-    buffer_free(&exchange->body);
     buffer_free(&exchange->extra);
     free(exchange);
     accept_again(server);

@@ -38,6 +38,7 @@ const char *http_header_find(const struct http_request *request, const char *nam
 
 struct http_limits {
     size_t body_bytes;
+    size_t bodies_bytes; /* of all requests that have not been handed over yet */
     size_t unsent_bytes; /* of one stream, which then counts as gone */
     int connections;     /* more wait in the system's queue */
     int request_seconds; /* from its first byte to its last */

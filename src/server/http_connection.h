@@ -52,6 +52,7 @@ struct http_server {
     struct http_options options;
     struct http_exchange *first;
     int connections, port;
+    size_t bodies_bytes;   /* that the exchanges hold */
     bool draining, paused; /* paused: as many connections as allowed */
 };
 
@@ -69,6 +70,7 @@ void http_refuse(struct http_exchange *exchange, int status, const char *sentenc
 
 /* http.c: the answer is complete. */
 void http_exchange_finish(struct http_exchange *exchange);
+void http_body_free(struct http_exchange *exchange);
 void http_exchange_free(struct http_exchange *exchange);
 
 #endif

@@ -101,7 +101,12 @@ static int on_headers(http_parser *parser) {
 
 static int on_body(http_parser *parser, const char *data, size_t bytes) {
     struct http_exchange *exchange = exchange_of(parser);
+    struct http_server *server = exchange->server;
+    const size_t before = exchange->body.bytes;
+    if (server->bodies_bytes + bytes > server->options.limits.bodies_bytes)
+        return refuse(exchange, 503, "the server has no room for more request bodies");
     buffer_append(&exchange->body, data, bytes);
+    server->bodies_bytes += exchange->body.bytes - before;
     return exchange->body.failed ? refuse(exchange, 413, "the request body is too large") : 0;
 }
 
@@ -119,8 +124,8 @@ static int on_complete(http_parser *parser) {
 }
 
 void http_parse_begin(struct http_exchange *exchange) {
+    http_body_free(exchange);
     buffer_free(&exchange->head);
-    buffer_free(&exchange->body);
     buffer_free(&exchange->extra);
     exchange->head = (struct buffer){.limit = HTTP_HEAD_LIMIT};
     exchange->body = (struct buffer){.limit = exchange->server->options.limits.body_bytes};

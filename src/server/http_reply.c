@@ -112,6 +112,7 @@ void http_refuse(struct http_exchange *exchange, int status, const char *sentenc
     const struct http_options *options = &exchange->server->options;
     struct buffer body = {0};
     exchange->keep_alive = exchange->head_only = false;
+    if (status == 503) http_header_add(exchange, "Retry-After", "1");
     options->refuse(options->context, status, sentence, &body);
     http_reply(exchange, status, options->refusal_type, body.data ? body.data : "", body.bytes);
     buffer_free(&body);

@@ -18,6 +18,7 @@ enum status http_tls_open(struct ssl_ctx_st **tls, const char *certificate, cons
     *tls = SSL_CTX_new(TLS_server_method());
     if (!*tls) return fail(STATUS_MEMORY, "TLS: %s", reason());
     ERR_clear_error();
+    SSL_CTX_set_mode(*tls, SSL_MODE_RELEASE_BUFFERS); /* of connections that wait */
     if (SSL_CTX_set_min_proto_version(*tls, TLS1_2_VERSION) != 1)
         status = fail(STATUS_INTERNAL, "TLS: %s", reason());
     else if (SSL_CTX_use_certificate_chain_file(*tls, certificate) != 1)

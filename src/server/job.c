@@ -216,6 +216,9 @@ static void hear_end(struct job *job, const struct mail *mail) {
     if (exchange) http_on_gone(exchange, NULL, NULL);
     if (exchange && mail->status != STATUS_OK)
         fail_exchange(job, mail->status, mail->text);
+    else if (exchange && !job->started && !job->streaming)
+        fail_exchange(job, STATUS_UNAVAILABLE,
+                      "the request has waited for too long: the server is overloaded");
     else if (exchange && job->order.stream)
         finish_stream(job);
     else if (exchange)
@@ -295,6 +298,7 @@ static struct service_request request_of(struct job *job, const struct token_lis
                                 .end_id = tokenizer_find(engine->tokenizer, "</think>"),
                                 .tokens = thinking_budget(job)}},
         .choices = order->choices,
+        .start_deadline = job->api->queue_seconds > 0 ? job->arrival + job->api->queue_seconds : 0,
         .listener = listen,
         .context = job};
 }
@@ -356,6 +360,16 @@ static void begin_answers(struct job *job, const struct buffer *opening) {
     }
 }
 
+/* What only the prompt needed: a request that waits is small. */
+static void forget_request(struct job *job) {
+    struct order *order = &job->order;
+    chat_free(&order->chat);
+    if (job->wire->reads_body) return;
+    json_decref(order->root);
+    order->root = NULL;
+    order->schema = NULL;
+}
+
 /* The account and, where it names one, its user: "account\nuser". */
 static enum status submit(struct job *job) {
     struct token_list prompt = {0};
@@ -369,7 +383,7 @@ static enum status submit(struct job *job) {
         struct service_request request = request_of(job, &prompt);
         request.isolation = isolation.data;
         if (job->mask) request.reply.mask = job_mask_hooks(job->mask);
-        chat_free(&job->order.chat);
+        forget_request(job);
         status = service_submit(job->api->service, &request, &number);
     }
     buffer_free(&opening);
@@ -448,5 +462,8 @@ void job_start(struct api *api, struct http_exchange *exchange, const struct wir
     if (api->first) api->first->previous = job;
     api->first = job;
     api->jobs++;
-    desk_submit(api->desk, &job->task);
+    if (desk_submit(api->desk, &job->task)) return;
+    buffer_append_text(&job->sentence, "too many large requests are being read");
+    job->refusal = STATUS_UNAVAILABLE;
+    refused(job);
 }

@@ -54,6 +54,7 @@ struct job_answer {
 /* How one endpoint writes its answers. */
 struct wire {
     bool splits_reasoning;
+    bool reads_body; /* fields of it that the order does not have */
     void (*add_logprob)(const struct job *job, struct job_answer *answer, enum text_kind kind,
                         const struct choice *choice);
     void (*write_piece)(struct job *job, int index, struct buffer *out); /* chunks for what has come */

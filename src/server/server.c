@@ -162,6 +162,7 @@ static enum status open_parts(struct server *server, const struct server_options
     api->dialect = dialect_find(options->dialect ? options->dialect : "deepseek");
     if (!api->dialect) return fail(STATUS_USAGE, "\"%.64s\" is no dialect of the API", options->dialect);
     api->thinking_budget = options->thinking_budget;
+    api->queue_seconds = options->queue_seconds;
     api->explain_cache = options->explain_cache;
     api->log = options->log;
     api->log_context = options->log_context;

@@ -267,6 +267,7 @@ static void write_whole(struct job *job, struct buffer *out) {
 }
 
 const struct wire responses_wire = {.splits_reasoning = true,
+                                    .reads_body = true,
                                     .write_piece = write_piece,
                                     .write_end = write_end,
                                     .write_done = write_done,

@@ -306,7 +306,7 @@ static int32_t choose_after(struct sampling sampling, const int32_t *prompt, int
                             const int32_t *generated, int generated_tokens, const float *logits, int vocab) {
     struct bench bench;
     bench_open(&bench, &sampling, vocab);
-    sampler_see_prompt(&bench.sampler, prompt, prompt_tokens);
+    assert_int_equal(sampler_see_prompt(&bench.sampler, prompt, prompt_tokens), STATUS_OK);
     for (int i = 0; i < generated_tokens; i++) sampler_see_generated(&bench.sampler, generated[i]);
     int32_t id = choose(&bench, logits);
     bench_close(&bench);
@@ -377,7 +377,7 @@ static void logprobs_are_those_of_the_model(void **state) {
     sampling.bias = &bias, sampling.biases = 1, sampling.repetition_penalty = 1.5;
     for (sampling.logprobs = -1; sampling.logprobs <= 7; sampling.logprobs++) {
         bench_open(&bench, &sampling, 5);
-        sampler_see_prompt(&bench.sampler, (const int32_t[]){1, 2}, 2);
+        assert_int_equal(sampler_see_prompt(&bench.sampler, (const int32_t[]){1, 2}, 2), STATUS_OK);
         assert_int_equal(sampler_choose(&bench.sampler, &bench.space, logits, &choice), STATUS_OK);
         assert_int_equal(choice.id, 3);
         int tops = sampling.logprobs < 0 ? 0 : sampling.logprobs > 5 ? 5 : sampling.logprobs;
