@@ -37,6 +37,25 @@ const stream = async () => {
     answered++;
 };
 
+// Reads a little at a time, with pauses, and still gets everything.
+const slow = () => new Promise(done => {
+    const sent = body({ stream: true }), socket = net.connect(port, hostname);
+    let text = '';
+    socket.on('error', e => { complain('a slow reader: ' + e.message); done(); });
+    socket.on('data', data => {
+        text += data;
+        socket.pause();
+        setTimeout(() => socket.resume(), random() * 20);
+        if (text.endsWith('\r\n0\r\n\r\n')) socket.destroy();
+    });
+    socket.on('close', () => {
+        if (text.startsWith('HTTP/1.1 200') && !text.includes('data: [DONE]')) complain('a slow reader got no end');
+        answered++;
+        done();
+    });
+    socket.write(`POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${key}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(sent)}\r\n\r\n${sent}`);
+});
+
 const abort = async () => {
     const control = new AbortController();
     setTimeout(() => control.abort(), random() * 60);
@@ -62,7 +81,7 @@ const malformed = async () => {
 };
 
 const workers = Array.from({ length: 16 }, async (_, worker) => {
-    for (let i = worker; i < total; i += 16) await pick([whole, stream, whole, stream, abort, raw, malformed])().catch(e => complain(e.message));
+    for (let i = worker; i < total; i += 16) await pick([whole, stream, whole, stream, abort, raw, malformed, slow])().catch(e => complain(e.message));
 });
 await Promise.all(workers);
 for (let i = 0; i < 300; i++) {
@@ -71,5 +90,10 @@ for (let i = 0; i < 300; i++) {
     if (i === 299) complain(`still ${running} running, ${waiting} waiting`);
     await new Promise(done => setTimeout(done, 20));
 }
-console.log(`${answered} answered, ${known.size} different, ${wrong} wrong`);
+// Alone the answers are the same.
+for (const [sent, text] of [...known].slice(0, 40)) {
+    const r = await fetch(url + '/v1/chat/completions', { method: 'POST', headers, body: sent });
+    if ((await r.json()).choices[0].message.content !== text) complain(`another answer alone to ${sent.slice(0, 120)}`);
+}
+console.log(`${total} requests, ${answered} answered, ${known.size} different, ${wrong} wrong`);
 process.exit(wrong || answered < total / 10 ? 1 : 0);

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# test_load.sh BUILD - many users at once: answers do not depend on neighbours, large bodies stall nobody, requests that
+# wait are small, a chat's next turn computes what is new, and nothing is left behind by cancelled, cut and malformed ones.
+# STORM=1000 IDLE=2000 ROUNDS=20 for a long run.
+set -uo pipefail
+. tools/report.sh
+. tests/api/server.sh
+model=../shared/models/tiny-v3
+work=$(mktemp -d)
+server=
+trap 'kill $server 2> /dev/null; rm -rf "$work"' EXIT
+
+if [ ! -d "$model" ] || ! command -v node > /dev/null || ! command -v curl > /dev/null; then
+    skip "load needs node, curl and $model"
+    report_end
+    exit
+fi
+
+run() { # NAME TEST ARGUMENTS...
+    local name=$1 test=$2
+    shift 2
+    if timeout 300 node tests/api/service.mjs "$test" "$url" "$@" > "$work/output" 2>&1; then
+        pass "$name: $(tail -1 "$work/output")"
+    else
+        fail "$name" "$(cat "$work/output")"
+    fi
+}
+idle() {
+    for ((i = 0; i < 200; i++)); do
+        [ "$(metric hadal_requests_running)" = 0 ] && [ "$(metric hadal_requests_waiting)" = 0 ] && return
+        sleep 0.05
+    done
+    return 1
+}
+
+server_start -m "$model" --template deepseek-v3 --parallel 6
+run "neighbours change nothing" neighbours "${ROUNDS:-2}"
+run "a large body stalls nobody" stall
+run "the next turn of a chat computes what is new" turns 3900
+if idle && [ "$(metric hadal_cache_usage_ratio)" = 0 ]; then pass "all pages are free again"; else fail "all pages are free again" "$(metric hadal_cache_usage_ratio)"; fi
+
+# Cancelled, cut, malformed and slow requests: no wrong answer, and nothing is left behind.
+descriptors() { find "/proc/$server/fd" | wc -l; }
+memory() { awk '/^VmRSS/ { print $2 }' "/proc/$server/status"; }
+storm() { timeout 500 node tests/api/storm.mjs "$url" none "$1" > "$work/output" 2>&1; }
+storm 64
+before=$(descriptors) resident=$(memory)
+if storm "${STORM:-400}"; then pass "a storm of requests: $(tail -1 "$work/output")"; else fail "a storm of requests" "$(cat "$work/output")"; fi
+sleep 0.5
+if [ "$(descriptors)" -le $((before + 2)) ]; then pass "no descriptor is left behind"; else fail "no descriptor is left behind" "$before before, $(descriptors) after"; fi
+if [ "$(memory)" -le $((resident + 16384)) ]; then pass "memory does not grow"; else fail "memory does not grow" "$resident KiB before, $(memory) after"; fi
+if [ "$(metric hadal_cache_usage_ratio)" = 0 ]; then pass "no page is left behind"; else fail "no page is left behind"; fi
+server_end
+
+# Streams that wait: what one of them costs the server, its request included.
+count=${IDLE:-300}
+held() { awk '/^Pss:/ { print $2 }' "/proc/$server/smaps_rollup"; }
+server_start -m "$model" --template deepseek-v3 --parallel 1 --max-queue 5000
+curl -s "$url/v1/chat/completions" -d '{"messages":[{"role":"user","content":"hi"}],"max_tokens":2500,"logit_bias":{"1":-100}}' > /dev/null
+before=$(held) files=$(descriptors)
+mkfifo "$work/input"
+node tests/api/idle.mjs "$url" "$count" < "$work/input" > "$work/output" 2>&1 &
+client=$!
+exec 9> "$work/input"
+for ((i = 0; i < 1200; i++)); do grep -q . "$work/output" && break; sleep 0.1; done
+each=$((($(held) - before) * 1024 / count))
+if [ "$(cat "$work/output")" = open ] && [ $each -le 32768 ]; then pass "$count streams that wait take $each bytes each"; else fail "streams that wait are small" "$each bytes each: $(cat "$work/output")"; fi
+exec 9>&-
+wait $client
+idle
+if [ "$(descriptors)" -le $((files + 1)) ]; then pass "they leave no descriptor behind"; else fail "they leave no descriptor behind"; fi
+server_end
+
+# Fewer descriptors than connections: it says so and serves.
+(ulimit -n 300; exec bash -c '. tools/report.sh; . tests/api/server.sh; work='"$work"'; server_start -m '"$model"' --template deepseek-v3; curl -s "$url/health"; server_end') > "$work/output" 2>&1
+if grep -q '"status":"ok"' "$work/output" && grep -q 'open files' "$work/errors"; then pass "few descriptors are told"; else fail "few descriptors are told" "$(cat "$work/output" "$work/errors")"; fi
+report_end
