@@ -4,6 +4,7 @@
 #   server_end [SIGNAL]         ends it; the status is the server's
 #   metric NAME                 a number of /metrics
 # $work is the test's folder, $work/errors what the server says. The trap on EXIT is the caller's.
+# shellcheck disable=SC2154
 server_start() {
     url=
     : > "$work/errors"
