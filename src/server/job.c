@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "server/api.h"
 #include "server/endpoints.h"
+#include "server/job_form.h"
 #include "server/job_prompt.h"
-#include "text/json_grammar.h"
 #include "text/json_print.h"
 #include "text/tool_calls.h"
 
@@ -153,6 +153,9 @@ static void hear_choice_end(struct job *job, const struct mail *mail) {
     answer->finish = mail->finish;
     answer->stop = mail->stop;
     answer->ended = true;
+    /* it ended because nothing more could come, or not in time: that is no end of the answer's own */
+    if (answer->finish == FINISH_STOP && job->mask && job_mask_was_cut(job->mask, mail->choice_index))
+        answer->finish = FINISH_DEADLINE;
     if (job->wire->splits_reasoning) reasoning_split_finish(&answer->splitter, keep_text, answer);
     job_end_answer(answer, job->order.stream);
     if (!job->order.stream || !job->exchange) return;
@@ -292,6 +295,7 @@ static struct service_request request_of(struct job *job, const struct token_lis
                   .stops = order->stops,
                   .show_special = job->tools != TOOL_FORMAT_NONE,
                   .hide_end = true,
+                  .ignore_end = order->ignore_end && !job->mask,
                   .reasoning = {.counted = job->wire->splits_reasoning,
                                 .thinking = job->thinking,
                                 .begin_id = tokenizer_find(engine->tokenizer, "<think>"),
@@ -301,33 +305,6 @@ static struct service_request request_of(struct job *job, const struct token_lis
         .start_deadline = job->api->queue_seconds > 0 ? job->arrival + job->api->queue_seconds : 0,
         .listener = listen,
         .context = job};
-}
-
-static enum status open_mask(struct job *job, struct grammar *grammar) {
-    struct api *api = job->api;
-    const struct engine *engine = service_engine(api->service);
-    enum status status = STATUS_OK;
-    pthread_mutex_lock(&api->trie_lock);
-    if (!api->trie) status = token_trie_open(&api->trie, engine->tokenizer, engine->model.desc.vocab);
-    pthread_mutex_unlock(&api->trie_lock);
-    if (status == STATUS_OK)
-        return job_mask_open(&job->mask, grammar, api->trie, engine, job->order.choices, job->thinking);
-    grammar_close(grammar);
-    return status;
-}
-
-/* What the answers must follow, if anything; a call that must come has its grammar already. */
-static enum status constrain(struct job *job, struct grammar *call) {
-    const struct order *order = &job->order;
-    struct grammar *grammar = call;
-    if (!call && order->format == FORMAT_TEXT) return STATUS_OK;
-    if (!call && order->format == FORMAT_JSON_OBJECT) TRY(json_object_grammar(&grammar));
-    if (!call && order->format == FORMAT_JSON_SCHEMA)
-        TRY(schema_grammar(&grammar, order->schema, "response_format.json_schema"));
-    TRY(open_mask(job, grammar));
-    if (call && job->tools == TOOL_FORMAT_PLAIN)
-        job_mask_separator(job->mask, tool_call_separator(job->tools));
-    return STATUS_OK;
 }
 
 /* The prompt and what the answers may be. */
@@ -346,7 +323,7 @@ static enum status prepare(struct job *job, const char *isolation, struct token_
     if (call) source.opening = opening->data;
     if (status == STATUS_OK) status = job_prompt(order, &source, prompt, &job->thinking);
     if (status == STATUS_OK) status = check_room(order, service_engine(job->api->service), prompt->count);
-    if (status == STATUS_OK) return constrain(job, call);
+    if (status == STATUS_OK) return job_constrain(job, call);
     grammar_close(call);
     return status;
 }

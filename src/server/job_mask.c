@@ -1,12 +1,24 @@
 /* job_mask.c - a matcher for each answer, and one table of masks for all. */
 #include "server/job_mask.h"
 
+#include "text/tool_calls.h"
+
 #include <stdlib.h>
 #include <string.h>
 
+/* How an answer stands to the grammar. */
+enum hold {
+    HOLD_BOUND,   /* only what follows it may come */
+    HOLD_WAITING, /* anything may, until the token of the binding has come, or its text */
+    HOLD_WATCHED, /* anything may; the answer has followed the grammar so far */
+    HOLD_FREE     /* anything may, for good */
+};
+
 struct masked_answer {
     struct matcher matcher;
-    bool thinking, separated; /* separated: the separator came */
+    enum hold hold;
+    size_t followed; /* bytes: of the grammar while watched, of the binding's text while waiting */
+    bool thinking, separated, cut; /* separated: the separator came */
 };
 
 struct job_mask {
@@ -15,8 +27,12 @@ struct job_mask {
     struct mask_table *table;
     struct masked_answer *answer; /* [choices] */
     int choices;
-    int32_t thought;           /* </think>; -1: none */
-    int32_t separator;         /* likewise */
+    int32_t thought;        /* </think>; -1: none */
+    int32_t separator;      /* likewise */
+    int32_t token;          /* of the binding; -1: the vocabulary has none, and its text counts */
+    const char *token_text; /* NULL: it has no token */
+    size_t free_bytes;      /* of the binding */
+    bool bound_by_calls;
     size_t words, known_words; /* of the model's vocabulary, and of the tree's */
 };
 
@@ -30,7 +46,7 @@ enum status job_mask_open(struct job_mask **mask, struct grammar *grammar, const
     }
     opened->engine = engine;
     opened->grammar = grammar;
-    opened->separator = -1;
+    opened->separator = opened->token = -1;
     opened->thought = tokenizer_find(engine->tokenizer, "</think>");
     opened->words = ((size_t)engine->model.desc.vocab + 31) / 32;
     opened->known_words = ((size_t)trie->vocabulary + 31) / 32;
@@ -77,34 +93,105 @@ static void allow_separator(const struct job_mask *mask, struct masked_answer *a
     if (matcher_would_push(&answer->matcher, text, bytes)) allowed[id >> 5] |= UINT32_C(1) << (id & 31);
 }
 
+void job_mask_bind(struct job_mask *mask, const struct tool_binding *binding) {
+    mask->bound_by_calls = true;
+    mask->free_bytes = binding->free_bytes;
+    mask->token_text = binding->token;
+    if (binding->token) mask->token = tokenizer_find(mask->engine->tokenizer, binding->token);
+    if (binding->separator) job_mask_separator(mask, binding->separator);
+    for (int i = 0; i < mask->choices; i++)
+        mask->answer[i].hold = binding->token ? HOLD_WAITING : HOLD_WATCHED;
+}
+
+bool job_mask_was_cut(const struct job_mask *mask, int choice) {
+    return mask->answer[choice].cut;
+}
+
+static bool any_allowed(const struct job_mask *mask, const uint32_t *allowed) {
+    for (size_t w = 0; w < mask->words; w++)
+        if (allowed[w]) return true;
+    return false;
+}
+
 static bool allow(void *context, int choice, uint32_t *allowed) {
     struct job_mask *mask = context;
     struct masked_answer *answer = &mask->answer[choice];
-    if (answer->thinking) return false;
+    if (answer->thinking || answer->hold != HOLD_BOUND) return false;
     if (mask->words > mask->known_words)
         memset(allowed + mask->known_words, 0, (mask->words - mask->known_words) * sizeof *allowed);
     const bool known = mask_table_allow(mask->table, &answer->matcher, allowed);
-    /* without memory for a mask the answer ends here rather than in something else than was asked for */
+    /* without memory or time for a mask the answer ends here rather than in something else than was asked for */
     if (!known) memset(allowed, 0, mask->words * sizeof *allowed);
-    if (!known || matcher_may_end(&answer->matcher) || answer->matcher.set.places == 0)
-        allow_end(mask, allowed);
     if (known) allow_separator(mask, answer, allowed);
+    if (known && matcher_may_end(&answer->matcher)) {
+        allow_end(mask, allowed);
+    } else if (!any_allowed(mask, allowed)) {
+        answer->cut = true;
+        allow_end(mask, allowed);
+    }
     return true;
+}
+
+static bool is_end(const struct job_mask *mask, int32_t id) {
+    for (int i = 0; i < mask->engine->end_tokens; i++)
+        if (mask->engine->end_token[i] == id) return true;
+    return false;
+}
+
+/* The call is complete: what follows is free again. */
+static void release(const struct job_mask *mask, struct masked_answer *answer) {
+    if (mask->bound_by_calls && answer->matcher.set.places == 0)
+        answer->hold = mask->token_text ? HOLD_WAITING : HOLD_FREE;
+}
+
+static void accept_text(const struct job_mask *mask, struct masked_answer *answer, int32_t id) {
+    size_t bytes;
+    const char *text = tokenizer_bytes(mask->engine->tokenizer, id, &bytes);
+    if (id == mask->separator) answer->separated = true;
+    const bool follows = matcher_push(&answer->matcher, text, bytes);
+    if (answer->hold == HOLD_WATCHED) {
+        answer->followed += bytes;
+        answer->hold = !follows ? HOLD_FREE : answer->followed > mask->free_bytes ? HOLD_BOUND : HOLD_WATCHED;
+    }
+    release(mask, answer);
+}
+
+static void bind(struct masked_answer *answer) {
+    answer->separated = false;
+    answer->followed = 0;
+    answer->hold = matcher_restart(&answer->matcher) ? HOLD_BOUND : HOLD_FREE;
+}
+
+/* Where the binding is spelled out. Its text repeats no beginning of itself but the first byte, so that looking again at
+ * that one is enough. What a token has behind it must fit, or the call is no call of ours. */
+static void wait_for_text(const struct job_mask *mask, struct masked_answer *answer, int32_t id) {
+    size_t bytes;
+    const char *text = tokenizer_bytes(mask->engine->tokenizer, id, &bytes);
+    for (size_t i = 0; i < bytes; i++) {
+        if (text[i] != mask->token_text[answer->followed]) answer->followed = 0;
+        answer->followed += text[i] == mask->token_text[answer->followed];
+        if (mask->token_text[answer->followed]) continue;
+        bind(answer);
+        if (answer->hold == HOLD_BOUND && !matcher_push(&answer->matcher, text + i + 1, bytes - i - 1))
+            answer->hold = HOLD_WAITING;
+        return;
+    }
 }
 
 static void accept(void *context, int choice, int32_t id) {
     struct job_mask *mask = context;
     struct masked_answer *answer = &mask->answer[choice];
-    size_t bytes;
     if (answer->thinking) {
         answer->thinking = id != mask->thought;
         return;
     }
-    for (int i = 0; i < mask->engine->end_tokens; i++)
-        if (mask->engine->end_token[i] == id) return;
-    const char *text = tokenizer_bytes(mask->engine->tokenizer, id, &bytes);
-    if (id == mask->separator) answer->separated = true;
-    (void)matcher_push(&answer->matcher, text, bytes);
+    if (is_end(mask, id) || answer->hold == HOLD_FREE) return;
+    if (answer->hold != HOLD_WAITING)
+        accept_text(mask, answer, id);
+    else if (mask->token < 0)
+        wait_for_text(mask, answer, id);
+    else if (id == mask->token)
+        bind(answer);
 }
 
 struct token_mask job_mask_hooks(struct job_mask *mask) {

@@ -170,6 +170,7 @@ enum status order_read_common(struct order *order, const json_t *root) {
     TRY(order_read_int(root, "n", 1, ORDER_CHOICES_LIMIT, &choices));
     order->choices = (int)choices;
     TRY(order_read_bool(root, "stream", &order->stream));
+    TRY(order_read_bool(root, "ignore_eos", &order->ignore_end));
     TRY(read_stream_options(order, root));
     TRY(read_sampling(order, root));
     TRY(read_stop(order, root));

@@ -13,7 +13,7 @@ enum { ORDER_STOPS_LIMIT = 16, ORDER_CHOICES_LIMIT = 16 };
 
 enum tool_choice { TOOLS_AUTO, TOOLS_NONE, TOOLS_REQUIRED };
 
-enum order_format { FORMAT_TEXT, FORMAT_JSON_OBJECT, FORMAT_JSON_SCHEMA };
+enum order_format { FORMAT_TEXT, FORMAT_JSON_OBJECT, FORMAT_JSON_SCHEMA, FORMAT_GRAMMAR, FORMAT_CHOICE };
 
 struct order {
     struct arena arena;          /* owns every text below */
@@ -29,12 +29,15 @@ struct order {
     const char **stop;
     int stops, choices;
     bool stream, usage_asked;
+    bool ignore_end; /* an end token does not end the answer */
     enum thinking thinking;
     int64_t thinking_budget; /* tokens; -1: nothing was said */
     enum order_format format;
-    const json_t *schema; /* borrowed from `root` */
-    const char *user;     /* with whom the account shares its cache; NULL: with all of itself */
-    json_t *root;         /* owned */
+    const json_t
+        *form; /* the schema, the text of the grammar, or the list of choices; borrowed from `root` */
+    const char *form_field; /* where it stands */
+    const char *user;       /* with whom the account shares its cache; NULL: with all of itself */
+    json_t *root;           /* owned */
 };
 
 /* POST /chat/completions, /completions, /anthropic/v1/messages and /responses. STATUS_INPUT and STATUS_LIMIT; on failure the order is empty. */

@@ -37,28 +37,6 @@ static enum status read_thinking(struct order *order, const json_t *root) {
     return fail(STATUS_INPUT, "reasoning_effort: \"%.32s\" is none of none, low, medium, high, max", effort);
 }
 
-static enum status read_format(struct order *order, const json_t *root) {
-    const json_t *format = json_object_get(root, "response_format");
-    const char *type = json_string_value(json_object_get(format, "type"));
-    if (!format || json_is_null(format)) return STATUS_OK;
-    if (!type) return fail(STATUS_INPUT, "response_format.type: must be a string");
-    if (!strcmp(type, "text")) return STATUS_OK;
-    if (!strcmp(type, "json_object")) {
-        order->format = FORMAT_JSON_OBJECT;
-        return STATUS_OK;
-    }
-    if (strcmp(type, "json_schema"))
-        return fail(STATUS_INPUT,
-                    "response_format.type: unknown variant `%.32s`, expected one of `text`, "
-                    "`json_object`, `json_schema`",
-                    type);
-    order->format = FORMAT_JSON_SCHEMA;
-    order->schema = json_object_get(json_object_get(format, "json_schema"), "schema");
-    if (!json_is_object(order->schema) && !json_is_boolean(order->schema))
-        return fail(STATUS_INPUT, "response_format.json_schema.schema: must be an object");
-    return STATUS_OK;
-}
-
 /* "developer" is refused as the original does it, with the place and the names that it knows. */
 static enum status check_roles(const json_t *messages) {
     for (size_t i = 0; i < json_array_size(messages); i++) {
@@ -104,7 +82,7 @@ static enum status read_body(struct order *order, const char *body, size_t bytes
     TRY(read_logprobs(order, root));
     TRY(read_thinking(order, root));
     TRY(order_read_tools(order, root));
-    return read_format(order, root);
+    return order_read_format(order, root);
 }
 
 enum status order_from_chat(struct order *order, const char *body, size_t bytes,

@@ -32,7 +32,7 @@ static enum status read_body(struct order *order, const char *body, size_t bytes
     TRY(order_read_int(root, "logprobs", 0, LOGPROBS_LIMIT, &logprobs));
     order->sampling.logprobs = (int)logprobs;
     if (order->max_tokens < 0) order->max_tokens = 16; /* as completions have always had it */
-    return STATUS_OK;
+    return order_read_format(order, root);
 }
 
 enum status order_from_completion(struct order *order, const char *body, size_t bytes,

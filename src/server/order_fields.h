@@ -18,6 +18,9 @@ must_use enum status order_read_budget(struct order *order, const json_t *thinki
 /* What conversations and completions share, with the defaults of the contract. */
 must_use enum status order_read_common(struct order *order, const json_t *root);
 
+/* The form that answers must have: response_format, and the fields that llama-server and vLLM have for it. */
+must_use enum status order_read_format(struct order *order, const json_t *root);
+
 /* Checks the tools of the order's chat, and settles which may be called: all, none, or one must be (`name` NULL: any). */
 must_use enum status order_choose_tools(struct order *order, enum tool_choice choice, const char *name);
 /* The same, by "tool_choice" as chats have it. */

@@ -131,13 +131,14 @@ static enum status read_format(struct order *order, const json_t *root) {
     const json_t *format = json_object_get(json_object_get(root, "text"), "format");
     const char *type = text_of(format, "type");
     if (!format || json_is_null(format) || is_text(type, "text")) return STATUS_OK;
+    order->form_field = "text.format.schema";
     order->format = is_text(type, "json_object") ? FORMAT_JSON_OBJECT : FORMAT_JSON_SCHEMA;
     if (order->format == FORMAT_JSON_OBJECT) return STATUS_OK;
     if (!is_text(type, "json_schema"))
         return fail(STATUS_INPUT, "text.format.type: must be text, json_object or json_schema");
-    order->schema = json_object_get(format, "schema");
-    return json_is_object(order->schema) ? STATUS_OK
-                                         : fail(STATUS_INPUT, "text.format.schema: must be an object");
+    order->form = json_object_get(format, "schema");
+    return json_is_object(order->form) ? STATUS_OK
+                                       : fail(STATUS_INPUT, "text.format.schema: must be an object");
 }
 
 static enum status read_choice(struct order *order, const json_t *root) {

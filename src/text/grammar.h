@@ -27,8 +27,9 @@ struct grammar_builder {
     struct arena arena;             /* owns the expressions */
     const struct expression **rule; /* [rules] */
     int rules, capacity, expressions;
-    bool failed; /* out of memory, or more than a limit: then nothing is made any more */
-    bool full;   /* it was a limit */
+    bool failed;  /* out of memory, or more than a limit: then nothing is made any more */
+    bool full;    /* it was a limit */
+    int circular; /* where that failed: a rule that begins with itself; -1: none */
 };
 void grammar_builder_free(struct grammar_builder *builder);
 
@@ -110,7 +111,8 @@ struct matcher {
 };
 
 must_use enum status matcher_open(struct matcher *matcher, const struct grammar *grammar);
-void matcher_close(struct matcher *matcher); /* also of a zeroed one */
+bool matcher_restart(struct matcher *matcher); /* as it was after opening; false: out of memory */
+void matcher_close(struct matcher *matcher);   /* also of a zeroed one */
 /* False: the text does not follow the grammar; the matcher then stays where nothing may come. */
 bool matcher_push(struct matcher *matcher, const char *text, size_t bytes);
 bool matcher_may_end(const struct matcher *matcher);

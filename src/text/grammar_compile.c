@@ -178,7 +178,23 @@ static bool all_sound(struct beginnings *b) {
     return sound == rules;
 }
 
-static enum status check_beginnings(const struct grammar *grammar) {
+/* From one unsound rule to the next that it begins with: after as many as there are, one comes again. */
+static int find_circular(struct beginnings *b) {
+    int rule = 0;
+    while (b->sound[rule]) rule++;
+    for (int steps = 0; steps < b->grammar->rules; steps++) {
+        (void)reach(b, rule);
+        for (int i = 0; i < b->listed; i++) {
+            const struct grammar_node *at = &b->grammar->node[b->list[i]];
+            if (at->kind != NODE_CALL || b->sound[at->other]) continue;
+            rule = at->other;
+            break;
+        }
+    }
+    return rule;
+}
+
+static enum status check_beginnings(const struct grammar *grammar, int *circular) {
     const size_t rules = (size_t)grammar->rules, nodes = (size_t)grammar->nodes;
     struct beginnings b = {grammar,
                            calloc(rules + 1, 1),
@@ -191,7 +207,10 @@ static enum status check_beginnings(const struct grammar *grammar) {
         status = fail(STATUS_MEMORY, "out of memory for a grammar");
     } else {
         find_nullable(&b);
-        if (!all_sound(&b)) status = fail(STATUS_INPUT, "a rule of the grammar begins with itself");
+        if (!all_sound(&b)) {
+            *circular = find_circular(&b);
+            status = fail(STATUS_INPUT, "a rule of the grammar begins with itself");
+        }
     }
     free(b.nullable);
     free(b.sound);
@@ -202,7 +221,7 @@ static enum status check_beginnings(const struct grammar *grammar) {
 
 /* ---- all rules ---- */
 
-static enum status compile_rules(struct compiler *compiler, const struct grammar_builder *builder) {
+static enum status compile_rules(struct compiler *compiler, struct grammar_builder *builder) {
     struct grammar *grammar = compiler->grammar;
     for (int r = 0; r < builder->rules; r++) {
         if (!builder->rule[r] && !builder->failed)
@@ -215,13 +234,14 @@ static enum status compile_rules(struct compiler *compiler, const struct grammar
     if (compiler->full || builder->full)
         return fail(STATUS_LIMIT, "the grammar is too large: more than %d places", GRAMMAR_NODES_LIMIT);
     if (compiler->failed || builder->failed) return fail(STATUS_MEMORY, "out of memory for a grammar");
-    return check_beginnings(grammar);
+    return check_beginnings(grammar, &builder->circular);
 }
 
 enum status grammar_open(struct grammar **grammar, struct grammar_builder *builder, int root) {
     struct grammar *opened = calloc(1, sizeof *opened);
     *grammar = NULL;
     if (!opened) return fail(STATUS_MEMORY, "out of memory for a grammar");
+    builder->circular = -1;
     opened->rules = builder->rules;
     opened->root = root;
     opened->start = calloc((size_t)builder->rules + 1, sizeof *opened->start);

@@ -178,6 +178,16 @@ enum status matcher_open(struct matcher *matcher, const struct grammar *grammar)
     return fail(STATUS_MEMORY, "out of memory for following a grammar");
 }
 
+bool matcher_restart(struct matcher *matcher) {
+    const struct grammar *grammar = matcher->grammar;
+    place_set_clear(&matcher->set);
+    memset(matcher->bucket, -1, (size_t)matcher->buckets * sizeof *matcher->bucket);
+    matcher->frames = matcher->todos = 0;
+    matcher->failed = matcher->full = false;
+    matcher_follow(matcher, grammar->start[grammar->root], FRAME_ROOT, &matcher->set);
+    return !matcher->failed;
+}
+
 void matcher_close(struct matcher *matcher) {
     place_set_free(&matcher->set);
     place_set_free(&matcher->spare);

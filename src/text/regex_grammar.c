@@ -1,23 +1,14 @@
 /* regex_grammar.c - regular expressions of ECMAScript, as far as they are regular: no looking around, no references.
  *
  * An expression matches anywhere in the string unless ^ and $ hold it at the ends, where alone they may stand. */
+#include "text/code_set.h"
 #include "text/json_grammar.h"
 #include "text/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { RANGES_LIMIT = 256, DEPTH_LIMIT = 64, REPEAT_LIMIT = 1000 };
-
-struct code_range {
-    uint32_t low, high;
-};
-
-/* Ascending after settle(). */
-struct code_set {
-    struct code_range range[RANGES_LIMIT];
-    int ranges;
-};
+enum { DEPTH_LIMIT = 64, REPEAT_LIMIT = 1000 };
 
 struct regex {
     struct grammar_builder *builder;
@@ -36,39 +27,11 @@ static const struct expression *refuse(struct regex *regex, const char *what) {
 /* ---- sets of characters ---- */
 
 static void add_range(struct regex *regex, struct code_set *set, uint32_t low, uint32_t high) {
-    if (set->ranges == RANGES_LIMIT)
-        (void)refuse(regex, "too many ranges");
-    else
-        set->range[set->ranges++] = (struct code_range){low, high};
-}
-
-static int compare_ranges(const void *one, const void *other) {
-    const struct code_range *a = one, *b = other;
-    return (a->low > b->low) - (a->low < b->low);
-}
-
-static void settle(struct code_set *set) {
-    int kept = 0;
-    qsort(set->range, (size_t)set->ranges, sizeof *set->range, compare_ranges);
-    for (int i = 0; i < set->ranges; i++) {
-        if (kept > 0 && set->range[i].low <= set->range[kept - 1].high + 1) {
-            if (set->range[i].high > set->range[kept - 1].high)
-                set->range[kept - 1].high = set->range[i].high;
-        } else {
-            set->range[kept++] = set->range[i];
-        }
-    }
-    set->ranges = kept;
+    if (!code_set_add(set, low, high)) (void)refuse(regex, "too many ranges");
 }
 
 static void add_complement(struct regex *regex, struct code_set *set, struct code_set *of) {
-    uint32_t next = 0;
-    settle(of);
-    for (int i = 0; i < of->ranges; i++) {
-        if (of->range[i].low > next) add_range(regex, set, next, of->range[i].low - 1);
-        next = of->range[i].high + 1;
-    }
-    if (next <= 0x10FFFF) add_range(regex, set, next, 0x10FFFF);
+    if (!code_set_add_complement(set, of)) (void)refuse(regex, "too many ranges");
 }
 
 /* \d \w \s and their opposites. False: another letter. */
@@ -168,14 +131,14 @@ static bool read_bracket(struct regex *regex, struct code_set *set) {
         add_complement(regex, set, &found);
         return true;
     }
-    settle(&found);
+    code_set_settle(&found);
     *set = found;
     return true;
 }
 
 static const struct expression *characters_of(struct regex *regex, struct code_set *set) {
     const struct expression *sum = NULL;
-    settle(set);
+    code_set_settle(set);
     for (int i = 0; i < set->ranges; i++) {
         const struct expression *part =
             json_characters(regex->builder, set->range[i].low, set->range[i].high);

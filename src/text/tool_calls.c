@@ -50,6 +50,17 @@ const char *tool_call_separator(enum tool_format format) {
     return separators[format];
 }
 
+struct tool_binding tool_call_binding(enum tool_format format) {
+    static const struct tool_binding bindings[] = {
+        [TOOL_FORMAT_NONE] = {NULL, 0, NULL},
+        [TOOL_FORMAT_FENCED] = {SEPARATOR, 0, NULL},
+        [TOOL_FORMAT_PLAIN] = {CALL_BEGIN, 0, SEPARATOR},
+        [TOOL_FORMAT_TAGGED] = {"<tool_call>", 0, NULL},
+        [TOOL_FORMAT_BARE] = {NULL, sizeof "{\"name\": \"" - 1, NULL},
+    };
+    return bindings[format];
+}
+
 static bool is_name_byte(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
 }

@@ -54,6 +54,19 @@ const char *tool_call_separator(enum tool_format format);
  * but for strict functions, which are then refused. STATUS_INPUT: there is no such function, or no form for calls. */
 must_use enum status tool_calls_force(const json_t *tools, const char *name, enum tool_format format,
                                       struct buffer *opening, struct grammar **grammar);
+/* How an answer that may be a call comes under a grammar: behind a control token (NULL: from its first byte), once it has
+ * followed it for so many bytes. */
+struct tool_binding {
+    const char *token;
+    size_t free_bytes;
+    const char *separator; /* a control token that the grammar says by its text; NULL: none */
+};
+struct tool_binding tool_call_binding(enum tool_format format);
+bool tool_calls_any_strict(const json_t *tools);
+/* The grammar of a call from its binding to the end of its arguments: strict functions get what their schemas say, others
+ * any object. */
+must_use enum status tool_calls_bind(const json_t *tools, enum tool_format format,
+                                     struct tool_binding *binding, struct grammar **grammar);
 /* Have the schemas of strict functions a grammar? */
 must_use enum status tool_schemas_check(const json_t *tools);
 

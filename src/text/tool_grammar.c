@@ -27,13 +27,23 @@ static json_t *schema_of(const json_t *function) {
     return schema;
 }
 
+static bool is_strict(const json_t *function) {
+    return json_is_true(json_object_get(function, "strict"));
+}
+
+bool tool_calls_any_strict(const json_t *tools) {
+    for (size_t i = 0; i < json_array_size(tools); i++)
+        if (is_strict(function_at(tools, i))) return true;
+    return false;
+}
+
 /* STATUS_OK with *fits false: a function that is not strict, and whose schema has no grammar. */
 static enum status check_schema(const json_t *function, const json_t *schema, bool *fits) {
     struct grammar *grammar;
     char origin[TOOL_NAME_LIMIT + 64];
     snprintf(origin, sizeof origin, "tools: the parameters of %.*s", TOOL_NAME_LIMIT, name_of(function));
     const enum status status = schema_grammar(&grammar, schema, origin);
-    const bool strict = json_is_true(json_object_get(function, "strict"));
+    const bool strict = is_strict(function);
     grammar_close(grammar);
     *fits = status == STATUS_OK;
     return strict || status == STATUS_MEMORY ? status : STATUS_OK;
@@ -44,7 +54,7 @@ enum status tool_schemas_check(const json_t *tools) {
     for (size_t i = 0; status == STATUS_OK && i < json_array_size(tools); i++) {
         const json_t *function = function_at(tools, i);
         bool fits;
-        if (!json_is_true(json_object_get(function, "strict"))) continue;
+        if (!is_strict(function)) continue;
         json_t *schema = schema_of(function);
         status = schema ? check_schema(function, schema, &fits) : fail(STATUS_MEMORY, "tools: out of memory");
         json_decref(schema);
@@ -52,44 +62,77 @@ enum status tool_schemas_check(const json_t *tools) {
     return status;
 }
 
+/* Of functions that a grammar is for: all, or the strict ones. */
+struct call_builder {
+    struct grammar_builder *builder;
+    enum tool_format format;
+    bool strict_only;
+    enum status status;
+};
+
 /* A space in front of the object is part of a token that models like to write. */
-static const struct expression *arguments_of(struct grammar_builder *builder, const json_t *function,
-                                             enum tool_format format, enum status *status) {
+static const struct expression *arguments_of(struct call_builder *call, const json_t *function) {
+    struct grammar_builder *builder = call->builder;
     const struct expression *arguments = NULL;
+    const bool any = call->strict_only && !is_strict(function);
     json_t *schema = schema_of(function);
     bool fits = false;
-    *status = schema ? check_schema(function, schema, &fits) : fail(STATUS_MEMORY, "tools: out of memory");
-    if (*status == STATUS_OK && fits) {
-        arguments = schema_expression(builder, schema, "tools", status);
-    } else if (*status == STATUS_OK) {
+    if (!schema) call->status = fail(STATUS_MEMORY, "tools: out of memory");
+    if (schema && !any) call->status = check_schema(function, schema, &fits);
+    if (call->status == STATUS_OK && fits) {
+        arguments = schema_expression(builder, schema, "tools", &call->status);
+    } else if (call->status == STATUS_OK) {
         struct json_parts parts;
         json_parts_open(&parts, builder);
         arguments = grammar_call(builder, parts.object);
     }
     json_decref(schema);
-    if (format == TOOL_FORMAT_TAGGED || format == TOOL_FORMAT_BARE)
+    if (call->format == TOOL_FORMAT_TAGGED || call->format == TOOL_FORMAT_BARE)
         arguments =
             grammar_sequence(builder, grammar_optional(builder, grammar_text(builder, " ")), arguments);
     return arguments;
 }
 
-/* One function's arguments, or a choice of names, each with its own. */
-static enum status build(struct grammar_builder *builder, const json_t *tools, const json_t *only,
-                         enum tool_format format, struct grammar **grammar) {
-    const int root = grammar_declare(builder);
+/* A choice of names, each with its own arguments. */
+static const struct expression *calls_of(struct call_builder *call, const json_t *tools) {
+    struct grammar_builder *builder = call->builder;
     const struct expression *sum = NULL;
-    enum status status = STATUS_OK;
-    if (only) sum = arguments_of(builder, only, format, &status);
-    for (size_t i = 0; !only && status == STATUS_OK && i < json_array_size(tools); i++) {
+    for (size_t i = 0; call->status == STATUS_OK && i < json_array_size(tools); i++) {
         const json_t *function = function_at(tools, i);
-        const struct expression *head = grammar_sequence(builder, grammar_text(builder, name_of(function)),
-                                                         grammar_text(builder, tool_call_separator(format)));
-        const struct expression *call =
-            grammar_sequence(builder, head, arguments_of(builder, function, format, &status));
-        sum = sum ? grammar_either(builder, sum, call) : call;
+        const struct expression *head =
+            grammar_sequence(builder, grammar_text(builder, name_of(function)),
+                             grammar_text(builder, tool_call_separator(call->format)));
+        const struct expression *one = grammar_sequence(builder, head, arguments_of(call, function));
+        sum = sum ? grammar_either(builder, sum, one) : one;
     }
-    grammar_define(builder, root, sum);
-    return status == STATUS_OK ? grammar_open(grammar, builder, root) : status;
+    return sum;
+}
+
+static enum status open_calls(struct call_builder *call, int root, const struct expression *calls,
+                              struct grammar **grammar) {
+    grammar_define(call->builder, root, calls);
+    return call->status == STATUS_OK ? grammar_open(grammar, call->builder, root) : call->status;
+}
+
+/* What of a call's opening stands behind the token that it is recognised by. */
+static const char *behind_token(const char *opening, const char *token) {
+    const char *found = token ? strstr(opening, token) : NULL;
+    return found ? found + strlen(token) : opening;
+}
+
+enum status tool_calls_bind(const json_t *tools, enum tool_format format, struct tool_binding *binding,
+                            struct grammar **grammar) {
+    struct grammar_builder builder = {0};
+    struct call_builder call = {&builder, format, true, STATUS_OK};
+    *binding = tool_call_binding(format);
+    *grammar = NULL;
+    const char *before = behind_token(tool_call_opening(format), binding->token);
+    const int root = grammar_declare(&builder);
+    const struct expression *calls = calls_of(&call, tools);
+    const enum status status =
+        open_calls(&call, root, grammar_sequence(&builder, grammar_text(&builder, before), calls), grammar);
+    grammar_builder_free(&builder);
+    return status;
 }
 
 enum status tool_calls_force(const json_t *tools, const char *name, enum tool_format format,
@@ -110,7 +153,10 @@ enum status tool_calls_force(const json_t *tools, const char *name, enum tool_fo
     buffer_append_text(opening, tool_call_opening(format));
     if (only) buffer_append_text(opening, name_of(only));
     if (only) buffer_append_text(opening, tool_call_separator(format));
-    enum status status = build(&builder, tools, only, format, grammar);
+    struct call_builder call = {&builder, format, false, STATUS_OK};
+    const int root = grammar_declare(&builder);
+    const struct expression *calls = only ? arguments_of(&call, only) : calls_of(&call, tools);
+    const enum status status = open_calls(&call, root, calls, grammar);
     grammar_builder_free(&builder);
     return status;
 }

@@ -198,6 +198,39 @@ await check('keywords that cannot be kept are refused by name', async () => {
     }
 });
 
+await check('answers follow a grammar, in every spelling', async () => {
+    const grammar = 'root ::= ("yes" | "no") [0-9]{2,3} # an answer', fits = text => /^(yes|no)[0-9]{2,3}$/.test(text);
+    for (const more of [{ grammar }, { response_format: { type: 'grammar', grammar } }, { guided_grammar: grammar }, { structured_outputs: { grammar } }]) {
+        const { choices: [choice] } = await ask({ temperature: 1, seed: 3, max_tokens: 30, ...more });
+        expect(`grammar: ${Object.keys(more)}`, choice.finish_reason === 'stop' && fits(choice.message.content), choice.message.content);
+    }
+    const { choices: [choice] } = await ask({ temperature: 1, max_tokens: 30, guided_choice: ['red', 'green'] });
+    expect('choices', ['red', 'green'].includes(choice.message.content), choice.message.content);
+    const { choices: [text] } = await client.completions.create({ model, prompt: 'x', max_tokens: 30, grammar });
+    expect('grammar: of a completion', fits(text.text), text.text);
+    const whole = await ask({ max_tokens: 300, json_schema: { type: 'object', properties: { a: { type: 'boolean' } }, required: ['a'], additionalProperties: false } });
+    return typeof JSON.parse(whole.choices[0].message.content).a === 'boolean';
+});
+
+await check('grammars that are none are refused with the place', async () => {
+    const bad = async (more, words) => {
+        const error = await thrown(() => ask(more));
+        expect(`grammar error: ${words}`, error instanceof OpenAI.BadRequestError && error.message.includes(words), error.message);
+    };
+    await bad({ grammar: 'root ::= "a\nx' }, 'grammar, line 1');
+    await bad({ grammar: 'root ::= root "a"' }, '"root" begins with itself');
+    await bad({ grammar: 7 }, 'grammar: must be a string');
+    await bad({ guided_choice: [] }, 'guided_choice');
+    await bad({ grammar: 'root ::= "a"', response_format: { type: 'json_object' } }, 'as well');
+    await bad({ response_format: { type: 'grammar' } }, 'response_format.grammar');
+    await bad({ response_format: { type: 'xml' } }, 'unknown variant `xml`');
+});
+
+await check('an end token does not end an answer that ignores it', async () => {
+    const r = await ask({ max_tokens: 20, ignore_eos: true });
+    return r.usage.completion_tokens === 20 && r.choices[0].finish_reason === 'length';
+});
+
 await check('an answer that nobody waits for ends', async () => {
     const abort = new AbortController(), stream = await client.chat.completions.create(
         { model, messages: question, max_tokens: 3000, temperature: 1, stream: true }, { signal: abort.signal });
