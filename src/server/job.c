@@ -344,7 +344,7 @@ static void forget_request(struct job *job) {
     if (job->wire->reads_body) return;
     json_decref(order->root);
     order->root = NULL;
-    order->schema = NULL;
+    order->form = NULL;
 }
 
 /* The account and, where it names one, its user: "account\nuser". */
