@@ -58,7 +58,7 @@ static bool untouched_outside(const struct outer_case *one) {
 
 /* The last row's values alone, compared with those among others. */
 static double company_error(const struct check *check, const struct outer_case *one) {
-    float alone[600];
+    float alone[1024];
     struct outer row = one->op;
     int64_t last = row.rows - 1;
     row.rows = 1;
@@ -68,8 +68,21 @@ static double company_error(const struct check *check, const struct outer_case *
     return ulps_apart(alone, one->op.y + last * one->op.y_stride, row.n);
 }
 
+/* Without tiles nothing is rounded: the bits of mix(). */
+static double mix_error(const struct check *check, const struct outer_case *one) {
+    const struct outer *op = &one->op;
+    struct mix mix = {op->a,        op->b,    one->start, op->a_row, op->b_stride,
+                      op->y_stride, op->rows, op->keys,   op->n};
+    if (check->tested.level >= CPU_AMX || op->a_key != 1) return 0;
+    check->tested.mix(&mix);
+    double apart = 0;
+    for (int64_t r = 0; r < op->rows; r++)
+        apart = fmax(apart, ulps_apart(one->start + r * op->y_stride, op->y + r * op->y_stride, op->n));
+    return apart;
+}
+
 struct outer_result {
-    double worst, company;
+    double worst, company, mix;
     bool intact;
 };
 
@@ -82,12 +95,14 @@ static bool run_case(struct check *check, enum check_values kind, bool turned, c
         result->worst = fmax(result->worst, value_error(&one, i / shape[2], i % shape[2]));
     result->intact = result->intact && untouched_outside(&one);
     result->company = fmax(result->company, company_error(check, &one));
+    result->mix = fmax(result->mix, mix_error(check, &one));
     return true;
 }
 
 void check_outer(struct check *check) {
-    static const int64_t shape[][3] = {{1, 1, 1},    {3, 5, 7},     {16, 32, 16}, {17, 33, 17}, {32, 64, 32},
-                                       {33, 31, 48}, {40, 100, 65}, {9, 520, 20}, {5, 40, 530}, {64, 96, 96}};
+    static const int64_t shape[][3] = {{1, 1, 1},    {3, 5, 7},    {16, 32, 16},     {17, 33, 17},
+                                       {32, 64, 32}, {33, 31, 48}, {40, 100, 65},    {9, 520, 20},
+                                       {5, 40, 530}, {64, 96, 96}, {135, 300, 1000}, {14, 150, 90}};
     if (!check->tested.outer || !check_wants(check, "outer", check->tested.outer != check->below.outer))
         return;
     struct outer_result result = {.intact = true};
@@ -98,5 +113,6 @@ void check_outer(struct check *check) {
         check_say(check, check_values_name((enum check_values)kind), result.worst, 1);
     }
     check_say(check, "same bits in any company", result.company, 0);
+    check_say(check, "the bits of mix below tiles", result.mix, 0);
     check_say(check, "nothing outside is written", result.intact ? 0 : 1, 0);
 }

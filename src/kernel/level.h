@@ -14,7 +14,7 @@ kernels_add reference_add_decoders, reference_add_dot, reference_add_elements, r
 kernels_add avx2_add_decoders, avx2_add_grid_decoders, avx2_add_dot, avx2_add_dot_blocks, avx2_add_elements,
     avx2_add_panels, avx2_add_low_panels;
 kernels_add avx512_add_decoders, avx512_add_dot, avx512_add_dot_blocks, avx512_add_elements,
-    avx512_add_panels, avx512_add_low_panels;
+    avx512_add_panels, avx512_add_low_panels, avx512_add_outer;
 kernels_add amx_add_panels, amx_add_dot_rows, amx_add_outer;
 
 /* Any of avx512_add_panels()' formats; what the amx level has for a few rows. */

@@ -77,6 +77,7 @@ static void add_vector_levels(struct kernels *kernels, enum cpu_level level) {
         avx512_add_dot_rows(kernels);
         avx512_add_elements(kernels);
         avx512_add_mix(kernels);
+        avx512_add_outer(kernels);
         if (has_vnni()) {
             avx512_add_panels(kernels);
             avx512_add_low_panels(kernels);

@@ -7,13 +7,19 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { PADDING = 16 }; /* floats: a parameter begins on a cache line */
+#define HUGE_PAGE_BYTES ((int64_t)2 << 20)
 
+/* Passes go over large arrays from end to end, a row of each at a time: huge pages keep that from missing translations. */
 float *take_floats(int64_t count) {
     int64_t bytes;
     if (!multiply_fits(round_up(count, PADDING) + PADDING, sizeof(float), &bytes)) return NULL;
-    float *floats = aligned_alloc(PADDING * sizeof(float), (size_t)bytes);
+    bool large = bytes >= 2 * HUGE_PAGE_BYTES;
+    if (large && !add_fits(bytes, HUGE_PAGE_BYTES - bytes % HUGE_PAGE_BYTES, &bytes)) return NULL;
+    float *floats = aligned_alloc(large ? (size_t)HUGE_PAGE_BYTES : PADDING * sizeof(float), (size_t)bytes);
+    if (floats && large) madvise(floats, (size_t)bytes, MADV_HUGEPAGE); /* NOLINT: advice may be ignored */
     if (floats) memset(floats, 0, (size_t)bytes);
     return floats;
 }
