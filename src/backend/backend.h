@@ -106,6 +106,7 @@ struct route_op {           /* which experts each row takes, and with what weigh
     const float *x;         /* [rows, width] */
     const struct tensor *w; /* [experts, width] */
     const float *bias;      /* [experts] for selection only, or NULL */
+    const int32_t *fixed;   /* [rows, used] the selection, ascending in each row; NULL: the rule selects */
     enum route_rule rule;
     int experts, used, groups, groups_used;
     bool normalise;

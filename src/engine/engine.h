@@ -37,6 +37,7 @@ struct engine {
     int sequences, open_sequences;
     struct step_buffers *buffers;
     struct draft_pace pace; /* of all generations */
+    bool borrowed;          /* model and tokenizer are somebody else's */
 };
 
 struct sequence {
@@ -50,6 +51,18 @@ struct sequence {
 };
 
 must_use enum status engine_open(struct engine **engine, const struct engine_options *options);
+
+/* An engine over the model of a trainer, which must outlive it and rest while the engine steps. `engine_renew()` comes after
+ * each change of the weights, and what was cached before it is to be found no more. tokenizer: NULL allowed. */
+struct engine_over {
+    const struct model *model;
+    struct tokenizer *tokenizer;
+    int64_t context; /* tokens of a sequence */
+    int sequences;   /* at once */
+};
+must_use enum status engine_open_over(struct engine **engine, const struct engine_over *over);
+void engine_renew(struct engine *engine, const struct model *model);
+
 void engine_close(struct engine *engine); /* NULL allowed; all sequences must be closed */
 
 must_use enum status sequence_open(struct sequence **sequence, struct engine *engine);

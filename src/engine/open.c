@@ -96,12 +96,53 @@ enum status engine_open(struct engine **engine, const struct engine_options *opt
     return STATUS_OK;
 }
 
+static enum status open_over(struct engine *engine, const struct engine_over *over) {
+    int64_t pages;
+    engine->borrowed = true;
+    engine->sequences = over->sequences;
+    engine->context = over->context;
+    engine->tokenizer = over->tokenizer;
+    engine->defaults = (struct generation_defaults){NAN, NAN, NAN, NAN, 0, false};
+    engine_renew(engine, over->model);
+    MUST(over->sequences >= 1 && over->context >= 2);
+    if (!multiply_fits(over->sequences, divide_up(over->context, KV_PAGE_TOKENS), &pages) ||
+        pages > INT32_MAX)
+        return fail(STATUS_LIMIT, "a cache of %d sequences of %lld tokens is out of range", over->sequences,
+                    (long long)over->context);
+    engine->model.cache_tokens = pages * KV_PAGE_TOKENS;
+    TRY(kv_pages_open(&engine->kv, &engine->model, (int32_t)pages));
+    TRY(step_buffers_open(engine));
+    read_end_tokens(engine);
+    return STATUS_OK;
+}
+
+void engine_renew(struct engine *engine, const struct model *model) {
+    int64_t cache_tokens = engine->model.cache_tokens;
+    engine->model = *model;
+    engine->model.context = engine->context;
+    engine->model.cache_tokens = cache_tokens;
+}
+
+enum status engine_open_over(struct engine **engine, const struct engine_over *over) {
+    struct engine *made = calloc(1, sizeof *made);
+    *engine = NULL;
+    if (!made) return fail(STATUS_MEMORY, "no memory for an engine");
+    enum status status = open_over(made, over);
+    if (status == STATUS_OK)
+        *engine = made;
+    else
+        engine_close(made);
+    return status;
+}
+
 void engine_close(struct engine *engine) {
     if (!engine) return;
     MUST(engine->open_sequences == 0);
     step_buffers_close(engine);
     kv_pages_close(&engine->kv);
-    tokenizer_close(engine->tokenizer);
-    model_close(&engine->model);
+    if (!engine->borrowed) {
+        tokenizer_close(engine->tokenizer);
+        model_close(&engine->model);
+    }
     free(engine);
 }

@@ -79,7 +79,8 @@ enum status sample_space_open(struct sample_space *space, int32_t vocab) {
     *space = (struct sample_space){.vocab = vocab};
     space->adjusted = calloc((size_t)vocab, sizeof *space->adjusted);
     space->key = calloc((size_t)vocab + LANES - 1, sizeof *space->key); /* written in fours */
-    if (space->adjusted && space->key) return STATUS_OK;
+    space->kept = calloc((size_t)vocab, sizeof *space->kept);
+    if (space->adjusted && space->key && space->kept) return STATUS_OK;
     sample_space_close(space);
     return fail(STATUS_MEMORY, "no memory for sampling from %d tokens", vocab);
 }
@@ -87,6 +88,7 @@ enum status sample_space_open(struct sample_space *space, int32_t vocab) {
 void sample_space_close(struct sample_space *space) {
     free(space->adjusted);
     free(space->key);
+    free(space->kept);
     *space = (struct sample_space){0};
 }
 
@@ -401,8 +403,39 @@ static int32_t draw(const uint64_t *key, int count, double uniform) {
     return key_id(key[count - 1]);
 }
 
-static int32_t sample(struct sampler *sampler, struct sample_space *space, const float *logits,
-                      float highest) {
+double sampled_logprob(const float *logits, int32_t vocab, double temperature, const int32_t *kept, int kepts,
+                       int32_t id) {
+    int32_t count = kept ? kepts : vocab;
+    double highest = -INFINITY, sum = 0;
+    for (int32_t i = 0; i < count; i++) highest = fmax(highest, (double)logits[kept ? kept[i] : i]);
+    for (int32_t i = 0; i < count; i++)
+        sum += exp(((double)logits[kept ? kept[i] : i] - highest) / temperature);
+    return ((double)logits[id] - highest) / temperature - log(sum);
+}
+
+static int compare_ids(const void *a, const void *b) {
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* The keys are those that the choice was made from. */
+static void trace(const struct sampler *sampler, struct sample_space *space, const float *logits, int count,
+                  struct choice *choice) {
+    const struct sampling *sampling = &sampler->sampling;
+    bool limited = (sampling->top_k > 0 && sampling->top_k < sampler->vocab) || sampling->top_p < 1 ||
+                   sampling->min_p > 0;
+    if (limited) {
+        for (int i = 0; i < count; i++) space->kept[i] = key_id(space->key[i]);
+        qsort(space->kept, (size_t)count, sizeof *space->kept, compare_ids);
+        choice->kept = space->kept;
+        choice->kepts = count;
+    }
+    choice->traced = sampled_logprob(logits, sampler->vocab, sampling->temperature, choice->kept,
+                                     choice->kepts, choice->id);
+}
+
+static void sample(struct sampler *sampler, struct sample_space *space, const float *logits, float highest,
+                   struct choice *choice) {
     const struct sampling *sampling = &sampler->sampling;
     float temperature = (float)sampling->temperature;
     uint64_t *key = space->key;
@@ -417,7 +450,8 @@ static int32_t sample(struct sampler *sampler, struct sample_space *space, const
     }
     if (sampling->top_p < 1) count = select_nucleus(key, count, sampling->top_p);
     if (sampling->min_p > 0) count = select_likely(key, count, sampling->min_p);
-    return draw(key, count, rng_uniform(&sampler->rng));
+    choice->id = draw(key, count, rng_uniform(&sampler->rng));
+    if (sampling->traced) trace(sampler, space, logits, count, choice);
 }
 
 enum status sampler_choose(struct sampler *sampler, struct sample_space *space, const float *logits,
@@ -432,7 +466,7 @@ enum status sampler_choose(struct sampler *sampler, struct sample_space *space, 
     if (sampler->sampling.temperature < GREEDY_BELOW)
         choice->id = best;
     else
-        choice->id = sample(sampler, space, adjusted, logit_clean(adjusted[best]));
+        sample(sampler, space, adjusted, logit_clean(adjusted[best]), choice);
     report_logprobs(sampler, logits, choice);
     return STATUS_OK;
 }

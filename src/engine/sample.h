@@ -22,6 +22,7 @@
 #include "base/rng.h"
 #include "base/status.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { LOGPROBS_LIMIT = 20, LOGIT_BIAS_LIMIT = 1 << 20 };
@@ -47,7 +48,15 @@ struct sampling {
     int biases;
     uint64_t seed;
     int logprobs; /* likeliest tokens to report besides the chosen one, 0 .. LOGPROBS_LIMIT; -1: no log-probabilities */
+    bool
+        traced; /* report what the choice was made from. Without bias, penalties and masks, at a temperature */
 };
+
+/* The log-probability of `id` in softmax(logits / temperature) over the ids of `kept` [kepts], ascending, or over the whole
+ * vocabulary where that is NULL. The same bits for the same logits, whoever asks: a sampler for its choice, a trainer for
+ * that choice's derivative. */
+double sampled_logprob(const float *logits, int32_t vocab, double temperature, const int32_t *kept, int kepts,
+                       int32_t id);
 
 /* Greedy, with nothing limited or penalised. */
 struct sampling sampling_default(void);
@@ -62,6 +71,9 @@ struct choice {
     float logprob; /* 0 unless log-probabilities were asked for, like `top` */
     int tops;
     struct token_logprob top[LOGPROBS_LIMIT]; /* likeliest first */
+    double traced;                            /* `traced`: sampled_logprob() of the choice */
+    const int32_t *kept; /* `traced`: [kepts] what steps 5 to 7 left, until the next choice; NULL: all */
+    int kepts;
 };
 
 struct sampler {
@@ -83,6 +95,7 @@ void sampler_see_generated(struct sampler *sampler, int32_t id);
 struct sample_space {
     float *adjusted; /* [vocab] */
     uint64_t *key;   /* [vocab + 3] */
+    int32_t *kept;   /* [vocab] */
     int32_t vocab;   /* of the largest sampler that may use it */
 };
 must_use enum status sample_space_open(struct sample_space *space, int32_t vocab);

@@ -31,6 +31,8 @@ struct activations {
     float *head_rows;      /* [rows, width] rows picked for the head */
     int32_t *expert;       /* [rows, used] */
     int32_t *order;        /* [rows * used + experts + 1] */
+    const int32_t
+        *fixed_expert; /* [rows, used] of the current layer: the choice, whatever the scores; NULL: none */
     const struct tensor **expert_matrix; /* [3][experts] of the current layer */
 };
 

@@ -37,6 +37,7 @@ static void route(struct model *model, const struct model_step *step, int layer)
     struct route_op op = {.x = a->normed,
                           .w = weights_matrix(&model->weights, WEIGHT_ROUTER, layer, 0),
                           .bias = weights_vector(&model->weights, WEIGHT_ROUTER_BIAS, layer),
+                          .fixed = a->fixed_expert,
                           .rule = rules[d->layer[layer].router],
                           .experts = d->experts,
                           .used = d->experts_used,

@@ -43,6 +43,9 @@ must_use enum status corpus_unlearn(struct corpus *corpus, size_t from, size_t t
 void corpus_close(struct corpus *corpus);              /* zeroed allowed */
 uint64_t corpus_identity(const struct corpus *corpus); /* a hash of all ids and borders */
 
+/* 0 .. count - 1 in an order that seed and stream alone decide. */
+void order_shuffle(int64_t *item, int64_t count, uint64_t seed, uint64_t stream);
+
 enum packing_way {
     PACK_CUT,   /* the stream of texts is cut into sequences of equal length; pieces of a text begin anew */
     PACK_CROSS, /* the same, but what lies in a sequence attends to what lies before it, whatever the text */

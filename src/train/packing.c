@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Fisher and Yates. The remainder favours small numbers by less than 2^-40 at any corpus that fits memory. */
-static void shuffle(int64_t *item, int64_t count, uint64_t seed, uint64_t stream) {
+void order_shuffle(int64_t *item, int64_t count, uint64_t seed, uint64_t stream) {
     struct rng rng;
     rng_seed_stream(&rng, seed, stream);
     for (int64_t i = 0; i < count; i++) item[i] = i;
@@ -25,8 +25,8 @@ static void set_epoch(struct packing *packing, int64_t epoch) {
     if (packing->epoch == epoch) return;
     packing->epoch = epoch;
     if (packing->way != PACK_WHOLE)
-        shuffle(packing->document, corpus->documents, packing->seed, 2 * (uint64_t)epoch);
-    shuffle(packing->sequence, packing->sequences, packing->seed, 2 * (uint64_t)epoch + 1);
+        order_shuffle(packing->document, corpus->documents, packing->seed, 2 * (uint64_t)epoch);
+    order_shuffle(packing->sequence, packing->sequences, packing->seed, 2 * (uint64_t)epoch + 1);
     packing->start[0] = 0;
     for (int64_t i = 0; packing->way != PACK_WHOLE && i < corpus->documents; i++) {
         int64_t document = packing->document[i];
@@ -89,7 +89,7 @@ static enum status pack_whole(struct packing *packing) {
     packing->binned = malloc(documents * sizeof *packing->binned);
     bool taken = bins.room && bins.next && bins.first && bins.of && packing->bin && packing->binned;
     if (taken) {
-        shuffle(packing->document, packing->corpus->documents, packing->seed, UINT64_MAX);
+        order_shuffle(packing->document, packing->corpus->documents, packing->seed, UINT64_MAX);
         fill_bins(packing, &bins);
         list_bins(packing, &bins);
     }

@@ -133,19 +133,32 @@ static void layer_forward(struct trainer *trainer, const struct model_step *step
     model_feed_forward(model, step, layer);
 }
 
-static void enter_layer(struct trainer *trainer, const struct model_step *step, int layer) {
-    struct layer_record *record = &trainer->memory->layer[layer];
-    memcpy(record->input, record->a.residual,
-           (size_t)(step->rows * trainer->model.desc.width) * sizeof(float));
-    layer_forward(trainer, step, layer);
+/* Of the layer's rows among the routes; NULL where there are none. */
+static int32_t *layer_routes(const struct trainer *trainer, const struct model_step *step,
+                             const struct train_routes *routes, int layer) {
+    const struct model_desc *d = &trainer->model.desc;
+    bool routed = routes && layer < d->layers && d->layer[layer].ffn == FFN_EXPERTS;
+    return routed ? routes->expert + (int64_t)layer * step->rows * d->experts_used : NULL;
 }
 
-static void trunk_forward(struct trainer *trainer) {
+static void enter_layer(struct trainer *trainer, const struct model_step *step, int layer,
+                        const struct train_routes *routes) {
+    struct layer_record *record = &trainer->memory->layer[layer];
+    const struct model_desc *d = &trainer->model.desc;
+    int32_t *expert = layer_routes(trainer, step, routes, layer);
+    memcpy(record->input, record->a.residual, (size_t)(step->rows * d->width) * sizeof(float));
+    record->a.fixed_expert = expert && routes->replay ? expert : NULL;
+    layer_forward(trainer, step, layer);
+    if (expert && !routes->replay)
+        memcpy(expert, record->a.expert, (size_t)step->rows * (size_t)d->experts_used * sizeof *expert);
+}
+
+static void trunk_forward(struct trainer *trainer, const struct train_routes *routes) {
     struct trainer_memory *m = trainer->memory;
     struct model *model = &trainer->model;
     model->activations = &m->trunk;
     model_begin(model, &m->step);
-    for (int layer = 0; layer < model->desc.layers; layer++) enter_layer(trainer, &m->step, layer);
+    for (int layer = 0; layer < model->desc.layers; layer++) enter_layer(trainer, &m->step, layer, routes);
     model->activations = &m->trunk;
     model_end(model, &m->step);
 }
@@ -155,7 +168,7 @@ static void mtp_forward(struct trainer *trainer) {
     struct model *model = &trainer->model;
     model->activations = &m->mtp;
     model_mtp_begin(model, &m->mtp_step, 0, m->hidden_row);
-    enter_layer(trainer, &m->mtp_step, model->desc.layers);
+    enter_layer(trainer, &m->mtp_step, model->desc.layers, NULL);
     model->activations = &m->mtp;
     model_mtp_end(model, &m->mtp_step, 0);
 }
@@ -325,7 +338,7 @@ enum status trainer_accumulate(struct trainer *trainer, const struct train_batch
     TRY(check_batch(trainer, batch));
     make_step(trainer, batch);
     if (scale->mtp != 0) make_mtp_step(trainer, batch);
-    trunk_forward(trainer);
+    trunk_forward(trainer, NULL);
     clear_floats(m->d.hidden, batch->rows * trainer->model.desc.width);
     struct head_rows head = {false,         m->trunk.hidden, m->d.hidden, batch->target,
                              batch->weight, batch->rows,     scale->token};
@@ -335,13 +348,70 @@ enum status trainer_accumulate(struct trainer *trainer, const struct train_batch
     return STATUS_OK;
 }
 
+enum status trainer_forward(struct trainer *trainer, const struct train_batch *batch,
+                            const struct train_routes *routes) {
+    TRY(check_batch(trainer, batch));
+    make_step(trainer, batch);
+    trunk_forward(trainer, routes);
+    return STATUS_OK;
+}
+
+/* What of a batch has any weight, [*begin, *end) among rows [first, last): heads are the larger part of a small model. */
+static void weighty_rows(const struct train_batch *batch, int first, int last, int *begin, int *end) {
+    while (first < last && batch->weight[first] == 0) first++;
+    while (first < last && batch->weight[last - 1] == 0) last--;
+    *begin = first;
+    *end = last;
+}
+
+static void objective_backward(struct trainer *trainer, const struct train_batch *batch,
+                               train_objective *objective, void *context) {
+    struct trainer_memory *m = trainer->memory;
+    int64_t width = trainer->model.desc.width;
+    struct head_rows head = {.hidden = m->trunk.hidden, .dhidden = m->d.hidden};
+    for (int first = 0; first < batch->rows; first += HEAD_ROWS) {
+        int begin, end;
+        weighty_rows(batch, first, (int)min_i64(first + HEAD_ROWS, batch->rows), &begin, &end);
+        if (begin == end) continue;
+        head_forward(trainer, false, head.hidden + begin * width, end - begin, m->logits);
+        objective(context, begin, end - begin, m->logits);
+        head_backward(trainer, &head, begin, end - begin);
+    }
+}
+
+/* A layer that is run again takes the same experts. */
+static void fix_routes(struct trainer *trainer, const struct train_routes *routes) {
+    for (int layer = 0; layer < trainer->model.desc.layers; layer++)
+        trainer->memory->layer[layer].a.fixed_expert =
+            layer_routes(trainer, &trainer->memory->step, routes, layer);
+}
+
+void trainer_backward(struct trainer *trainer, const struct train_batch *batch,
+                      const struct train_routes *routes, const struct loss_scale *scale,
+                      train_objective *objective, void *context, struct loss_sums *sums) {
+    struct trainer_memory *m = trainer->memory;
+    struct pass pass = {trainer, &m->step, batch, scale->balance};
+    if (scale->mtp != 0) make_mtp_step(trainer, batch);
+    clear_floats(m->d.hidden, batch->rows * trainer->model.desc.width);
+    objective_backward(trainer, batch, objective, context);
+    if (scale->mtp != 0 && m->mtp_step.rows) mtp_backward(&pass, scale->mtp, sums);
+    fix_routes(trainer, routes);
+    trunk_backward(&pass, sums);
+    fix_routes(trainer, NULL);
+}
+
+const struct model *trainer_model(struct trainer *trainer) {
+    trainer->model.activations = trainer->memory->original;
+    return &trainer->model;
+}
+
 enum status trainer_evaluate(struct trainer *trainer, const struct train_batch *batch, bool mtp,
                              struct loss_sums *sums) {
     struct trainer_memory *m = trainer->memory;
     TRY(check_batch(trainer, batch));
     make_step(trainer, batch);
     if (mtp) make_mtp_step(trainer, batch);
-    trunk_forward(trainer);
+    trunk_forward(trainer, NULL);
     struct head_rows head = {false, m->trunk.hidden, NULL, batch->target, batch->weight, batch->rows, 1};
     sums->token += head_loss(trainer, &head);
     if (!mtp || !m->mtp_step.rows) return STATUS_OK;

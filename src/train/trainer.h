@@ -64,6 +64,31 @@ must_use enum status trainer_accumulate(struct trainer *trainer, const struct tr
 /* Forward alone: adds to the sums of the trunk (and of the module when `mtp`). */
 must_use enum status trainer_evaluate(struct trainer *trainer, const struct train_batch *batch, bool mtp,
                                       struct loss_sums *sums);
+/* ---- objectives of the caller's own ---- */
+
+/* Which experts the rows of a batch take in the trunk's layers. */
+struct train_routes {
+    int32_t *expert; /* [layers, rows, used], ascending in each row */
+    bool replay;     /* what is there is taken; otherwise what was chosen is written */
+};
+
+/* Forward alone, for trainer_logits() and trainer_backward(); `routes` may be NULL. The batch's weights and targets count
+ * for nothing but the module's loss. */
+must_use enum status trainer_forward(struct trainer *trainer, const struct train_batch *batch,
+                                     const struct train_routes *routes);
+
+/* Turns the logits [rows, vocab] of rows [begin, begin + rows) of the batch into the derivative of the loss by them. */
+typedef void train_objective(void *context, int begin, int rows, float *logits);
+
+/* The way back of the batch that went forward last, with the same routes: adds to gradients, loads and sums. scale->token
+ * means nothing. */
+void trainer_backward(struct trainer *trainer, const struct train_batch *batch,
+                      const struct train_routes *routes, const struct loss_scale *scale,
+                      train_objective *objective, void *context, struct loss_sums *sums);
+
+/* The model as others run it between two batches: with the present weights, and activations that are its own. */
+const struct model *trainer_model(struct trainer *trainer);
+
 /* Logits [rows, vocab] of rows [begin, begin + rows) of the last batch that went forward. */
 void trainer_logits(struct trainer *trainer, int begin, int rows, float *logits);
 

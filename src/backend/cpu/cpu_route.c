@@ -82,13 +82,22 @@ static void choose_experts(const struct route_op *op, const float *score, const 
     }
 }
 
+static void take_fixed(const struct route_op *op, const int32_t *fixed, bool *chosen) {
+    for (int e = 0; e < op->experts; e++) chosen[e] = false;
+    for (int n = 0; n < op->used; n++) chosen[fixed[n]] = true;
+}
+
 static void route_row(const struct route_op *op, const struct kernels *kernels, int64_t row) {
     bool open[MAX_EXPERTS], chosen[MAX_EXPERTS];
     float *score = op->score + row * op->experts, *weight = op->weight + row * op->used, sum = 0;
     int32_t *expert = op->expert + row * op->used;
     affinities(op, kernels, score);
-    choose_groups(op, score, open);
-    choose_experts(op, score, open, chosen);
+    if (op->fixed) {
+        take_fixed(op, op->fixed + row * op->used, chosen);
+    } else {
+        choose_groups(op, score, open);
+        choose_experts(op, score, open, chosen);
+    }
     int n = 0;
     for (int e = 0; e < op->experts; e++) {
         if (!chosen[e]) continue;

@@ -1,0 +1,67 @@
+/* verify.h - is an answer right? Rules that look at a model's text and at the fields of the task's line:
+ *
+ *     numeric    the last number of the answer equals "answer"; within "tolerance", where that is given
+ *     exact      the answer is "answer" but for white space around it
+ *     format     <think>, reasoning, </think> and then an answer, once and in this order
+ *
+ * A line names what applies to it in "verifier": a name, or a list of names and of {"name", "weight"}. Without that the
+ * run's own apply. A reward is the sum of weight times score, each score being between 0 and 1; an answer counts
+ * as right when the first of them gives 1. Text is a stranger's and may be anything. Owned by one thread. */
+#ifndef HADAL_TRAIN_VERIFY_H
+#define HADAL_TRAIN_VERIFY_H
+
+#include "base/json.h"
+
+struct verify_request {
+    const json_t *line; /* the task */
+    const char *text;   /* of the model, reasoning and all; terminated, but may hold NUL bytes too */
+    size_t bytes;
+    const char *answer; /* behind the last </think>, without white space around it; not terminated */
+    size_t answer_bytes;
+    const char *origin; /* names the task in sentences */
+};
+
+struct verdict {
+    double reward;
+    bool right;
+};
+
+enum { VERIFIERS_MOST = 8 };
+struct verifier_choice {
+    const struct verifier_row *row;
+    double weight;
+};
+struct verifiers {
+    struct verifier_choice choice[VERIFIERS_MOST];
+    int choices;
+};
+
+/* names [count]: "name" or "name=weight". STATUS_USAGE names what is unknown. */
+must_use enum status verifiers_open(struct verifiers *verifiers, const char *const *names, int count);
+void verifiers_close(struct verifiers *verifiers); /* zeroed allowed */
+
+/* Is the task one that can be verified: are its verifiers known and the fields there that they need? */
+must_use enum status verifiers_check(const struct verifiers *verifiers, const json_t *line,
+                                     const char *origin);
+/* Fails for what is wrong with the task or the machine, never for what is wrong with the text. */
+must_use enum status verify(struct verifiers *verifiers, const json_t *line, const char *origin,
+                            const char *text, size_t bytes, struct verdict *verdict);
+
+/* ---- the rules, in the files behind this header ---- */
+
+struct verifier_row {
+    const char *name;
+    /* What of the line is needed; NULL: nothing. */
+    enum status (*check)(const json_t *line, const char *origin);
+    enum status (*score)(struct verifiers *verifiers, const struct verify_request *request, double *score);
+};
+
+enum status check_answer_text(const json_t *line, const char *origin); /* "answer" is a text or a number */
+/* "answer" as text, in `room`; numbers are written out. */
+const char *answer_field(const json_t *line, char room[64]);
+
+enum status score_numeric(struct verifiers *verifiers, const struct verify_request *request, double *score);
+enum status score_exact(struct verifiers *verifiers, const struct verify_request *request, double *score);
+enum status score_format(struct verifiers *verifiers, const struct verify_request *request, double *score);
+
+#endif
