@@ -40,7 +40,7 @@ static enum status read_biases(const struct option_values *values, struct arena 
     return STATUS_OK;
 }
 
-static enum speculate read_speculate(const struct option_values *values) {
+enum speculate speculate_from(const struct option_values *values) {
     const char *text = option_text(values, "speculate");
     if (!strcmp(text, "on")) return SPECULATE_ON;
     return strcmp(text, "off") ? SPECULATE_AUTO : SPECULATE_OFF;
@@ -68,7 +68,7 @@ enum status generation_options_from(const struct option_values *values, const st
     TRY(read_biases(values, arena, sampling));
     int64_t tokens = option_int(values, "tokens"); /* 0 for chat: not given, which has no default there */
     options->max_tokens = tokens || option_given(values, "tokens") ? tokens : -1;
-    options->speculate = read_speculate(values);
+    options->speculate = speculate_from(values);
     options->stops = option_texts(values, "stop", &options->stop);
     return STATUS_OK;
 }

@@ -18,4 +18,7 @@ must_use enum status render_options_from(const struct option_values *values,
                                          const struct checkpoint *checkpoint, struct arena *arena,
                                          struct render_options *options);
 
+/* --speculate. */
+enum speculate speculate_from(const struct option_values *values);
+
 #endif

@@ -1,5 +1,6 @@
 /* cmd_serve.c - `hadal serve`: options, the line that says where the server is, signals, the log. */
 #include "base/bytes.h"
+#include "cli/answer_options.h"
 #include "cli/commands.h"
 #include "cli/environment.h"
 #include "cli/open_engine.h"
@@ -50,6 +51,7 @@ static enum status options_from(const struct option_values *values, struct serve
     options->service.engine.model.sequences = (int)option_int(values, "parallel");
     options->service.engine.model.cache_tokens =
         option_given(values, "cache-tokens") ? option_int(values, "cache-tokens") : CACHE_AUTOMATIC;
+    options->service.limits.speculate = speculate_from(values);
     options->service.limits.queue = (int)option_int(values, "max-queue");
     options->service.limits.account_requests = (int)option_int(values, "account-requests");
     options->service.limits.cache_dir = option_text(values, "kv-cache-dir");

@@ -239,7 +239,7 @@ static const struct option_row rows[] = {
      .choices = "auto|on|off",
      .fallback = "auto",
      .argument = "auto|on|off",
-     .commands = SAMPLERS,
+     .commands = SAMPLERS | SERVE,
      .group = GROUP_MODEL,
      .help = "Draft tokens with the model's multi-token-prediction module, if it has one; the text is the "
              "same. auto: while that is faster."},

@@ -30,7 +30,7 @@ enum status answers_open(struct answers **answers, struct engine *engine) {
         return fail(STATUS_INPUT, "steps of %d rows are too small for %d answers at once",
                     engine->model.max_rows, engine->sequences);
     }
-    enum status status = scheduler_open(&made->scheduler, engine, STEP_SECONDS);
+    enum status status = scheduler_open(&made->scheduler, engine, STEP_SECONDS, SPECULATE_OFF);
     if (status != STATUS_OK) {
         free(made);
         return status;

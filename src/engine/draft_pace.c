@@ -65,7 +65,7 @@ void draft_pace_plain(struct draft_pace *pace, double seconds) {
     advance(pace);
 }
 
-void draft_pace_drafted(struct draft_pace *pace, double seconds, bool accepted) {
+void draft_pace_drafted(struct draft_pace *pace, double seconds, double accepted) {
     if (!pace->drafting) return;
     if (pace->steps) {
         follow_seconds(&pace->drafted_seconds, seconds, pace->drafted_steps);

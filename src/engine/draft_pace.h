@@ -1,5 +1,5 @@
 /* draft_pace.h - does drafting pay? Running averages of what steps take, with and without a draft, and of how many drafts
- * were right.
+ * were right. The steps may be those of several answers at once.
  *
  * The better way runs for a stretch; then the other is tried for a few steps, and the stretch doubles as long as nothing
  * changes. Where drafts are slower by far, trial after trial, whole generations go without what drafting needs. Only speed
@@ -27,7 +27,7 @@ bool draft_pace_wants(const struct draft_pace *pace);
 
 /* What a step took, which may be of the other kind than was wanted. */
 void draft_pace_plain(struct draft_pace *pace, double seconds);
-void draft_pace_drafted(struct draft_pace *pace, double seconds, bool accepted);
+void draft_pace_drafted(struct draft_pace *pace, double seconds, double accepted); /* share of the answers */
 
 /* Tokens per second with drafts, over those without; 0 until both have been measured. */
 double draft_pace_gain(const struct draft_pace *pace);

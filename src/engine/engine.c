@@ -87,18 +87,39 @@ void engine_logits(struct engine *engine, const int32_t *row, int count, float *
     model_head(&engine->model, row, count, logits);
 }
 
-enum status engine_mtp_step(struct engine *engine, const struct sequence *sequence, int begin, int rows) {
-    struct step_buffers *buffers = engine->buffers;
-    MUST(rows >= 1 && rows <= engine->model.max_rows && begin + rows <= sequence->cached);
-    MUST(begin + rows < sequence->tokens);
-    struct model_step step = {
-        .rows = rows, .token = buffers->token, .run = buffers->run, .kv = engine->kv.view};
-    step.runs = add_runs(sequence, begin, rows, 0, buffers->run);
-    for (int r = 0; r < rows; r++) {
-        buffers->token[r] = sequence->token[begin + r + 1];
-        buffers->row[r] = r;
+/* A page's rows count from its beginning: behind a gap they are none. */
+static void note_module_rows(struct engine *engine, const struct module_item *item) {
+    for (int position = item->begin; position < item->begin + item->rows; position++) {
+        uint8_t *rows = &engine->kv.module_rows[item->sequence->page[position / KV_PAGE_TOKENS]];
+        if (*rows == position % KV_PAGE_TOKENS) ++*rows;
     }
-    return model_mtp_forward(&engine->model, &step, 0, buffers->row);
+}
+
+enum status engine_mtp_batch(struct engine *engine, const struct module_item *item, int items) {
+    struct step_buffers *buffers = engine->buffers;
+    struct model_step step = {.token = buffers->token, .run = buffers->run, .kv = engine->kv.view};
+    for (int i = 0; i < items; i++) {
+        const struct sequence *sequence = item[i].sequence;
+        int begin = item[i].begin, rows = item[i].rows;
+        MUST(rows >= 1 && step.rows + rows <= engine->model.max_rows && begin + rows <= sequence->cached);
+        MUST(begin + rows < sequence->tokens);
+        step.runs += add_runs(sequence, begin, rows, step.rows, buffers->run + step.runs);
+        for (int r = 0; r < rows; r++, step.rows++) {
+            buffers->token[step.rows] = sequence->token[begin + r + 1];
+            buffers->row[step.rows] = item[i].hidden_row + r;
+        }
+    }
+    TRY(model_mtp_forward(&engine->model, &step, 0, buffers->row));
+    for (int i = 0; i < items; i++) note_module_rows(engine, &item[i]);
+    return STATUS_OK;
+}
+
+void engine_mtp_head(struct engine *engine, const int32_t *row, int count, float *logits) {
+    model_mtp_head(&engine->model, row, count, logits);
+}
+
+enum status engine_mtp_step(struct engine *engine, const struct sequence *sequence, int begin, int rows) {
+    return engine_mtp_batch(engine, &(struct module_item){sequence, begin, rows, 0}, 1);
 }
 
 enum status engine_mtp_logits(struct engine *engine, const struct step_item *item, int count, float *logits) {

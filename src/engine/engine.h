@@ -93,6 +93,17 @@ void engine_logits(struct engine *engine, const int32_t *row, int count, float *
 must_use enum status engine_mtp_step(struct engine *engine, const struct sequence *sequence, int begin,
                                      int rows);
 
+struct module_item {
+    const struct sequence *sequence;
+    int begin, rows; /* as for engine_mtp_step() */
+    int hidden_row;  /* the model's row of the first of them */
+};
+/* The same over several sequences. Row r of the module is row r of all items in their order; pages remember how far the
+ * module has come in them (kv_pages.module_rows). */
+must_use enum status engine_mtp_batch(struct engine *engine, const struct module_item *item, int items);
+/* Logits [count, vocab] of rows of the last of these. */
+void engine_mtp_head(struct engine *engine, const int32_t *row, int count, float *logits);
+
 /* After a step over one sequence: MTP logits [count, vocab] of the step's rows 0 .. count-1, which need the token after
  * each (count is rows, or rows - 1 when the last token has no successor yet). Runs the first MTP module, which attends to
  * the rows that it has run itself: a sequence needs this call after each of its steps, or after none. */

@@ -30,9 +30,10 @@ enum status kv_pages_open(struct kv_pages *kv, struct model *model, int32_t page
     kv->memory = model->backend->ops->allocate(model->backend, bytes);
     kv->view = calloc((size_t)layers * KV_PLANES, sizeof *kv->view);
     kv->references = calloc((size_t)pages, sizeof *kv->references);
+    kv->module_rows = calloc((size_t)pages, sizeof *kv->module_rows);
     kv->kept = calloc((size_t)pages, sizeof *kv->kept);
     kv->free_page = calloc((size_t)pages, sizeof *kv->free_page);
-    if (!kv->memory || !kv->view || !kv->references || !kv->kept || !kv->free_page) {
+    if (!kv->memory || !kv->view || !kv->references || !kv->module_rows || !kv->kept || !kv->free_page) {
         kv_pages_close(kv);
         return fail(STATUS_MEMORY, "no memory for a cache of %d pages (%lld bytes)", pages, (long long)bytes);
     }
@@ -45,6 +46,7 @@ void kv_pages_close(struct kv_pages *kv) {
     if (kv->memory) kv->model->backend->ops->release(kv->model->backend, kv->memory);
     free(kv->view);
     free(kv->references);
+    free(kv->module_rows);
     free(kv->kept);
     free(kv->free_page);
     *kv = (struct kv_pages){0};
@@ -54,6 +56,7 @@ enum status kv_page_take(struct kv_pages *kv, int32_t *page) {
     if (!kv->free_pages) return fail(STATUS_LIMIT, "all %d pages of the cache are in use", kv->pages);
     *page = kv->free_page[--kv->free_pages];
     kv->references[*page] = 1;
+    kv->module_rows[*page] = 0;
     return STATUS_OK;
 }
 

@@ -9,9 +9,10 @@ struct kv_pages {
     struct model *model;
     struct kv_plane_view *view; /* [layers + mtp_layers][KV_PLANES] */
     void *memory;
-    int32_t *references; /* [pages] */
-    bool *kept;          /* [pages] one of the references is that of a cache of prefixes */
-    int32_t *free_page;  /* stack */
+    int32_t *references;  /* [pages] */
+    uint8_t *module_rows; /* [pages] rows from a page's beginning that the first MTP module has cached too */
+    bool *kept;           /* [pages] one of the references is that of a cache of prefixes */
+    int32_t *free_page;   /* stack */
     int32_t free_pages, pages;
     int32_t idle_pages; /* kept, and nobody else refers to them */
 };

@@ -27,7 +27,9 @@ struct job { /* one answer */
     struct page_load *load;    /* [loads] pages that are read from the disk, behind the first `first_load` */
     int loads, asked, first_load;
     bool ended;
-    int rows, logit_row; /* of the current step */
+    bool follows; /* the MTP module has cached what the sequence has, so that it can draft */
+    bool draft;   /* the sequence's last token is a draft that nothing was compared with yet */
+    int rows, first_row, logit_row; /* of the current step; logit_row: of the last token that is no draft */
 };
 
 struct request {

@@ -10,13 +10,17 @@
 static enum status open_batch(struct scheduler *scheduler) {
     const struct engine *engine = scheduler->engine;
     size_t places = (size_t)engine->sequences, vocab = (size_t)engine->model.desc.vocab, floats;
+    size_t rows = engine->model.desc.mtp_layers ? 2 * places : places;
     TRY(sample_space_open(&scheduler->space, (int32_t)vocab));
     scheduler->running = calloc(places, sizeof(struct job *));
     scheduler->item = calloc(places, sizeof *scheduler->item);
-    scheduler->row = calloc(places, sizeof *scheduler->row);
-    if (multiply_size_fits(places, vocab, &floats))
+    scheduler->row = calloc(rows, sizeof *scheduler->row);
+    scheduler->module_item = calloc(places, sizeof *scheduler->module_item);
+    if (multiply_size_fits(rows, vocab, &floats))
         scheduler->logits = calloc(floats, sizeof *scheduler->logits);
-    if (scheduler->running && scheduler->item && scheduler->row && scheduler->logits) return STATUS_OK;
+    if (scheduler->running && scheduler->item && scheduler->row && scheduler->module_item &&
+        scheduler->logits)
+        return STATUS_OK;
     return fail(STATUS_MEMORY, "no memory for a batch of %zu answers", places);
 }
 
@@ -31,8 +35,9 @@ static enum status open_cache(struct scheduler *scheduler) {
     return fail(STATUS_MEMORY, "no memory for a search through a context of %zu tokens", tokens);
 }
 
-enum status scheduler_open(struct scheduler *scheduler, struct engine *engine, double step_seconds) {
-    *scheduler = (struct scheduler){.engine = engine, .step_seconds = step_seconds};
+enum status scheduler_open(struct scheduler *scheduler, struct engine *engine, double step_seconds,
+                           enum speculate speculate) {
+    *scheduler = (struct scheduler){.engine = engine, .step_seconds = step_seconds, .speculate = speculate};
     enum status status = open_batch(scheduler);
     if (status == STATUS_OK) status = open_cache(scheduler);
     if (status != STATUS_OK) scheduler_close(scheduler);
@@ -49,6 +54,7 @@ void scheduler_close(struct scheduler *scheduler) {
     free(scheduler->running);
     free(scheduler->item);
     free(scheduler->row);
+    free(scheduler->module_item);
     free(scheduler->logits);
     *scheduler = (struct scheduler){0};
 }
@@ -275,6 +281,7 @@ static void job_start(struct scheduler *scheduler, struct job *job) {
     }
     scheduler->running[scheduler->runnings++] = job;
     request->account->running++;
+    job_begin_drafts(scheduler, job);
     if (!request->started) {
         scheduler->counts.prompt_tokens += request->prompt_tokens;
         scheduler->counts.hit_tokens += request->usage.cache.hit_tokens;

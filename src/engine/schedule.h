@@ -13,7 +13,7 @@
 #include "engine/replay.h"
 #include "engine/request.h"
 
-enum { PREFILL_QUANTUM = 1024 };
+enum { PREFILL_QUANTUM = 1024, DRAFT_PACES = 12 };
 
 struct account { /* lives while it has requests */
     char *name;
@@ -25,6 +25,7 @@ struct account { /* lives while it has requests */
 struct scheduler {
     struct engine *engine;
     double step_seconds;
+    enum speculate speculate;
     void (*leave)(void *context, struct request *request); /* before the last event of each request */
     void (*gone)(void *context);                           /* after it */
     void *leave_context;
@@ -40,13 +41,18 @@ struct scheduler {
     struct prefix_key *key;   /* [pages of a context] */
     uint8_t *prompt_role;     /* [context] all TOKEN_PROMPT */
     struct sample_space space;
-    float *logits; /* [engine->sequences, vocab] */
-    int32_t *row;  /* [engine->sequences] */
+    float *logits; /* [engine->sequences, vocab], with an MTP module twice as many */
+    int32_t *row;  /* likewise */
     struct prefill_pace pace;
-    struct service_counts counts; /* but for those that the service knows */
+    struct draft_pace draft_pace[DRAFT_PACES]; /* by the number of answers in a step */
+    struct module_item *module_item;           /* [engine->sequences] */
+    double draft_seconds;                      /* that the drafts of the next step took */
+    int drafts, right;                         /* of the current step: that it carries, that were right */
+    struct service_counts counts;              /* but for those that the service knows */
 };
 
-must_use enum status scheduler_open(struct scheduler *scheduler, struct engine *engine, double step_seconds);
+must_use enum status scheduler_open(struct scheduler *scheduler, struct engine *engine, double step_seconds,
+                                    enum speculate speculate);
 void scheduler_close(struct scheduler *scheduler); /* without requests; also of a zeroed one */
 
 /* The cache goes on to the disk. The caller's, which must outlive the scheduler's requests. */
@@ -92,6 +98,17 @@ must_use enum status job_remember_roles(struct job *job);
 void job_close_sequence(struct scheduler *scheduler, struct job *job);
 /* Drops idle pages until so many are free; false: there are not enough. */
 bool free_pages(struct scheduler *scheduler, int64_t pages);
+
+/* ---- schedule_draft.c ---- */
+
+/* When the job has its place: is it ready for drafts? */
+void job_begin_drafts(struct scheduler *scheduler, struct job *job);
+/* The token behind the last one that was compared is `id`; true: as it was drafted, so that its row is computed. */
+must_use enum status job_append(struct scheduler *scheduler, struct job *job, int32_t id, bool *drafted);
+/* After the results of a step: the module runs along, and drafts where that pays. */
+must_use enum status scheduler_draft(struct scheduler *scheduler);
+/* What the step took that is over, of so many answers and prompt rows. */
+void scheduler_measure_drafts(struct scheduler *scheduler, int answers, int prompt_rows, double seconds);
 
 /* ---- schedule_disk.c ---- */
 

@@ -81,6 +81,8 @@ static void adopt(struct scheduler *scheduler, struct job *job, int found) {
     }
     sequence->pages = job->kept_pages = found;
     sequence->cached = found * KV_PAGE_TOKENS;
+    for (int i = 0; i < found && sequence->module_cached == i * KV_PAGE_TOKENS; i++)
+        sequence->module_cached += scheduler->engine->kv.module_rows[sequence->page[i]];
     prefix_touch(&scheduler->cache, sequence, found);
 }
 
@@ -132,13 +134,21 @@ enum status job_open_sequence(struct scheduler *scheduler, struct job *job) {
 
 void job_keep_pages(struct scheduler *scheduler, struct job *job) {
     struct sequence *sequence = job->sequence;
-    for (; (job->kept_pages + 1) * KV_PAGE_TOKENS <= sequence->cached; job->kept_pages++)
+    const struct kv_pages *kv = &scheduler->engine->kv;
+    int settled = (int)min_i64(sequence->cached, sequence->tokens - job->draft);
+    for (; (job->kept_pages + 1) * KV_PAGE_TOKENS <= settled; job->kept_pages++) {
+        int32_t own = sequence->page[job->kept_pages];
         prefix_add(&scheduler->cache, sequence, job->kept_pages, &job->request->root);
+        int32_t now = sequence->page[job->kept_pages];
+        if (now != own && kv->module_rows[now] < kv->module_rows[own]) job->follows = false;
+    }
 }
 
 void job_close_sequence(struct scheduler *scheduler, struct job *job) {
+    job_keep_pages(scheduler, job);
     prefix_touch(&scheduler->cache, job->sequence, job->kept_pages);
     job_stop_loads(job);
+    job->draft = job->follows = false;
     sequence_close(job->sequence);
     job->sequence = NULL;
     job->kept_pages = 0;

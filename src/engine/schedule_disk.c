@@ -89,6 +89,7 @@ static bool put_into_sequence(struct scheduler *scheduler, struct job *job, cons
     for (int i = 0; i < KV_PAGE_TOKENS && !scheduler->cache.strict; i++)
         sequence->role[sequence->cached + i] = read->roles >> i & 1 ? TOKEN_GENERATED : TOKEN_PROMPT;
     sequence->cached += KV_PAGE_TOKENS;
+    job->follows = false; /* the disk has the trunk's entries alone */
     job_keep_pages(scheduler, job);
     mark_saved(&scheduler->cache, &scheduler->cache.page[sequence->page[sequence->pages - 1]]);
     return true;

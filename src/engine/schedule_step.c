@@ -10,22 +10,27 @@ static int pending(const struct job *job) {
     return job->sequence->tokens - job->sequence->cached;
 }
 
+/* Its last token is to be computed, and a draft behind it. */
+static bool decodes(const struct job *job) {
+    return pending(job) == 1 + job->draft && !job->loads;
+}
+
 /* ---- rows ---- */
 
 static int give_decode_rows(struct scheduler *scheduler) {
     int rows = 0;
     for (int i = 0; i < scheduler->runnings; i++) {
         struct job *job = scheduler->running[i];
-        job->rows = pending(job) == 1 && !job->loads;
+        job->rows = decodes(job) ? pending(job) : 0;
         rows += job->rows;
         int64_t *deficit = &job->request->account->deficit;
-        if (job->rows) *deficit = max_i64(*deficit - 1, -PREFILL_QUANTUM);
+        *deficit = max_i64(*deficit - job->rows, -PREFILL_QUANTUM);
     }
     return rows;
 }
 
 static bool wants_rows(const struct job *job) {
-    return pending(job) > 1 && job->rows < pending(job) && !job->loads;
+    return !decodes(job) && job->rows < pending(job) && !job->loads;
 }
 
 static bool highest_priority(const struct scheduler *scheduler, int *priority) {
@@ -130,7 +135,9 @@ static void note_first_token(struct request *request) {
     request->usage.prefill_seconds = request->first_token_at - request->started_at;
 }
 
+/* `logits` are those of the last token, and behind it of the draft if there is one. */
 static enum status take_token(struct scheduler *scheduler, struct job *job, const float *logits) {
+    bool drafted;
     struct choice choice;
     struct piece piece;
     struct reply *reply = &job->reply;
@@ -145,7 +152,8 @@ static enum status take_token(struct scheduler *scheduler, struct job *job, cons
                  (struct service_event){.kind = SERVICE_PIECE, .choice = job->choice, .piece = &piece});
     if (reply->finish == FINISH_NONE && reply_is_full(reply, 0)) reply->finish = FINISH_LENGTH;
     if (reply->finish != FINISH_NONE) return STATUS_OK;
-    return sequence_append(job->sequence, &choice.id, 1, TOKEN_GENERATED);
+    TRY(job_append(scheduler, job, choice.id, &drafted));
+    return drafted ? take_token(scheduler, job, logits + scheduler->engine->model.desc.vocab) : STATUS_OK;
 }
 
 static void take_result(struct scheduler *scheduler, struct job *job, const float *logits) {
@@ -172,10 +180,10 @@ static void take_results(struct scheduler *scheduler) {
     struct job *job;
     int rows = 0;
     for (int32_t at = -1; (job = next_result(scheduler, at)); at = job->logit_row)
-        scheduler->row[rows++] = job->logit_row;
+        for (int i = 0; i <= job->draft; i++) scheduler->row[rows++] = job->logit_row + i;
     if (!rows) return;
     engine_logits(scheduler->engine, scheduler->row, rows, scheduler->logits);
-    for (int i = 0; i < rows; i++) {
+    for (int i = 0; i < rows; i++) { /* rows of drafts are nobody's first */
         job = next_result(scheduler, scheduler->row[i] - 1);
         if (job && job->logit_row == scheduler->row[i])
             take_result(scheduler, job, scheduler->logits + i * engine->model.desc.vocab);
@@ -186,13 +194,16 @@ static void take_results(struct scheduler *scheduler) {
 
 static int collect_items(struct scheduler *scheduler) {
     int items = 0, row = 0;
+    scheduler->drafts = scheduler->right = 0;
     for (int i = 0; i < scheduler->runnings; i++) {
         struct job *job = scheduler->running[i];
         job->logit_row = -1;
         if (!job->rows) continue;
         scheduler->item[items++] = (struct step_item){job->sequence, job->rows};
+        scheduler->drafts += job->draft;
+        job->first_row = row;
         row += job->rows;
-        if (job->rows == pending(job)) job->logit_row = row - 1;
+        if (job->rows == pending(job)) job->logit_row = row - 1 - job->draft;
     }
     return items;
 }
@@ -210,6 +221,24 @@ static int waiting_prompts(const struct scheduler *scheduler) {
     return waiting;
 }
 
+static int count_decoding(const struct scheduler *scheduler) {
+    int answers = 0;
+    for (int i = 0; i < scheduler->runnings; i++)
+        answers += decodes(scheduler->running[i]) && scheduler->running[i]->rows;
+    return answers;
+}
+
+/* What the rows brought. */
+static void take_step(struct scheduler *scheduler, int items) {
+    scheduler->counts.steps++;
+    scheduler->counts.computed_tokens += count_rows(scheduler, items);
+    for (int i = 0; i < scheduler->runnings; i++) job_keep_pages(scheduler, scheduler->running[i]);
+    for (int i = 0; i < scheduler->runnings; i++) tell_progress(scheduler->running[i]);
+    take_results(scheduler);
+    scheduler->counts.drafted += scheduler->drafts;
+    scheduler->counts.accepted += scheduler->right;
+}
+
 void schedule_step(struct scheduler *scheduler) {
     double start = clock_seconds();
     int decode_rows = give_decode_rows(scheduler), room = scheduler->engine->model.max_rows - decode_rows;
@@ -217,18 +246,17 @@ void schedule_step(struct scheduler *scheduler) {
                                  waiting_prompts(scheduler), room);
     int prompt_rows = give_prompt_rows(scheduler, most);
     make_pages(scheduler);
-    int items = collect_items(scheduler);
+    int items = collect_items(scheduler), answers = count_decoding(scheduler);
     if (!items) return; /* all rows were those of answers that gave up their pages */
     enum status status = engine_step(scheduler->engine, scheduler->item, items);
     if (status != STATUS_OK) {
         scheduler_abort(scheduler, status, status_message());
         return;
     }
-    scheduler->counts.steps++;
-    scheduler->counts.computed_tokens += count_rows(scheduler, items);
-    for (int i = 0; i < scheduler->runnings; i++) job_keep_pages(scheduler, scheduler->running[i]);
-    for (int i = 0; i < scheduler->runnings; i++) tell_progress(scheduler->running[i]);
-    take_results(scheduler);
+    take_step(scheduler, items);
+    scheduler_measure_drafts(scheduler, answers, prompt_rows, clock_seconds() - start);
+    status = scheduler_draft(scheduler);
+    if (status != STATUS_OK) scheduler_abort(scheduler, status, status_message());
     double seconds = clock_seconds() - start;
     scheduler->counts.step_seconds += seconds;
     prefill_pace_measure(&scheduler->pace, prompt_rows, decode_rows > 0, seconds);

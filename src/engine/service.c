@@ -173,7 +173,8 @@ static enum status open_parts(struct service *service, const struct service_opti
     if (service->engine->model.max_rows < service->engine->sequences)
         return fail(STATUS_INPUT, "steps of %d rows are too small for %d answers at once",
                     service->engine->model.max_rows, service->engine->sequences);
-    TRY(scheduler_open(&service->scheduler, service->engine, service->limits.step_seconds));
+    TRY(scheduler_open(&service->scheduler, service->engine, service->limits.step_seconds,
+                       service->limits.speculate));
     TRY(open_tiers(service));
     service->scheduler.leave = leave;
     service->scheduler.gone = gone;

@@ -10,6 +10,7 @@
 #define HADAL_ENGINE_SERVICE_H
 
 #include "engine/reply.h"
+#include "engine/speculate.h"
 
 struct service;
 
@@ -26,6 +27,7 @@ struct service_limits {
     int64_t disk_bytes;         /* of the files in it; 16 GiB */
     int64_t disk_written_bytes; /* of files that are written in a day; 16 GiB */
     int64_t replay_bytes;       /* of texts of answers whose tokens are remembered; 64 MiB */
+    enum speculate speculate;   /* drafts of the model's MTP module; while they are faster */
 };
 
 struct service_options {
@@ -132,7 +134,8 @@ struct service_counts {
     int64_t prompt_tokens, hit_tokens, computed_tokens, generated_tokens;
     int64_t disk_pages, disk_bytes, disk_written_bytes, disk_read_bytes, disk_damaged; /* of files */
     int64_t steps, preemptions;
-    double step_seconds; /* of all steps */
+    int64_t drafted, accepted; /* drafts, and those that were right */
+    double step_seconds;       /* of all steps */
 };
 void service_counts(struct service *service, struct service_counts *counts);
 

@@ -83,6 +83,10 @@ static void write_tokens(const struct writer *writer, const struct service_count
            "Tokens of prompts that were in the cache.", (double)counts->hit_tokens);
     number(writer, "hadal_computed_tokens_total", NULL, "counter", "Rows that went through the model.",
            (double)counts->computed_tokens);
+    number(writer, "hadal_draft_tokens_total", "vllm:spec_decode_num_draft_tokens_total", "counter",
+           "Tokens that the model's multi-token-prediction module drafted.", (double)counts->drafted);
+    number(writer, "hadal_draft_accepted_tokens_total", "vllm:spec_decode_num_accepted_tokens_total",
+           "counter", "Drafts that were right: each saved an answer a step.", (double)counts->accepted);
     number(writer, "hadal_preemptions_total", "vllm:num_preemptions_total", "counter",
            "Answers that had to wait for pages.", (double)counts->preemptions);
     number(writer, "hadal_steps_total", NULL, "counter", "Steps of the batch.", (double)counts->steps);
