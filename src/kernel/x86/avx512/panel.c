@@ -18,9 +18,7 @@ INLINE void i8_unit(const struct tile *t, const uint8_t *unit, int64_t at, int r
 #pragma GCC unroll 8
         for (int g = 0; g < BLOCK_GROUPS; g++) {
             __m512i w = _mm512_xor_si512(stream(t, unit + (b * BLOCK_GROUPS + g) * LINE), flip);
-#pragma GCC unroll 8
-            for (int r = 0; r < rows; r++)
-                sum[r] = _mm512_dpbusd_epi32(sum[r], w, four_inputs(t->x + r * t->in + at + b * 32 + g * 4));
+            add_products(t, w, at + b * 32 + g * 4, rows, sum);
         }
         __m512 w_scale = halves(unit + I8_SCALE + b * 32);
 #pragma GCC unroll 8
@@ -35,19 +33,30 @@ struct pair {
     __m512i of[2][ROWS_MOST];
 };
 
-/* Adds the products of both blocks of a quarter to the sums. */
+/* What a number of block b of a quarter counts where it stands in its byte. */
+INLINE int nibble_place(int b) {
+    return b == 0 ? 1 : 16;
+}
+
+/* A sum of such numbers as if they stood in low nibbles; exact. */
+INLINE __m512i in_place(__m512i sum, int b) {
+    return b == 0 ? sum : _mm512_srai_epi32(sum, 4);
+}
+
+/* Adds the products of both blocks of a quarter to the sums. The second block's numbers are multiplied where they stand,
+ * in the high nibbles: its sums are 16 times as large. */
 INLINE void quarter_sums(const struct tile *t, const uint8_t *quarter, int64_t at, int rows,
                          struct pair *sum) {
     const __m512i low = _mm512_set1_epi8(15);
 #pragma GCC unroll 8
     for (int g = 0; g < BLOCK_GROUPS; g++) {
         __m512i both = stream(t, quarter + g * LINE);
-        __m512i w0 = _mm512_and_si512(both, low), w1 = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
+        __m512i w0 = _mm512_and_si512(both, low), w1 = _mm512_andnot_si512(low, both);
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++) {
             const int8_t *x = t->x + r * t->in + at + g * 4;
-            sum->of[0][r] = _mm512_dpbusd_epi32(sum->of[0][r], w0, four_inputs(x));
-            sum->of[1][r] = _mm512_dpbusd_epi32(sum->of[1][r], w1, four_inputs(x + 32));
+            sum->of[0][r] = add_dots(sum->of[0][r], w0, x);
+            sum->of[1][r] = add_dots(sum->of[1][r], w1, x + 32);
         }
     }
 }
@@ -60,7 +69,7 @@ INLINE void i4_unit(const struct tile *t, const uint8_t *unit, int64_t at, int r
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++) {
             const int32_t *of_x = t->sum + (r * t->in + at) / 16 + 2 * b;
-            sum.of[b][r] = _mm512_set1_epi32(-8 * (of_x[0] + of_x[1]));
+            sum.of[b][r] = _mm512_set1_epi32(-8 * nibble_place(b) * (of_x[0] + of_x[1]));
         }
     quarter_sums(t, unit, at, rows, &sum);
 #pragma GCC unroll 2
@@ -68,7 +77,7 @@ INLINE void i4_unit(const struct tile *t, const uint8_t *unit, int64_t at, int r
         __m512 w_scale = halves(unit + I4_SCALE + b * 32);
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++)
-            acc[r] = fold(sum.of[b][r], w_scale, t->scale[(r * t->in + at) / 32 + b], acc[r]);
+            acc[r] = fold(in_place(sum.of[b][r], b), w_scale, t->scale[(r * t->in + at) / 32 + b], acc[r]);
     }
 }
 
@@ -118,22 +127,31 @@ INLINE void q4_k_unit(const struct tile *t, const uint8_t *unit, int64_t at, int
             __m512i sum[ROWS_MOST];
             zero_sums(rows, sum);
 #pragma GCC unroll 8
-            for (int g = 0; g < BLOCK_GROUPS; g++)
-                add_products(t, _mm512_and_si512(nibbles(t, unit + q * K_QUARTER, b, g), low),
-                             at + q * 64 + b * 32 + g * 4, rows, sum);
+            for (int g = 0; g < BLOCK_GROUPS; g++) {
+                const uint8_t *line = unit + q * K_QUARTER + g * LINE;
+                __m512i w =
+                    b == 0 ? _mm512_and_si512(low, stream(t, line)) : _mm512_andnot_si512(low, load(line));
+                add_products(t, w, at + q * 64 + b * 32 + g * 4, rows, sum);
+            }
+#pragma GCC unroll 8
+            for (int r = 0; r < rows; r++) sum[r] = in_place(sum[r], b);
             fold_with_minimum(t, &k, 2 * q + b, at + q * 64 + b * 32, rows, sum, acc);
         }
     }
 }
 
-/* Block b of a quarter, with its fifth bits. */
+/* Block b of a quarter, with its fifth bits. With only every fourth of them left, nothing but a group's own stands above
+ * its nibble once it is moved there. */
 INLINE void five_bit_sums(const struct tile *t, const uint8_t *quarter, int b, __m512i bits, int64_t at,
                           int rows, __m512i *sum) {
-    const __m512i low = _mm512_set1_epi8(15), five = _mm512_set1_epi8(31);
+    const __m512i low = _mm512_set1_epi8(15);
+    __m512i fourth[4];
+#pragma GCC unroll 4
+    for (int g = 0; g < 4; g++) fourth[g] = _mm512_and_si512(bits, _mm512_set1_epi8((char)(0x11 << g)));
 #pragma GCC unroll 8
     for (int g = 0; g < BLOCK_GROUPS; g++) {
-        __m512i w = select_bits(low, nibbles(t, quarter, b, g), moved(bits, g, 4));
-        add_products(t, _mm512_and_si512(w, five), at + g * 4, rows, sum);
+        __m512i w = select_bits(low, nibbles(t, quarter, b, g), moved(fourth[g % 4], g, 4));
+        add_products(t, w, at + g * 4, rows, sum);
     }
 }
 
@@ -168,16 +186,17 @@ INLINE void i5_unit(const struct tile *t, const uint8_t *unit, int64_t at, int r
 
 /* ---- Q6_K: a scale for each half block; 32 times the sum of x is taken off first ---- */
 
-/* Half block `half` of the unit's sixteen. */
+/* Half block `half` of the unit's sixteen. With every other pair of bits cleared, nothing but a group's own stands above
+ * its nibble once it is moved there. */
 INLINE void q6_k_half(const struct tile *t, const uint8_t *unit, int q, int b, int h, int64_t at, int rows,
                       __m512i *sum) {
-    const __m512i low = _mm512_set1_epi8(15), six = _mm512_set1_epi8(63);
+    const __m512i low = _mm512_set1_epi8(15), even = _mm512_set1_epi8(0x33);
     __m512i bits = stream(t, unit + Q6_K_HIGH + (q * 4 + b * 2 + h) * LINE);
+    __m512i pairs[2] = {_mm512_and_si512(even, bits), _mm512_andnot_si512(even, bits)};
 #pragma GCC unroll 4
     for (int g = 0; g < HALF_GROUPS; g++) {
-        __m512i w =
-            select_bits(low, nibbles(t, unit + q * K_QUARTER, b, h * HALF_GROUPS + g), moved(bits, 2 * g, 4));
-        add_products(t, _mm512_and_si512(w, six), at + g * 4, rows, sum);
+        __m512i nibble = nibbles(t, unit + q * K_QUARTER, b, h * HALF_GROUPS + g);
+        add_products(t, select_bits(low, nibble, moved(pairs[g % 2], 2 * g, 4)), at + g * 4, rows, sum);
     }
 }
 
