@@ -33,6 +33,7 @@ for tool in jq curl; do command -v $tool > /dev/null || stop "$tool is missing";
 # Room for all users at once, or for the conversation.
 slots=$((users > 0 ? users : 1)) each=$((prompt + tokens + 64)) whole=$(((long + 128) + turns * (tokens + 128)))
 [ "$long" = 0 ] && whole=0
+each=$((each > 2048 ? each : 2048)) # the questions before the run have some length, too
 room=$((slots * each > whole ? slots * each : whole)) context=$((each > whole ? each : whole))
 
 start() { # NAME

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWER_LIMIT = 1 << 24, SHORT_BYTES = 256, LONG_BYTES = 4096 };
+enum { ANSWER_LIMIT = 1 << 24, SHORT_BYTES = 256, LONG_BYTES = 1536 };
 
 struct question {
     struct event_base *base;

@@ -926,14 +926,16 @@ static const struct option_row rows[] = {
      .help = "The private key of --tls-cert, in PEM."},
     {.name = "dialect",
      .kind = OPTION_CHOICE,
-     .choices = "deepseek|deepseek-r1|openai",
+     .choices = "deepseek|deepseek-v4|deepseek-v3.2|deepseek-r1|openai",
      .argument = "NAME",
      .fallback = "deepseek",
      .commands = SERVE,
      .help =
          "Whose service to be like where they differ. openai sends usage in a chunk of its own, takes the "
-         "role developer, and answers under any model name; deepseek-r1 refuses reasoning_content in "
-         "requests."},
+         "role developer, and answers under any model name or none. deepseek is DeepSeek's platform: where "
+         "tools are declared and the model thinks, reasoning_content of all earlier answers must come back; "
+         "in deepseek-v4 that of answers with calls, in deepseek-v3.2 of those since the user's last "
+         "message, and deepseek-r1 refuses it, and logprobs too."},
     {.name = "model-name",
      .kind = OPTION_TEXT,
      .argument = "NAME",

@@ -58,7 +58,7 @@ struct route {
     const char *method, *path;
     endpoint *handle;
     http_refusal *refuse;
-    bool open; /* needs no key */
+    enum { WITH_KEY, WITHOUT_KEY, WITHOUT_KEY_HERE } access; /* here: from this machine alone */
 };
 
 /* ---- keys ---- */
@@ -97,17 +97,17 @@ static bool admit(struct api *api, struct http_exchange *exchange, const struct 
 
 /* Paths without the prefixes that all of them may have. */
 static const struct route routes[] = {
-    {"POST", "/chat/completions", endpoint_chat, api_refuse, false},
-    {"POST", "/completions", endpoint_completion, api_refuse, false},
-    {"POST", "/anthropic/v1/messages", endpoint_messages, messages_refuse, false},
-    {"POST", "/messages", endpoint_messages, messages_refuse, false},
-    {"POST", "/responses", endpoint_responses, api_refuse, false},
-    {"GET", "/models", endpoint_models, api_refuse, false},
-    {"GET", "/user/balance", endpoint_balance, api_refuse, false},
-    {"POST", "/tokenize", endpoint_tokenize, api_refuse, false},
-    {"POST", "/detokenize", endpoint_detokenize, api_refuse, false},
-    {"GET", "/health", endpoint_health, api_refuse, true},
-    {"GET", "/metrics", endpoint_metrics, api_refuse, true},
+    {"POST", "/chat/completions", endpoint_chat, api_refuse, WITH_KEY},
+    {"POST", "/completions", endpoint_completion, api_refuse, WITH_KEY},
+    {"POST", "/anthropic/v1/messages", endpoint_messages, messages_refuse, WITH_KEY},
+    {"POST", "/messages", endpoint_messages, messages_refuse, WITH_KEY},
+    {"POST", "/responses", endpoint_responses, api_refuse, WITH_KEY},
+    {"GET", "/models", endpoint_models, api_refuse, WITH_KEY},
+    {"GET", "/user/balance", endpoint_balance, api_refuse, WITH_KEY},
+    {"POST", "/tokenize", endpoint_tokenize, api_refuse, WITH_KEY},
+    {"POST", "/detokenize", endpoint_detokenize, api_refuse, WITH_KEY},
+    {"GET", "/health", endpoint_health, api_refuse, WITHOUT_KEY},
+    {"GET", "/metrics", endpoint_metrics, api_refuse, WITHOUT_KEY_HERE},
 };
 
 static const char *without_prefix(const char *path) {
@@ -134,16 +134,27 @@ static const struct route *find_route(const struct http_request *request, bool *
     return NULL;
 }
 
+/* What the path would take. */
+static void add_allowed(struct http_exchange *exchange) {
+    const char *path = without_prefix(http_request_of(exchange)->path);
+    for (size_t i = 0; i < COUNT_OF(routes); i++)
+        if (!strcmp(routes[i].path, path))
+            http_header_add(exchange, "Allow",
+                            !strcmp(routes[i].method, "GET") ? "GET, HEAD" : routes[i].method);
+}
+
 void api_handle(void *context, struct http_exchange *exchange) {
     struct api *api = context;
     const char *account = "";
     bool path_known;
     const struct route *route = find_route(http_request_of(exchange), &path_known);
     if (!route) {
+        if (path_known) add_allowed(exchange);
         api_reply_error(exchange, api_refuse, path_known ? 405 : 404,
                         path_known ? "this path does not take this method"
                                    : "there is nothing under this path");
         return;
     }
-    if (route->open || admit(api, exchange, route, &account)) route->handle(api, exchange, account);
+    const bool open = route->access == WITHOUT_KEY || (route->access == WITHOUT_KEY_HERE && !api->reachable);
+    if (open || admit(api, exchange, route, &account)) route->handle(api, exchange, account);
 }

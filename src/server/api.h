@@ -21,11 +21,14 @@ struct api_model {
 
 struct api_counts {
     int64_t requests, refused, finished[FINISH_DEADLINE + 1];
-    struct histogram first_token, between_tokens, whole, queue; /* seconds */
+    struct histogram first_token, between_tokens, whole, queue, prefill, decode; /* seconds */
+    struct histogram prompt_tokens, generated_tokens;
 };
 
 struct api {
     struct service *service;
+    const struct http_server *http;
+    bool reachable; /* by other machines */
     struct mailbox *mailbox;
     struct desk *desk;
     struct api_keys keys;

@@ -27,6 +27,34 @@ static void settle_thinking(struct order *order) {
     if (!strcmp(order->model, "deepseek-chat")) order->thinking = THINKING_OFF;
 }
 
+/* In the words of the original. The message that an answer continues is none of those that came back. */
+static enum status check_pass_back(const struct api *api, const struct order *order) {
+    const struct chat *chat = &order->chat;
+    const enum pass_back rule = api->dialect->pass_back;
+    int begin = 0;
+    if (rule == PASS_BACK_IGNORED || rule == PASS_BACK_REFUSED) return STATUS_OK;
+    if (rule == PASS_BACK_TOOLS && json_array_size(chat->tools) == 0) return STATUS_OK;
+    for (int i = 0; rule == PASS_BACK_TURN && i < chat->messages; i++)
+        if (chat->message[i].role == ROLE_USER) begin = i;
+    for (int i = begin; i < chat->messages; i++) {
+        const struct message *message = &chat->message[i];
+        if (message->role != ROLE_ASSISTANT || message->prefix || message->reasoning) continue;
+        if (rule == PASS_BACK_TOOLS || message->tool_calls)
+            return fail(STATUS_INPUT,
+                        "The `reasoning_content` in the thinking mode must be passed back to the API.");
+    }
+    return STATUS_OK;
+}
+
+static enum status check_thinking(const struct api *api, const struct wire *wire, const struct order *order) {
+    const enum chat_template template = api->model.template;
+    if (order->prompt || !chat_template_thinks(template, chat_thinking_wanted(template, order->thinking)))
+        return STATUS_OK;
+    if (api->dialect->logprobs_refused && order->sampling.logprobs >= 0)
+        return fail(STATUS_INPUT, "logprobs is not supported by a model that thinks");
+    return wire == &chat_wire ? check_pass_back(api, order) : STATUS_OK;
+}
+
 enum status endpoint_check(const struct api *api, const struct wire *wire, struct order *order) {
     if (!order->model) order->model = api->model.name;
     if (!api->dialect->unknown_models && !has_name(&api->model, order->model) &&
@@ -35,7 +63,7 @@ enum status endpoint_check(const struct api *api, const struct wire *wire, struc
     if (!order->prompt && !api->model.chats)
         return fail(STATUS_INPUT, "this model has no chat template: use /completions");
     settle_thinking(order);
-    return STATUS_OK;
+    return check_thinking(api, wire, order);
 }
 
 void endpoint_chat(struct api *api, struct http_exchange *exchange, const char *account) {
@@ -56,20 +84,22 @@ void endpoint_responses(struct api *api, struct http_exchange *exchange, const c
 
 /* ---- what there is ---- */
 
-static void write_model(const char *name, struct buffer *out) {
+static void write_model(const struct api *api, const char *name, struct buffer *out) {
     buffer_append_text(out, "{\"id\":");
     json_print_text(out, name, strlen(name));
-    buffer_append_text(out, ",\"object\":\"model\",\"owned_by\":\"hadal\"}");
+    buffer_append_text(out, ",\"object\":\"model\"");
+    if (api->dialect->created) buffer_printf(out, ",\"created\":%lld", (long long)api->started);
+    buffer_append_text(out, ",\"owned_by\":\"deepseek\"}");
 }
 
 void endpoint_models(struct api *api, struct http_exchange *exchange, const char *account) {
     struct buffer out = {0};
     (void)account;
     buffer_append_text(&out, "{\"object\":\"list\",\"data\":[");
-    write_model(api->model.name, &out);
+    write_model(api, api->model.name, &out);
     for (int i = 0; i < api->model.aliases; i++) {
         buffer_append_char(&out, ',');
-        write_model(api->model.alias[i], &out);
+        write_model(api, api->model.alias[i], &out);
     }
     buffer_append_text(&out, "]}");
     api_reply_json(exchange, &out);

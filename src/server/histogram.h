@@ -14,4 +14,7 @@ struct histogram {
 
 void histogram_add(struct histogram *histogram, double seconds);
 
+extern const double histogram_token_bound[HISTOGRAM_BOUNDS]; /* ascending */
+void histogram_add_tokens(struct histogram *histogram, int64_t tokens);
+
 #endif

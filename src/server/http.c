@@ -312,6 +312,10 @@ int http_server_connections(const struct http_server *server) {
     return server->connections;
 }
 
+int64_t http_server_replies(const struct http_server *server, int digit) {
+    return server->replies[digit];
+}
+
 void http_server_drain(struct http_server *server) {
     server->draining = true;
     evconnlistener_disable(server->listener);

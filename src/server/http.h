@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct event_base;
 struct http_server;
@@ -70,6 +71,9 @@ must_use enum status http_server_open(struct http_server **server, struct event_
                                       const struct http_options *options);
 int http_server_port(const struct http_server *server);
 int http_server_connections(const struct http_server *server);
+/* Answers that were begun, by the first digit of their status. */
+enum { HTTP_REPLY_CLASSES = 6 };
+int64_t http_server_replies(const struct http_server *server, int digit);
 /* Accepts no more and ends connections as soon as they have no request. */
 void http_server_drain(struct http_server *server);
 /* Ends all connections; exchanges that are open are told that their client is gone. NULL allowed. */

@@ -52,7 +52,8 @@ struct http_server {
     struct http_options options;
     struct http_exchange *first;
     int connections, port;
-    size_t bodies_bytes;   /* that the exchanges hold */
+    size_t bodies_bytes; /* that the exchanges hold */
+    int64_t replies[HTTP_REPLY_CLASSES];
     bool draining, paused; /* paused: as many connections as allowed */
 };
 

@@ -63,12 +63,20 @@ static void lower_case(char *text) {
         if (*text >= 'A' && *text <= 'Z') *text += 'a' - 'A';
 }
 
+/* White space behind a value is none of it; what stands in front the parser has left out. */
+static void trim(char *value) {
+    size_t bytes = strlen(value);
+    while (bytes > 0 && (value[bytes - 1] == ' ' || value[bytes - 1] == '\t')) bytes--;
+    value[bytes] = '\0';
+}
+
 /* Pointers into the head, which does not move any more. */
 static void make_request(struct http_exchange *exchange) {
     char *head = exchange->head.data, *query = strchr(head, '?');
     if (query) *query++ = '\0';
     for (int i = 0; i < exchange->spans; i++) {
         lower_case(head + exchange->span[i].name);
+        trim(head + exchange->span[i].value);
         exchange->header[i] =
             (struct http_header){head + exchange->span[i].name, head + exchange->span[i].value};
     }

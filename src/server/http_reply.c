@@ -58,6 +58,7 @@ static void write_head(struct http_exchange *exchange, int status, const char *t
     struct evbuffer *output = bufferevent_get_output(exchange->events);
     if (bytes < 0 && !exchange->chunked) exchange->keep_alive = false;
     if (exchange->server->draining) exchange->keep_alive = false;
+    if (status / 100 < HTTP_REPLY_CLASSES) exchange->server->replies[status / 100]++;
     evbuffer_add_printf(output, "HTTP/1.1 %d %s\r\n", status, status_words(status));
     write_date(output);
     if (type) evbuffer_add_printf(output, "Content-Type: %s\r\n", type);

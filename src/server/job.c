@@ -208,6 +208,11 @@ static void count_end(struct job *job) {
     if (job->first_token) histogram_add(&counts->first_token, job->first_token - job->arrival);
     if (job->usage.generated_tokens > 1)
         histogram_add(&counts->between_tokens, (now - job->first_token) / (job->usage.generated_tokens - 1));
+    if (!job->first_token) return;
+    histogram_add(&counts->prefill, job->usage.prefill_seconds);
+    histogram_add(&counts->decode, job->usage.decode_seconds);
+    histogram_add_tokens(&counts->prompt_tokens, job->usage.prompt_tokens);
+    histogram_add_tokens(&counts->generated_tokens, job->usage.generated_tokens);
 }
 
 static void hear_end(struct job *job, const struct mail *mail) {
@@ -273,18 +278,29 @@ static enum status check_room(const struct order *order, const struct engine *en
         (long long)engine->context, (long long)(tokens + wanted), (long long)tokens, (long long)wanted);
 }
 
-/* Reasoning leaves a quarter of what was asked for to the answer, unless the request says how long it may be. */
-static int64_t thinking_budget(const struct job *job) {
+/* What the dialect has where a request says nothing, as far as there is room. */
+static void settle_length(struct job *job, const struct engine *engine, size_t prompt_tokens) {
+    const struct dialect *dialect = job->api->dialect;
+    const int64_t usual = job->thinking ? dialect->thinking_tokens : dialect->answer_tokens;
+    job->room = engine->context - (int64_t)prompt_tokens;
+    if (job->order.max_tokens < 0 && usual > 0) job->order.max_tokens = usual;
+    if (job->order.max_tokens > job->room) job->order.max_tokens = job->room;
+}
+
+/* Reasoning leaves a quarter of what there may be to the answer, unless the request says how long it may be. A model
+ * without the token that ends it does not reason. */
+static int64_t thinking_budget(const struct job *job, int32_t end_id) {
     const struct order *order = &job->order;
-    int64_t budget = order->thinking_budget >= 0 ? order->thinking_budget : job->api->thinking_budget;
-    const int64_t most = order->max_tokens > 0 ? order->max_tokens - (order->max_tokens + 3) / 4 : -1;
-    if (most >= 0 && (budget < 0 || budget > most)) budget = most;
-    return budget;
+    const int64_t budget = order->thinking_budget >= 0 ? order->thinking_budget : job->api->thinking_budget,
+                  all = order->max_tokens > 0 ? order->max_tokens : job->room, most = all - (all + 3) / 4;
+    if (end_id < 0) return -1;
+    return budget < 0 || budget > most ? most : budget;
 }
 
 static struct service_request request_of(struct job *job, const struct token_list *prompt) {
     const struct order *order = &job->order;
     const struct engine *engine = service_engine(job->api->service);
+    const int32_t end_id = tokenizer_find(engine->tokenizer, "</think>");
     return (struct service_request){
         .prompt = prompt->id,
         .prompt_tokens = (int)prompt->count,
@@ -299,8 +315,8 @@ static struct service_request request_of(struct job *job, const struct token_lis
                   .reasoning = {.counted = job->wire->splits_reasoning,
                                 .thinking = job->thinking,
                                 .begin_id = tokenizer_find(engine->tokenizer, "<think>"),
-                                .end_id = tokenizer_find(engine->tokenizer, "</think>"),
-                                .tokens = thinking_budget(job)}},
+                                .end_id = end_id,
+                                .tokens = thinking_budget(job, end_id)}},
         .choices = order->choices,
         .start_deadline = job->api->queue_seconds > 0 ? job->arrival + job->api->queue_seconds : 0,
         .listener = listen,
@@ -313,6 +329,8 @@ static enum status prepare(struct job *job, const char *isolation, struct token_
     const struct api_model *model = &job->api->model;
     const struct order *order = &job->order;
     struct prompt_source source = {job->api->service, isolation, model->template, model->bos, NULL};
+    const struct engine *engine = service_engine(job->api->service);
+    const enum thinking wanted = chat_thinking_wanted(model->template, order->thinking);
     struct grammar *call = NULL;
     if (json_array_size(order->chat.tools) && order->tool_choice != TOOLS_NONE)
         job->tools = chat_template_tool_format(model->template);
@@ -322,8 +340,13 @@ static enum status prepare(struct job *job, const char *isolation, struct token_
     enum status status = buffer_check(opening, "tool_choice");
     if (call) source.opening = opening->data;
     if (status == STATUS_OK) status = job_prompt(order, &source, prompt, &job->thinking);
-    if (status == STATUS_OK) status = check_room(order, service_engine(job->api->service), prompt->count);
-    if (status == STATUS_OK) return job_constrain(job, call);
+    if (status == STATUS_OK) status = check_room(order, engine, prompt->count);
+    if (status == STATUS_OK) {
+        settle_length(job, engine, prompt->count);
+        /* a call that must come has no reasoning before it, which is said so that it can come back */
+        job->reasons = job->thinking || (call && chat_template_thinks(model->template, wanted));
+        return job_constrain(job, call);
+    }
     grammar_close(call);
     return status;
 }

@@ -40,7 +40,7 @@ struct job_answer {
     bool call_is_text;                  /* one too many */
     struct buffer text[TEXT_KINDS];     /* by enum text_kind */
     struct buffer logprobs[TEXT_KINDS]; /* entries of JSON, separated by commas */
-    int tokens, offset;                 /* offset: bytes of text before this token, for completions */
+    int tokens, offset;                 /* offset: characters before this token, for completions */
     enum finish finish;
     int stop;                    /* which stop text ended it; -1: none */
     bool reasoned, begun, ended; /* begun: its first chunk was sent */
@@ -86,6 +86,8 @@ struct job {
     double arrival, first_token, last_sent; /* of clock_seconds() */
     bool streaming;                         /* the head of the answer was sent */
     bool started, thinking;                 /* thinking: the prompt ended inside <think> */
+    bool reasons;                           /* reasoning belongs to the answer, even if there is none */
+    int64_t room;                           /* tokens that the answer may have in the context */
     int answers_ended;
     enum tool_format tools;    /* NONE: the model knows of no tools */
     struct job_answer *answer; /* [order.choices] */

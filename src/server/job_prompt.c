@@ -9,10 +9,15 @@ static enum status encode(const struct engine *engine, const char *text, enum to
 }
 
 /* An answer that the client began: the model goes on behind its last word, in the turn that the template opens. */
-static enum status append_prefix(const struct message *message, const struct engine *engine, bool thinking,
+static enum status append_prefix(const struct message *message, const struct engine *engine, bool *thinking,
                                  struct token_list *list) {
-    if (thinking && message->reasoning) TRY(encode(engine, message->reasoning, TOKENIZE_PLAIN, list));
-    if (thinking && message->content && *message->content)
+    const bool answers = message->content && *message->content;
+    if (*thinking && message->reasoning) TRY(encode(engine, message->reasoning, TOKENIZE_PLAIN, list));
+    if (*thinking && answers && message->reasoning) {
+        TRY(encode(engine, "</think>", TOKENIZE_SPECIAL, list));
+        *thinking = false;
+    }
+    if (*thinking && answers)
         return fail(STATUS_INPUT,
                     "the last message's prefix needs thinking to be disabled: the answer begins "
                     "behind the reasoning");
@@ -41,7 +46,7 @@ static enum status chat_prompt(const struct order *order, const struct prompt_so
     *thinking = prompt.thinking;
     enum status status = service_encode(source->service, source->isolation, &prompt, list);
     prompt_free(&prompt);
-    if (status == STATUS_OK && continues) status = append_prefix(last, engine, *thinking, list);
+    if (status == STATUS_OK && continues) status = append_prefix(last, engine, thinking, list);
     if (status == STATUS_OK && source->opening)
         status = encode(engine, source->opening, TOKENIZE_SPECIAL, list);
     return status;

@@ -33,7 +33,7 @@ static void number(const struct writer *writer, const char *name, const char *al
     value(writer, alias, "", amount);
 }
 
-static void write_histogram(const struct writer *writer, const char *name,
+static void write_histogram(const struct writer *writer, const char *name, const double *bound,
                             const struct histogram *histogram) {
     char full[96], label[48];
     int64_t count = 0;
@@ -41,7 +41,7 @@ static void write_histogram(const struct writer *writer, const char *name,
         count += histogram->count[i];
         snprintf(full, sizeof full, "%s_bucket", name);
         if (i < HISTOGRAM_BOUNDS)
-            snprintf(label, sizeof label, ",le=\"%g\"", histogram_bound[i]);
+            snprintf(label, sizeof label, ",le=\"%g\"", bound[i]);
         else
             snprintf(label, sizeof label, ",le=\"+Inf\"");
         value(writer, full, label, (double)count);
@@ -52,12 +52,24 @@ static void write_histogram(const struct writer *writer, const char *name,
     value(writer, full, "", (double)count);
 }
 
+static void both_histograms(const struct writer *writer, const char *const *name, const char *help,
+                            const double *bound, const struct histogram *histogram) {
+    for (int i = 0; i < 2; i++) {
+        head(writer, name[i], "histogram", help);
+        write_histogram(writer, name[i], bound, histogram);
+    }
+}
+
 static void durations(const struct writer *writer, const char *name, const char *alias, const char *help,
                       const struct histogram *histogram) {
-    head(writer, name, "histogram", help);
-    write_histogram(writer, name, histogram);
-    head(writer, alias, "histogram", help);
-    write_histogram(writer, alias, histogram);
+    const char *const names[] = {name, alias};
+    both_histograms(writer, names, help, histogram_bound, histogram);
+}
+
+static void token_counts(const struct writer *writer, const char *name, const char *alias, const char *help,
+                         const struct histogram *histogram) {
+    const char *const names[] = {name, alias};
+    both_histograms(writer, names, help, histogram_token_bound, histogram);
 }
 
 static void write_finished(const struct writer *writer, const struct api_counts *counts) {
@@ -66,8 +78,12 @@ static void write_finished(const struct writer *writer, const struct api_counts 
         head(writer, names[n], "counter", "Answers that ended, by reason.");
         for (int finish = FINISH_STOP; finish <= FINISH_DEADLINE; finish++) {
             char label[64];
-            snprintf(label, sizeof label, ",finished_reason=\"%s\"", finish_name((enum finish)finish));
-            value(writer, names[n], label, (double)counts->finished[finish]);
+            const bool abort = n > 0 && finish >= FINISH_CANCELLED; /* dashboards know no other */
+            if (abort && finish != FINISH_CANCELLED) continue;
+            snprintf(label, sizeof label, ",finished_reason=\"%s\"",
+                     abort ? "abort" : finish_name((enum finish)finish));
+            const int64_t others = abort ? counts->finished[FINISH_DEADLINE] : 0;
+            value(writer, names[n], label, (double)(counts->finished[finish] + others));
         }
     }
 }
@@ -81,6 +97,10 @@ static void write_tokens(const struct writer *writer, const struct service_count
            "Tokens of prompts that were looked for in the cache.", (double)counts->prompt_tokens);
     number(writer, "hadal_cache_hit_tokens_total", "vllm:prefix_cache_hits_total", "counter",
            "Tokens of prompts that were in the cache.", (double)counts->hit_tokens);
+    number(writer, "vllm:prefix_cache_queries", NULL, "counter",
+           "Tokens of prompts that were looked for in the cache.", (double)counts->prompt_tokens);
+    number(writer, "vllm:prefix_cache_hits", NULL, "counter", "Tokens of prompts that were in the cache.",
+           (double)counts->hit_tokens);
     number(writer, "hadal_computed_tokens_total", NULL, "counter", "Rows that went through the model.",
            (double)counts->computed_tokens);
     number(writer, "hadal_draft_tokens_total", "vllm:spec_decode_num_draft_tokens_total", "counter",
@@ -92,6 +112,16 @@ static void write_tokens(const struct writer *writer, const struct service_count
     number(writer, "hadal_steps_total", NULL, "counter", "Steps of the batch.", (double)counts->steps);
     number(writer, "hadal_step_seconds_total", NULL, "counter", "Time in steps of the batch.",
            counts->step_seconds);
+}
+
+/* Named as vLLM's server has them. */
+static void write_replies(const struct writer *writer, const struct http_server *http) {
+    head(writer, "http_requests_total", "counter", "Answers over HTTP, by status.");
+    for (int digit = 2; digit < HTTP_REPLY_CLASSES; digit++) {
+        char label[32];
+        snprintf(label, sizeof label, ",status=\"%dxx\"", digit);
+        value(writer, "http_requests_total", label, (double)http_server_replies(http, digit));
+    }
 }
 
 void api_write_metrics(struct api *api, struct buffer *out) {
@@ -122,4 +152,13 @@ void api_write_metrics(struct api *api, struct buffer *out) {
               "Between tokens of one answer.", &own->between_tokens);
     durations(&writer, "hadal_request_seconds", "vllm:e2e_request_latency_seconds",
               "From arrival to the end.", &own->whole);
+    durations(&writer, "hadal_prefill_seconds", "vllm:request_prefill_time_seconds",
+              "From the first step to the first token.", &own->prefill);
+    durations(&writer, "hadal_decode_seconds", "vllm:request_decode_time_seconds",
+              "From the first token to the end.", &own->decode);
+    token_counts(&writer, "hadal_request_prompt_tokens", "vllm:request_prompt_tokens",
+                 "Tokens of a prompt, cached ones included.", &own->prompt_tokens);
+    token_counts(&writer, "hadal_request_generated_tokens", "vllm:request_generation_tokens",
+                 "Tokens that were generated for a request.", &own->generated_tokens);
+    if (api->http) write_replies(&writer, api->http);
 }

@@ -1,6 +1,7 @@
 /* order_chat.c - the body of POST /chat/completions. */
 #include "server/order_fields.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define DESERIALIZE "Failed to deserialize the JSON body into the target type"
@@ -37,16 +38,57 @@ static enum status read_thinking(struct order *order, const json_t *root) {
     return fail(STATUS_INPUT, "reasoning_effort: \"%.32s\" is none of none, low, medium, high, max", effort);
 }
 
-/* "developer" is refused as the original does it, with the place and the names that it knows. */
-static enum status check_roles(const json_t *messages) {
-    for (size_t i = 0; i < json_array_size(messages); i++) {
-        const char *role = json_string_value(json_object_get(json_array_get(messages, i), "role"));
-        if (role && !strcmp(role, "developer"))
-            return fail(STATUS_INPUT,
-                        DESERIALIZE ": messages[%zu].role: unknown variant `developer`, "
-                                    "expected one of `system`, `user`, `assistant`, `tool`",
-                        i);
+/* "line 1 column 42", of the end of a text in the body as it came: the original says it. */
+static void place_of(const char *body, const char *end, char *place, size_t bytes) {
+    int line = 1, column = 0;
+    for (const char *c = body; c < end; c++) {
+        column = *c == '\n' ? 0 : column + 1;
+        line += *c == '\n';
     }
+    snprintf(place, bytes, "line %d column %d", line, column);
+}
+
+static enum status missing(const char *body, size_t bytes, const char *field) {
+    char place[64];
+    place_of(body, body + bytes, place, sizeof place);
+    return fail(STATUS_INPUT, DESERIALIZE ": missing field `%s` at %s", field, place);
+}
+
+static bool is_role(const char *role, const struct dialect *dialect) {
+    static const char *const roles[] = {"system", "user", "assistant", "tool"};
+    for (size_t i = 0; i < COUNT_OF(roles); i++)
+        if (!strcmp(role, roles[i])) return true;
+    return dialect->developer_role && !strcmp(role, "developer");
+}
+
+/* Others are refused as the original does it, with the place and the names that it knows. */
+static enum status refuse_role(const char *body, size_t index, const char *role) {
+    char quoted[68], place[64];
+    snprintf(quoted, sizeof quoted, "\"%.64s\"", role);
+    const char *found = strstr(body, quoted);
+    place_of(body, found ? found + strlen(quoted) : body, place, sizeof place);
+    return fail(STATUS_INPUT,
+                DESERIALIZE ": messages[%zu].role: unknown variant `%.64s`, expected one of `system`, "
+                            "`user`, `assistant`, `tool` at %s",
+                index, role, place);
+}
+
+/* What is looked at before the chat's own reader, in the words of the original. */
+static enum status check_shape(const json_t *root, const char *body, size_t bytes,
+                               const struct dialect *dialect) {
+    const json_t *messages = json_object_get(root, "messages");
+    if (!json_is_object(root)) return fail(STATUS_INPUT, "the request must be a JSON object");
+    if (!messages) return missing(body, bytes, "messages");
+    for (size_t i = 0; i < json_array_size(messages); i++) {
+        const json_t *message = json_array_get(messages, i);
+        const char *role = json_string_value(json_object_get(message, "role"));
+        if (json_is_object(message) && !json_object_get(message, "role")) return missing(body, bytes, "role");
+        if (role && !is_role(role, dialect)) return refuse_role(body, i, role);
+        if (role && !strcmp(role, "tool") && !dialect->developer_role &&
+            !json_object_get(message, "tool_call_id"))
+            return missing(body, bytes, "tool_call_id");
+    }
+    if (!dialect->unknown_models && !json_object_get(root, "model")) return missing(body, bytes, "model");
     return STATUS_OK;
 }
 
@@ -57,7 +99,7 @@ static enum status check_messages(const struct order *order, const struct dialec
         const struct message *message = &chat->message[i];
         if (message->role == ROLE_ASSISTANT && !message->content && !message->tool_calls)
             return fail(STATUS_INPUT, "Invalid assistant message: content or tool_calls must be set");
-        if (message->reasoning && dialect->reasoning_refused)
+        if (message->reasoning && dialect->pass_back == PASS_BACK_REFUSED)
             return fail(STATUS_INPUT,
                         "messages[%d]: the `reasoning_content` of an earlier answer must not be "
                         "passed back",
@@ -71,11 +113,11 @@ static enum status check_messages(const struct order *order, const struct dialec
 
 static enum status read_body(struct order *order, const char *body, size_t bytes,
                              const struct dialect *dialect) {
-    TRY(chat_from_json(&order->chat, body, bytes, "request"));
+    TRY(chat_json_check(body, bytes, "request"));
     TRY(json_parse(body, bytes, "request", &order->root));
     const json_t *root = order->root;
-    if (!json_is_object(root)) return fail(STATUS_INPUT, "the request must be a JSON object");
-    if (!dialect->developer_role) TRY(check_roles(json_object_get(root, "messages")));
+    TRY(check_shape(root, body, bytes, dialect));
+    TRY(chat_from_json(&order->chat, body, bytes, "request"));
     TRY(check_messages(order, dialect));
     TRY(order_read_common(order, root));
     TRY(order_read_int(root, "max_completion_tokens", 1, INT32_MAX, &order->max_tokens));

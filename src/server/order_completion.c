@@ -19,7 +19,8 @@ static enum status read_prompt(struct order *order, const json_t *root) {
     return order->prompt ? STATUS_OK : fail(STATUS_INPUT, "prompt: is missing");
 }
 
-static enum status read_body(struct order *order, const char *body, size_t bytes) {
+static enum status read_body(struct order *order, const char *body, size_t bytes,
+                             const struct dialect *dialect) {
     int64_t logprobs = -1;
     TRY(chat_json_check(body, bytes, "request"));
     TRY(json_parse(body, bytes, "request", &order->root));
@@ -31,15 +32,16 @@ static enum status read_body(struct order *order, const char *body, size_t bytes
     TRY(order_read_bool(root, "echo", &order->echo));
     TRY(order_read_int(root, "logprobs", 0, LOGPROBS_LIMIT, &logprobs));
     order->sampling.logprobs = (int)logprobs;
+    if (order->suffix && *order->suffix && dialect->middle_tokens)
+        TRY(order_read_int(root, "max_tokens", 1, dialect->middle_tokens, &order->max_tokens));
     if (order->max_tokens < 0) order->max_tokens = 16; /* as completions have always had it */
     return order_read_format(order, root);
 }
 
 enum status order_from_completion(struct order *order, const char *body, size_t bytes,
                                   const struct dialect *dialect) {
-    (void)dialect;
     *order = (struct order){0};
-    enum status status = read_body(order, body, bytes);
+    enum status status = read_body(order, body, bytes, dialect);
     if (status != STATUS_OK) order_free(order);
     return status == STATUS_FORMAT ? STATUS_INPUT : status;
 }

@@ -47,6 +47,7 @@ struct turn {
     struct buffer text;   /* of the blocks so far */
     struct buffer reason; /* likewise */
     json_t *calls;        /* array */
+    bool results;         /* of tools were in it */
 };
 
 static enum status add_call(struct turn *turn, size_t at, const json_t *block) {
@@ -70,6 +71,7 @@ static enum status add_result(struct turn *turn, size_t at, const json_t *block)
         json_decref(text);
         return bad_block(turn->index, at, "tool_result needs tool_use_id, and content of text alone");
     }
+    turn->results = true;
     int failed = json_array_append_new(
         turn->list, json_pack("{s:s,s:s,s:o}", "role", "tool", "tool_call_id", id, "content", text));
     return failed ? no_memory() : STATUS_OK;
@@ -98,7 +100,7 @@ static enum status add_block(struct turn *turn, size_t at, const json_t *block) 
 /* The message itself, behind the results of tools that stood in it. A user's turn of results alone has none. */
 static enum status add_turn(struct turn *turn, const char *role) {
     const bool assistant = !strcmp(role, "assistant"), calls = json_array_size(turn->calls) > 0;
-    if (!assistant && turn->text.bytes == 0 && json_array_size(turn->list) > 0) return STATUS_OK;
+    if (!assistant && turn->text.bytes == 0 && turn->results) return STATUS_OK;
     json_t *message = json_pack("{s:s,s:s}", "role", role, "content", turn->text.data ? turn->text.data : "");
     bool failed = !message;
     if (assistant && turn->reason.bytes)
@@ -108,7 +110,14 @@ static enum status add_turn(struct turn *turn, const char *role) {
     return failed ? no_memory() : STATUS_OK;
 }
 
-static enum status add_message(json_t *list, size_t index, const json_t *message) {
+/* Only an answer that is to be continued may be nothing yet. */
+static bool is_empty(const struct turn *turn, const char *role) {
+    const bool assistant = !strcmp(role, "assistant");
+    return turn->text.bytes == 0 && !turn->results && !json_array_size(turn->calls) &&
+           !(assistant && turn->reason.bytes);
+}
+
+static enum status add_message(json_t *list, size_t index, const json_t *message, bool last) {
     const char *role = text_of(message, "role");
     const json_t *content = json_object_get(message, "content");
     struct turn turn = {.index = index, .list = list, .calls = json_array()};
@@ -122,6 +131,8 @@ static enum status add_message(json_t *list, size_t index, const json_t *message
     for (size_t i = 0; status == STATUS_OK && i < json_array_size(content); i++)
         status = add_block(&turn, i, json_array_get(content, i));
     if (status == STATUS_OK) status = buffer_check(&turn.text, "messages");
+    if (status == STATUS_OK && is_empty(&turn, role) && !(last && !strcmp(role, "assistant")))
+        status = fail(STATUS_INPUT, "messages.%zu: %s messages must have non-empty content", index, role);
     if (status == STATUS_OK) status = add_turn(&turn, role);
     buffer_free(&turn.text);
     buffer_free(&turn.reason);
@@ -175,7 +186,7 @@ static enum status build_chat(json_t *chat, const json_t *root) {
         return fail(STATUS_INPUT, "messages: at least one message is required");
     TRY(add_system(list, root));
     for (size_t i = 0; i < json_array_size(messages); i++)
-        TRY(add_message(list, i, json_array_get(messages, i)));
+        TRY(add_message(list, i, json_array_get(messages, i), i + 1 == json_array_size(messages)));
     mark_prefix(list);
     return add_tools(chat, root);
 }
@@ -214,10 +225,12 @@ static enum status read_choice(struct order *order, const json_t *root) {
     return fail(STATUS_INPUT, "tool_choice.type: must be auto, any, none, or tool with a name");
 }
 
-static enum status read_fields(struct order *order, json_t *root) {
+static enum status read_fields(struct order *order, json_t *root, const struct dialect *dialect) {
     json_t *stops = json_object_get(root, "stop_sequences"),
            *user = json_object_get(json_object_get(root, "metadata"), "user_id");
     const json_t *most = json_object_get(root, "max_tokens");
+    if (!json_object_get(root, "model") && !dialect->unknown_models)
+        return fail(STATUS_INPUT, "model: Field required");
     if (!json_is_integer(most)) return fail(STATUS_INPUT, "max_tokens: Field required");
     json_object_del(root, "n");
     json_object_del(root, "stop");
@@ -232,19 +245,19 @@ static enum status read_fields(struct order *order, json_t *root) {
     return read_thinking(order, root);
 }
 
-static enum status read_body(struct order *order, const char *body, size_t bytes) {
+static enum status read_body(struct order *order, const char *body, size_t bytes,
+                             const struct dialect *dialect) {
     TRY(chat_json_check(body, bytes, "request"));
     TRY(json_parse(body, bytes, "request", &order->root));
     if (!json_is_object(order->root)) return fail(STATUS_INPUT, "the request must be a JSON object");
     TRY(read_chat(order, order->root));
-    return read_fields(order, order->root);
+    return read_fields(order, order->root, dialect);
 }
 
 enum status order_from_messages(struct order *order, const char *body, size_t bytes,
                                 const struct dialect *dialect) {
-    (void)dialect;
     *order = (struct order){0};
-    enum status status = read_body(order, body, bytes);
+    enum status status = read_body(order, body, bytes, dialect);
     if (status != STATUS_OK) order_free(order);
     return status;
 }

@@ -139,7 +139,10 @@ static enum status open_http(struct server *server, const struct server_options 
     if (options->connections > 0) http.limits.connections = options->connections;
     if (!options->certificate != !options->key)
         return fail(STATUS_USAGE, "TLS needs both a certificate and its key");
-    return http_server_open(&server->http, server->base, &http);
+    server->api.reachable = !is_loopback(options->address);
+    TRY(http_server_open(&server->http, server->base, &http));
+    server->api.http = server->http;
+    return STATUS_OK;
 }
 
 static enum status open_events(struct server *server) {

@@ -42,7 +42,7 @@ static void write_logprobs(const struct job *job, struct job_answer *answer, str
     for (int i = 0; i < TEXT_KINDS; i++) {
         const enum text_kind kind = i == 0 ? TEXT_ANSWER : TEXT_REASONING;
         struct buffer *list = &answer->logprobs[kind];
-        if (kind == TEXT_REASONING && !job->thinking && !answer->reasoned) break;
+        if (kind == TEXT_REASONING && !job->reasons && !answer->reasoned) break;
         buffer_append_text(out, names[kind]);
         if (list->bytes) buffer_append(out, list->data, list->bytes);
         buffer_clear(list);
@@ -93,7 +93,7 @@ static void write_role(struct job *job, int index, struct buffer *out) {
     struct buffer kept = answer->logprobs[TEXT_ANSWER], reasons = answer->logprobs[TEXT_REASONING];
     answer->logprobs[TEXT_ANSWER] = answer->logprobs[TEXT_REASONING] = (struct buffer){0};
     open_delta(job, index, out);
-    buffer_append_text(out, job->thinking
+    buffer_append_text(out, job->reasons
                                 ? "\"role\":\"assistant\",\"content\":null,\"reasoning_content\":\"\""
                                 : "\"role\":\"assistant\",\"content\":\"\"");
     close_delta(job, answer, NULL, false, out);
@@ -105,7 +105,7 @@ static void write_role(struct job *job, int index, struct buffer *out) {
 static void write_delta(struct job *job, int index, enum text_kind kind, struct buffer *out) {
     struct job_answer *answer = &job->answer[index];
     struct buffer *text = &answer->text[kind];
-    const bool reasons = job->thinking || answer->reasoned;
+    const bool reasons = job->reasons || answer->reasoned;
     if (text->bytes == 0) return;
     open_delta(job, index, out);
     if (kind == TEXT_REASONING)
@@ -156,8 +156,8 @@ static void write_end(struct job *job, int index, struct buffer *out) {
     write_piece(job, index, out);
     open_delta(job, index, out);
     if (!dialect->usage_apart)
-        buffer_append_text(out, job->thinking ? "\"content\":\"\",\"reasoning_content\":null"
-                                              : "\"content\":\"\"");
+        buffer_append_text(out,
+                           job->reasons ? "\"content\":\"\",\"reasoning_content\":null" : "\"content\":\"\"");
     close_delta(job, answer, job_finish_reason(answer), usage, out);
 }
 
@@ -189,7 +189,7 @@ static void write_message(struct job *job, int index, struct buffer *out) {
     struct job_answer *answer = &job->answer[index];
     buffer_printf(out, "{\"index\":%d,\"message\":{\"role\":\"assistant\",\"content\":", index);
     job_write_text(out, answer->text[TEXT_ANSWER].data, answer->text[TEXT_ANSWER].bytes);
-    if (job->thinking || answer->reasoned) {
+    if (job->reasons || answer->reasoned) {
         buffer_append_text(out, ",\"reasoning_content\":");
         job_write_text(out, answer->text[TEXT_REASONING].data, answer->text[TEXT_REASONING].bytes);
     }

@@ -10,12 +10,21 @@ static void write_token_text(const struct engine *engine, int32_t id, struct buf
     job_write_text(out, text, bytes);
 }
 
+/* Code points, by the bytes that begin one. */
+static int characters(const char *text, size_t bytes) {
+    int count = 0;
+    for (size_t i = 0; i < bytes; i++) count += (text[i] & 0xC0) != 0x80;
+    return count;
+}
+
 /* Each entry is kept as an object; the contract's parallel lists are made of them when they are written. */
 static void add_logprob(const struct job *job, struct job_answer *answer, enum text_kind kind,
                         const struct choice *choice) {
     const struct engine *engine = service_engine(job->api->service);
     struct buffer *out = &answer->logprobs[kind];
     size_t bytes;
+    if (job->order.echo && answer->tokens == 1)
+        answer->offset = characters(job->order.prompt, strlen(job->order.prompt));
     if (out->bytes) buffer_append_char(out, ',');
     buffer_append_text(out, "{\"t\":");
     write_token_text(engine, choice->id, out);
@@ -26,8 +35,8 @@ static void add_logprob(const struct job *job, struct job_answer *answer, enum t
         buffer_printf(out, ":%.9g", (double)choice->top[i].logprob);
     }
     buffer_append_text(out, "}}");
-    (void)tokenizer_bytes(engine->tokenizer, choice->id, &bytes);
-    answer->offset += (int)bytes;
+    const char *text = tokenizer_bytes(engine->tokenizer, choice->id, &bytes);
+    answer->offset += characters(text, bytes);
 }
 
 static void write_list(const json_t *entries, const char *name, const char *key, struct buffer *out) {

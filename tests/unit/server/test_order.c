@@ -17,12 +17,12 @@ static struct order chat_order(const char *body) {
     return order;
 }
 
-#define MESSAGES "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
+#define MESSAGES "\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
 
 static void defaults_are_the_contracts(void **state) {
     struct order order = chat_order("{" MESSAGES "}");
     (void)state;
-    assert_null(order.model);
+    assert_string_equal(order.model, "m");
     assert_int_equal(order.chat.messages, 1);
     assert_true(order.sampling.temperature == 1 && order.sampling.top_p == 1);
     assert_int_equal(order.sampling.logprobs, -1);
@@ -37,7 +37,7 @@ static void defaults_are_the_contracts(void **state) {
 
 static void every_field_is_read(void **state) {
     struct order order = chat_order(
-        "{" MESSAGES ",\"model\":\"m\",\"temperature\":0.5,\"top_p\":0.25,\"top_k\":-1,\"min_p\":0.125,"
+        "{" MESSAGES ",\"temperature\":0.5,\"top_p\":0.25,\"top_k\":-1,\"min_p\":0.125,"
         "\"presence_penalty\":-2,\"frequency_penalty\":2,\"seed\":-3,\"n\":2,\"max_tokens\":7,\"stream\":"
         "true,"
         "\"stream_options\":{\"include_usage\":true},\"logprobs\":true,\"top_logprobs\":20,\"stop\":[\"a\","
@@ -94,13 +94,21 @@ static void what_is_wrong_is_named(void **state) {
         {"", "not valid JSON"},
         {"{", "not valid JSON"},
         {"[]", "JSON object"},
-        {"7", "must be an array of messages"},
-        {"{}", "messages"},
-        {"{\"messages\":[]}", "at least one message"},
-        {"{\"messages\":[{\"role\":\"nobody\",\"content\":\"\"}]}", "messages[0].role"},
+        {"7", "JSON object"},
+        {"{}", "missing field `messages` at line 1 column 2"},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}",
+         "missing field `model` at line 1 column 45"},
+        {"{" MESSAGES ",\"messages\":[]}", "duplicate"},
+        {"{\"messages\":[{\"content\":\"x\"}],\"model\":\"m\"}", "missing field `role`"},
+        {"{\"messages\":[{\"role\":\"tool\",\"content\":\"x\"}],\"model\":\"m\"}",
+         "missing field `tool_call_id`"},
+        {"{\"messages\":[],\"model\":\"m\"}", "at least one message"},
+        {"{\"messages\":[{\"role\":\"nobody\",\"content\":\"\"}]}",
+         "messages[0].role: unknown variant `nobody`, expected one of `system`, `user`, `assistant`, `tool` "
+         "at line 1 column 29"},
         {"{\"messages\":[{\"role\":\"developer\",\"content\":\"\"}]}", "unknown variant `developer`"},
-        {"{\"messages\":[{\"role\":\"assistant\"}]}", "content or tool_calls must be set"},
-        {"{\"messages\":[{\"role\":\"user\",\"content\":\"\",\"prefix\":true}]}", "prefix"},
+        {"{\"messages\":[{\"role\":\"assistant\"}],\"model\":\"m\"}", "content or tool_calls must be set"},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":\"\",\"prefix\":true}],\"model\":\"m\"}", "prefix"},
         {"{" MESSAGES ",\"temperature\":2.5}", "valid range of temperature is [0, 2]"},
         {"{" MESSAGES ",\"temperature\":\"hot\"}", "temperature: must be a number"},
         {"{" MESSAGES ",\"top_p\":-1}", "top_p"},
@@ -136,9 +144,10 @@ static void what_is_wrong_is_named(void **state) {
 }
 
 static void dialects_differ_by_their_rows(void **state) {
-    static const char developer[] = "{\"messages\":[{\"role\":\"developer\",\"content\":\"x\"}]}",
-                      reasoning[] = "{\"messages\":[{\"role\":\"assistant\",\"content\":\"x\","
-                                    "\"reasoning_content\":\"y\"},{\"role\":\"user\",\"content\":\"z\"}]}";
+    static const char
+        developer[] = "{\"messages\":[{\"role\":\"developer\",\"content\":\"x\"}]}",
+        reasoning[] = "{\"messages\":[{\"role\":\"assistant\",\"content\":\"x\","
+                      "\"reasoning_content\":\"y\"},{\"role\":\"user\",\"content\":\"z\"}],\"model\":\"m\"}";
     struct order order;
     (void)state;
     assert_int_equal(order_from_chat(&order, developer, strlen(developer), dialect_find("openai")),
@@ -151,6 +160,47 @@ static void dialects_differ_by_their_rows(void **state) {
     assert_int_equal(order_from_chat(&order, reasoning, strlen(reasoning), dialect_find("deepseek-r1")),
                      STATUS_INPUT);
     assert_null(dialect_find("klingon"));
+}
+
+/* Empty turns are refused, but for the beginning of an answer and results of tools. */
+static void turns_of_messages_say_something(void **state) {
+#define TURNS(turns) "{\"model\":\"m\",\"max_tokens\":5,\"messages\":[" turns "]}"
+    static const struct {
+        const char *body, *words; /* NULL: it is fine */
+        int messages;
+    } rows[] = {
+        {TURNS("{\"role\":\"user\",\"content\":\"\"}"), "messages.0: user messages must have non-empty", 0},
+        {TURNS("{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"\"}]}"), "messages.0: user", 0},
+        {TURNS("{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\"},{\"role\":"
+               "\"user\","
+               "\"content\":\"\"}"),
+         "messages.2: user", 0},
+        {TURNS("{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"\"},{\"role\":"
+               "\"user\","
+               "\"content\":\"b\"}"),
+         "messages.1: assistant", 0},
+        {TURNS("{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"\"}"), NULL, 2},
+        {TURNS("{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":[{\"type\":\"tool_"
+               "use\","
+               "\"id\":\"1\",\"name\":\"f\",\"input\":{}}]},{\"role\":\"user\",\"content\":[{\"type\":\"tool_"
+               "result\","
+               "\"tool_use_id\":\"1\"}]}"),
+         NULL, 3},
+        {"{\"max_tokens\":5,\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}", "model: Field required",
+         0},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct order order;
+        const enum status status =
+            order_from_messages(&order, rows[i].body, strlen(rows[i].body), dialect_find("deepseek"));
+        if (rows[i].words ? status == STATUS_OK || !strstr(status_message(), rows[i].words)
+                          : status != STATUS_OK)
+            fail_msg("%s gave \"%s\"", rows[i].body, status ? status_message() : "no error");
+        if (status != STATUS_OK) continue;
+        assert_int_equal(order.chat.messages, rows[i].messages);
+        order_free(&order);
+    }
 }
 
 static void completions_have_their_own_fields(void **state) {
@@ -244,6 +294,7 @@ int main(void) {
         cmocka_unit_test(dialects_differ_by_their_rows),
         cmocka_unit_test(tools_may_or_must_be_called),
         cmocka_unit_test(items_become_messages),
+        cmocka_unit_test(turns_of_messages_say_something),
         cmocka_unit_test(completions_have_their_own_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# test_dialects.sh - where servers of the API differ, and what is the same in all: one server for each dialect, on an
+# address that other machines can reach.
+set -uo pipefail
+. tools/report.sh
+model=../shared/models/tiny-v3
+work=$(mktemp -d)
+server=
+trap 'kill $server 2> /dev/null; rm -rf "$work"' EXIT
+
+if [ ! -d "$model" ] || ! command -v node > /dev/null; then
+    skip "dialects need node and $model"
+    report_end
+    exit
+fi
+echo "sk-test-0123456789 tester" > "$work/keys"
+for dialect in deepseek deepseek-v4 deepseek-v3.2 deepseek-r1 openai; do
+    "$HADAL" serve -m "$model" --template deepseek-v3.1 --dialect "$dialect" --host 0.0.0.0 --port 0 --api-keys "$work/keys" --no-log \
+        --parallel 4 2> "$work/errors" &
+    server=$!
+    for ((i = 0; i < 100; i++)); do
+        port=$(sed -n 's/.*serving http:[^,]*:\([0-9]*\),.*/\1/p' "$work/errors")
+        [ -n "$port" ] && break
+        sleep 0.1
+    done
+    if output=$(timeout 120 node tests/api/dialects.mjs "http://127.0.0.1:$port" "$dialect" 2>&1); then
+        pass "$dialect ($(grep -c '^ok' <<< "$output") checks)"
+    else
+        fail "$dialect" "$(grep -v '^ok' <<< "$output")"
+    fi
+    kill -TERM $server
+    wait $server
+done
+server=
+report_end
