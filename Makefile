@@ -59,8 +59,8 @@ FAMILY := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 SOURCES := $(filter-out $(if $(filter x86_64,$(FAMILY)),,src/kernel/x86/%),$(shell find src -name '*.c'))
 CLI_SOURCES := $(filter src/cli/%,$(SOURCES))
 LIB_SOURCES := $(filter-out src/cli/%,$(SOURCES))
-LIB_OBJECTS := $(LIB_SOURCES:%.c=$B/%.o) $B/src/server/account/price_history.o
-SHARED_OBJECTS := $(filter-out $B/src/server/%,$(LIB_OBJECTS))
+LIB_OBJECTS := $(LIB_SOURCES:%.c=$B/%.o) $B/src/server/account/price_history.o $B/web/assets.o
+SHARED_OBJECTS := $(filter-out $B/src/server/% $B/web/%,$(LIB_OBJECTS))
 CLI_OBJECTS := $(CLI_SOURCES:%.c=$B/%.o)
 SHARED_LIB := $B/libhadal.so.$(VERSION)
 
@@ -88,6 +88,12 @@ $B/src/server/account/price_history.o: $B/src/server/account/price_history.c
 $B/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(LEVEL_FLAGS) -MMD -MP -c $< -o $@
+
+# The pages of the browser, as bytes of the program.
+$B/web/assets.c: tools/embed.sh $(shell find web -type f)
+	tools/embed.sh $@
+$B/web/assets.o: $B/web/assets.c
+	$(CC) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 
 $B/libhadal.a: $(LIB_OBJECTS)
 	@rm -f $@

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.." || exit 1
 documents=(README.md README.zh.md AGENTS.md CONTRIBUTING.md docs/*.md)
 
 # Names in backquotes that begin with one of our folders; placeholders in capitals and patterns are examples.
-missing=$(grep -noE '`(src|tests|tools|docs|include|examples|bench)/[^` ]*`' "${documents[@]}" | tr -d '`' |
+missing=$(grep -noE '`(src|tests|tools|docs|include|examples|bench|web)/[^` ]*`' "${documents[@]}" | tr -d '`' |
     while IFS=: read -r file line path; do
         case $path in *NAME*) continue ;; esac
         compgen -G "$path" > /dev/null || echo "$file:$line: $path"

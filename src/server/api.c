@@ -1,6 +1,8 @@
 /* api.c - from a request to its endpoint: the table of routes, keys, and errors in the contract's envelope. */
 #include "server/api.h"
 
+#include "server/assets.h"
+#include "server/document.h"
 #include "server/endpoints.h"
 #include "text/json_print.h"
 
@@ -106,6 +108,8 @@ static const struct route routes[] = {
     {"GET", "/user/balance", endpoint_balance, api_refuse, WITH_KEY},
     {"POST", "/tokenize", endpoint_tokenize, api_refuse, WITH_KEY},
     {"POST", "/detokenize", endpoint_detokenize, api_refuse, WITH_KEY},
+    {"GET", "/capabilities", endpoint_capabilities, api_refuse, WITH_KEY},
+    {"POST", "/documents/text", endpoint_document, api_refuse, WITH_KEY},
     {"GET", "/health", endpoint_health, api_refuse, WITHOUT_KEY},
     {"GET", "/metrics", endpoint_metrics, api_refuse, WITHOUT_KEY_HERE},
 };
@@ -148,6 +152,7 @@ void api_handle(void *context, struct http_exchange *exchange) {
     const char *account = "";
     bool path_known;
     const struct route *route = find_route(http_request_of(exchange), &path_known);
+    if (!route && !path_known && assets_serve(exchange)) return;
     if (!route) {
         if (path_known) add_allowed(exchange);
         api_reply_error(exchange, api_refuse, path_known ? 405 : 404,

@@ -26,6 +26,7 @@ struct api_counts {
 };
 
 struct api {
+    struct event_base *base;
     struct service *service;
     const struct http_server *http;
     bool reachable; /* by other machines */
@@ -39,6 +40,7 @@ struct api {
     char fingerprint[32];
     struct job *first; /* all that are open */
     int jobs;
+    int documents;           /* that are being read */
     int64_t started;         /* seconds since 1970 */
     int64_t thinking_budget; /* of requests that say nothing; -1: none */
     double queue_seconds;    /* that a request may wait; 0: any time */

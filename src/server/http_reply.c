@@ -14,6 +14,7 @@ static const char *status_words(int status) {
         const char *words;
     } rows[] = {{200, "OK"},
                 {204, "No Content"},
+                {304, "Not Modified"},
                 {400, "Bad Request"},
                 {401, "Unauthorized"},
                 {402, "Payment Required"},
@@ -62,9 +63,9 @@ static void write_head(struct http_exchange *exchange, int status, const char *t
     evbuffer_add_printf(output, "HTTP/1.1 %d %s\r\n", status, status_words(status));
     write_date(output);
     if (type) evbuffer_add_printf(output, "Content-Type: %s\r\n", type);
-    if (bytes >= 0)
+    if (bytes >= 0 && status != 304)
         evbuffer_add_printf(output, "Content-Length: %lld\r\n", (long long)bytes);
-    else if (exchange->chunked)
+    else if (bytes < 0 && exchange->chunked)
         evbuffer_add_printf(output, "Transfer-Encoding: chunked\r\n");
     evbuffer_add_printf(output, "Connection: %s\r\n", exchange->keep_alive ? "keep-alive" : "close");
     if (exchange->extra.data && !exchange->extra.failed)

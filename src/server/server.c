@@ -149,6 +149,7 @@ static enum status open_events(struct server *server) {
     const struct timeval period = {TICK_MILLISECONDS / 1000, TICK_MILLISECONDS % 1000 * 1000};
     server->base = event_base_new();
     if (!server->base) return fail(STATUS_MEMORY, "no event base for the server");
+    server->api.base = server->base;
     server->stop_wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (server->stop_wake < 0) return fail(STATUS_IO, "no eventfd for the server: %s", strerror(errno));
     server->stop = event_new(server->base, server->stop_wake, EV_READ | EV_PERSIST, on_stop, server);
