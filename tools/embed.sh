@@ -55,7 +55,7 @@ type_of() {
     echo '#include "server/assets.h"'
     for i in "${!names[@]}"; do
         echo "__asm__(\".pushsection .rodata\\n.balign 8\\n.hidden web_file_$i\\n.globl web_file_$i\\nweb_file_$i:\\n.incbin \\\"${file[${names[i]}]}\\\"\\n.byte 0\\n.popsection\");"
-        echo "extern const char web_file_$i[];"
+        echo "extern const char web_file_${i}[];"
     done
     echo "const char web_build[] = \"$build\";"
     echo "const int web_asset_count = ${#names[@]};"
