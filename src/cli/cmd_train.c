@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
+#include "cli/train.h"
 #include "kernel/kernel.h"
 #include "train/dialogue.h"
 #include "train/pretrain.h"
@@ -245,7 +246,7 @@ static enum status pretrain(struct pretrain_options *options, int64_t log_every)
     return status;
 }
 
-enum status command_train(const struct option_values *values) {
+static enum status train_model(const struct option_values *values) {
     json_t *config = NULL;
     struct pretrain_options options = {0};
     struct form_source source = {0};
@@ -256,4 +257,17 @@ enum status command_train(const struct option_values *values) {
     form_source_close(&source);
     json_decref(config);
     return status;
+}
+
+static const struct {
+    const char *name;
+    enum status (*run)(const struct option_values *values);
+} jobs[] = {{"tokenizer", train_tokenizer}};
+
+enum status command_train(const struct option_values *values) {
+    const char *const *what;
+    int words = option_positionals(values, &what);
+    for (size_t i = 0; words == 1 && i < COUNT_OF(jobs); i++)
+        if (!strcmp(what[0], jobs[i].name)) return jobs[i].run(values);
+    return train_model(values);
 }

@@ -198,6 +198,9 @@ static const struct command_row rows[COMMAND_COUNT] = {
                 "reasoning in \"reasoning_content\", by the model's own template. Conversations stay whole, "
                 "as "
                 "many in a sequence as fit.\n\n"
+                "tokenizer makes a byte-level BPE tokenizer of --vocab tokens from --data, into the "
+                "directory "
+                "of -o.\n\n"
                 "RUN/latest is a Hugging Face directory that every other command takes as MODEL, and whose "
                 "logits are those of the trainer, bit for bit. RUN/metrics.jsonl has a line for each step. A "
                 "run that was interrupted in any way goes on with --resume auto, as if it had not been.",

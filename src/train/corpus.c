@@ -49,6 +49,7 @@ enum status corpus_add_text(struct corpus *corpus, const char *text, size_t byte
                             const struct corpus_options *options) {
     const struct tokenizer *tokenizer = options->tokenizer;
     size_t before = corpus->tokens.count;
+    if (options->text) return options->text(options->text_context, text, bytes);
     if (tokenizer_adds_bos(tokenizer) && tokenizer_bos(tokenizer) >= 0)
         TRY(token_list_append(&corpus->tokens, tokenizer_bos(tokenizer)));
     TRY(tokenizer_encode(tokenizer, text, bytes, TOKENIZE_PLAIN, &corpus->tokens));
@@ -56,8 +57,26 @@ enum status corpus_add_text(struct corpus *corpus, const char *text, size_t byte
     return corpus->tokens.count > before ? corpus_end_text(corpus) : STATUS_OK;
 }
 
+/* Nesting is bounded by the parser. */
+static enum status hand_out_strings(const json_t *value, const struct corpus_options *options) {
+    static const char *const beside[] = {"role", "name", "type", "id", "tool_call_id", "verifier"};
+    const char *key;
+    json_t *item;
+    size_t i;
+    if (json_is_string(value))
+        return options->text(options->text_context, json_string_value(value), json_string_length(value));
+    json_array_foreach((json_t *)value, i, item) TRY(hand_out_strings(item, options));
+    json_object_foreach((json_t *)value, key, item) {
+        bool text = true;
+        for (i = 0; i < COUNT_OF(beside); i++) text = text && strcmp(key, beside[i]) != 0;
+        if (text) TRY(hand_out_strings(item, options));
+    }
+    return STATUS_OK;
+}
+
 static enum status add_object(struct corpus *corpus, const json_t *root, const char *origin,
                               const struct corpus_options *options) {
+    if (options->text) return hand_out_strings(root, options);
     const json_t *text = json_is_object(root) ? json_object_get(root, "text") : NULL;
     if (json_is_string(text))
         return corpus_add_text(corpus, json_string_value(text), json_string_length(text), options);

@@ -25,6 +25,9 @@ struct corpus_options {
         *dialogue; /* how lines with messages or a prompt become text; NULL: "text" alone */
     bool (*progress)(void *context, int64_t bytes); /* of text read; false: stop. NULL allowed */
     void *progress_context;
+    /* Texts go here instead of becoming tokens; of a line, each string but roles, names and types. NULL: they become tokens. */
+    enum status (*text)(void *context, const char *text, size_t bytes);
+    void *text_context;
 };
 
 /* Appends a file or every file of a directory, in the order of names: *.jsonl and *.json with one object a line (its text in

@@ -154,6 +154,16 @@ else
     fail "a second run in the same directory is refused" "$(cat "$work/second")"
 fi
 
+# ---- a tokenizer of one's own
+
+if "$HADAL" train tokenizer --data "$work/data.jsonl" --vocab 280 -o "$work/own" > "$work/out" 2> "$work/errors" && grep -q '^280 tokens' "$work/out" &&
+    [ "$(echo 'number 12: seven times, and 七' | "$HADAL" tokenize -m "$work/own" | "$HADAL" detokenize -m "$work/own")" = 'number 12: seven times, and 七' ] &&
+    "$HADAL" train "${usual[@]}" --tokenizer "$work/own" --steps 1 -o "$work/own-run" > "$work/out" 2> "$work/errors"; then
+    pass "a tokenizer made from texts trains a model"
+else
+    fail "a tokenizer made from texts trains a model" "$(cat "$work/out" "$work/errors")"
+fi
+
 # ---- mistakes
 
 refused() {
