@@ -403,6 +403,10 @@ void page_store_close(struct page_store *store) {
     free(store);
 }
 
+const char *page_store_folder(const struct page_store *store) {
+    return store->folder;
+}
+
 /* ---- writing ---- */
 
 bool page_store_may_write(struct page_store *store) {

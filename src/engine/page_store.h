@@ -28,6 +28,9 @@ must_use enum status page_store_open(struct page_store **store, const struct pag
 /* Finishes what was begun. NULL allowed. */
 void page_store_close(struct page_store *store);
 
+/* Where the files of this model are, which no other process uses meanwhile. */
+const char *page_store_folder(const struct page_store *store);
+
 /* Writes a page of the cache, unless it is there, the day's bytes are used up, or the disk is behind; tells whether it will
  * be there. */
 bool page_store_put(struct page_store *store, const struct prefix_page *page, int32_t number);

@@ -2,6 +2,7 @@
 #include "engine/replay.h"
 
 #include "base/bytes.h"
+#include "engine/replay_file.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -22,25 +23,12 @@ struct known_text {
 
 struct replay {
     const struct tokenizer *tokenizer;
-    pthread_mutex_t lock; /* of everything below */
+    struct replay_file *file; /* NULL: none */
+    pthread_mutex_t lock;     /* of everything below */
     struct known_text **bucket;
     struct known_text *oldest, *newest;
     int64_t bytes, most_bytes;
 };
-
-enum status replay_open(struct replay **replay, const struct tokenizer *tokenizer, int64_t most_bytes) {
-    struct replay *made = *replay = calloc(1, sizeof *made);
-    if (made) made->bucket = calloc(BUCKETS, sizeof(struct known_text *));
-    if (!made || !made->bucket) {
-        free(made);
-        *replay = NULL;
-        return fail(STATUS_MEMORY, "no memory for a list of answers");
-    }
-    made->tokenizer = tokenizer;
-    made->most_bytes = most_bytes;
-    pthread_mutex_init(&made->lock, NULL);
-    return STATUS_OK;
-}
 
 /* ---- the table ---- */
 
@@ -86,16 +74,22 @@ static void drop(struct replay *replay, struct known_text *known) {
 
 void replay_close(struct replay *replay) {
     if (!replay) return;
+    replay_file_close(replay->file);
     while (replay->oldest) drop(replay, replay->oldest);
     pthread_mutex_destroy(&replay->lock);
     free(replay->bucket);
     free(replay);
 }
 
-/* The newest tokens of a text count. */
-static void insert(struct replay *replay, struct known_text *known) {
+static bool same_tokens(const struct known_text *a, const struct known_text *b) {
+    return a->ids == b->ids && !memcmp(a->id, b->id, (size_t)a->ids * sizeof *a->id);
+}
+
+/* The newest tokens of a text count. True: they are news. */
+static bool insert(struct replay *replay, struct known_text *known) {
     pthread_mutex_lock(&replay->lock);
     struct known_text *there = find(replay, &known->root, known->text, known->bytes);
+    bool news = !there || !same_tokens(there, known);
     if (there) drop(replay, there);
     known->bucket_next = replay->bucket[known->hash % BUCKETS];
     replay->bucket[known->hash % BUCKETS] = known;
@@ -103,6 +97,7 @@ static void insert(struct replay *replay, struct known_text *known) {
     replay->bytes += size_of(known);
     while (replay->bytes > replay->most_bytes) drop(replay, replay->oldest);
     pthread_mutex_unlock(&replay->lock);
+    return news;
 }
 
 enum status replay_find(struct replay *replay, const struct prefix_key *root, const char *text, size_t bytes,
@@ -131,9 +126,9 @@ static void append_bytes(const struct replay *replay, const int32_t *id, int ids
     }
 }
 
-/* The tokens of `lead` and of `id`, as one text. */
-static void note_text(struct replay *replay, const struct prefix_key *root, const int32_t *lead, int leads,
-                      const int32_t *id, int ids) {
+/* The tokens of `lead` and of `id`, as one text; NULL: none, or no memory. */
+static struct known_text *make_text(const struct replay *replay, const struct prefix_key *root,
+                                    const int32_t *lead, int leads, const int32_t *id, int ids) {
     struct buffer text = {0};
     append_bytes(replay, lead, leads, &text);
     append_bytes(replay, id, ids, &text);
@@ -148,11 +143,24 @@ static void note_text(struct replay *replay, const struct prefix_key *root, cons
     buffer_free(&text);
     if (!known || !known->id) {
         free(known);
-        return;
+        return NULL;
     }
     if (leads) memcpy(known->id, lead, (size_t)leads * sizeof *lead);
     memcpy(known->id + leads, id, (size_t)ids * sizeof *id);
-    insert(replay, known);
+    return known;
+}
+
+static void note_text(struct replay *replay, const struct prefix_key *root, const int32_t *lead, int leads,
+                      const int32_t *id, int ids) {
+    struct known_text *known = make_text(replay, root, lead, leads, id, ids);
+    struct buffer tokens = {0}; /* the known ones are the table's once they are in it */
+    if (!known) return;
+    if (replay->file) buffer_append(&tokens, known->id, (size_t)known->ids * sizeof *known->id);
+    int numbers = known->ids;
+    if (insert(replay, known) && replay->file && !tokens.failed)
+        replay_file_append(replay->file, &(struct replay_record){
+                                             *root, (const int32_t *)(const void *)tokens.data, numbers});
+    buffer_free(&tokens);
 }
 
 static bool is_newlines(const struct replay *replay, int32_t id) {
@@ -187,4 +195,43 @@ void replay_note(struct replay *replay, const struct prefix_key *root, const int
         note_stretch(replay, root, prompt + prompt_tokens - leads, leads, answer + begin, end - begin);
         leads = 0;
     }
+}
+
+/* ---- opening ---- */
+
+/* Tokens say their text themselves: a record is what it is for, or nothing. */
+static void load(void *context, const struct replay_record *record) {
+    struct replay *replay = context;
+    int32_t vocabulary = tokenizer_vocabulary(replay->tokenizer);
+    for (int i = 0; i < record->ids; i++)
+        if (record->id[i] < 0 || record->id[i] >= vocabulary) return;
+    struct known_text *known = make_text(replay, &record->root, NULL, 0, record->id, record->ids);
+    if (known) (void)insert(replay, known);
+}
+
+static enum status open_file(struct replay *replay, const struct replay_options *options) {
+    struct replay_file_options file = {.folder = options->folder,
+                                       .most_bytes = options->most_bytes,
+                                       .day_bytes = options->day_bytes,
+                                       .hear = load,
+                                       .context = replay};
+    return options->folder ? replay_file_open(&replay->file, &file) : STATUS_OK;
+}
+
+enum status replay_open(struct replay **replay, const struct replay_options *options) {
+    struct replay *made = *replay = calloc(1, sizeof *made);
+    if (made) made->bucket = calloc(BUCKETS, sizeof(struct known_text *));
+    if (!made || !made->bucket) {
+        free(made);
+        *replay = NULL;
+        return fail(STATUS_MEMORY, "no memory for a list of answers");
+    }
+    made->tokenizer = options->tokenizer;
+    made->most_bytes = options->most_bytes;
+    pthread_mutex_init(&made->lock, NULL);
+    enum status status = open_file(made, options);
+    if (status == STATUS_OK) return STATUS_OK;
+    replay_close(made);
+    *replay = NULL;
+    return status;
 }

@@ -11,8 +11,15 @@
 
 struct replay;
 
-must_use enum status replay_open(struct replay **replay, const struct tokenizer *tokenizer,
-                                 int64_t most_bytes);
+struct replay_options {
+    const struct tokenizer *tokenizer;
+    int64_t most_bytes;
+    const char
+        *folder; /* where a restart finds them, in files of at most as many bytes again; NULL: nowhere */
+    int64_t day_bytes; /* that may be written there in a day */
+};
+
+must_use enum status replay_open(struct replay **replay, const struct replay_options *options);
 void replay_close(struct replay *replay); /* NULL allowed */
 
 /* Notes an answer: its stretches of text between control tokens. `prompt` is what it answers: text behind the prompt's last

@@ -138,8 +138,8 @@ static void init_locks(struct service *service) {
 }
 
 static void free_parts(struct service *service) {
-    page_store_close(service->scheduler.store);
     replay_close(service->scheduler.replay);
+    page_store_close(service->scheduler.store);
     if (service->engine) scheduler_close(&service->scheduler);
     engine_close(service->engine);
     pthread_cond_destroy(&service->idle);
@@ -148,24 +148,36 @@ static void free_parts(struct service *service) {
     free(service);
 }
 
-static enum status open_tiers(struct service *service) {
+static int64_t or_default(int64_t given, int64_t otherwise) {
+    return given ? given : otherwise;
+}
+
+static enum status open_store(struct service *service) {
     const struct service_limits *limits = &service->limits;
-    struct page_store_options options = {
-        .directory = limits->cache_dir,
-        .most_bytes = limits->disk_bytes ? limits->disk_bytes : DEFAULT_DISK_BYTES,
-        .written_bytes = limits->disk_written_bytes ? limits->disk_written_bytes : DEFAULT_DISK_BYTES,
-        .kv = &service->engine->kv,
-        .wake = poke,
-        .context = service};
+    struct page_store_options options = {.directory = limits->cache_dir,
+                                         .most_bytes = or_default(limits->disk_bytes, DEFAULT_DISK_BYTES),
+                                         .written_bytes =
+                                             or_default(limits->disk_written_bytes, DEFAULT_DISK_BYTES),
+                                         .kv = &service->engine->kv,
+                                         .wake = poke,
+                                         .context = service};
     struct page_store *store;
-    if (service->engine->tokenizer)
-        TRY(replay_open(&service->scheduler.replay, service->engine->tokenizer,
-                        limits->replay_bytes ? limits->replay_bytes : DEFAULT_REPLAY_BYTES));
     if (!limits->cache_dir || !*limits->cache_dir) return STATUS_OK;
     TRY(page_store_open(&store, &options));
     scheduler_set_store(&service->scheduler, store);
     service->limits.cache_dir = NULL; /* the caller's */
     return STATUS_OK;
+}
+
+/* Answers are small beside their pages: a few bytes a token. */
+static enum status open_replay(struct service *service) {
+    const struct service_limits *limits = &service->limits;
+    struct replay_options options = {.tokenizer = service->engine->tokenizer,
+                                     .most_bytes = or_default(limits->replay_bytes, DEFAULT_REPLAY_BYTES)};
+    if (!options.tokenizer) return STATUS_OK;
+    if (service->scheduler.store) options.folder = page_store_folder(service->scheduler.store);
+    options.day_bytes = or_default(limits->disk_written_bytes, DEFAULT_DISK_BYTES) / 16;
+    return replay_open(&service->scheduler.replay, &options);
 }
 
 static enum status open_parts(struct service *service, const struct service_options *options) {
@@ -175,7 +187,8 @@ static enum status open_parts(struct service *service, const struct service_opti
                     service->engine->model.max_rows, service->engine->sequences);
     TRY(scheduler_open(&service->scheduler, service->engine, service->limits.step_seconds,
                        service->limits.speculate));
-    TRY(open_tiers(service));
+    TRY(open_store(service));
+    TRY(open_replay(service));
     service->scheduler.leave = leave;
     service->scheduler.gone = gone;
     service->scheduler.leave_context = service;

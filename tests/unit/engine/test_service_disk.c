@@ -462,6 +462,56 @@ static void an_answer_that_is_cut_oddly_comes_back_too(void **state) {
     memcpy(path, small, sizeof path);
 }
 
+static void damage_answers(void) {
+    char deeper[512], file[1024];
+    each_folder(deeper);
+    snprintf(file, sizeof file, "%s/answers", deeper);
+    flip_a_bit(file, 1);
+}
+
+/* The tokens of an answer outlive the process, and what is damaged is a miss. */
+static void check_replay_of_restart(bool damaged) {
+    static struct client first, second;
+    struct token_list turn = {0}, next = {0};
+    empty_folder();
+    struct service *service = open_with(options_of(false));
+    encode_chat(service, "me", NULL, &turn);
+    struct service_request request = client_request(turn.id, (int)turn.count, 200);
+    request.isolation = "me";
+    request.reply.sampling.temperature = 100; /* cut as the tokenizer would not cut it */
+    request.reply.mask = (struct token_mask){service, allow_letters, NULL};
+    ask(service, &first, request);
+    service_close(service);
+    if (damaged) damage_answers();
+    service = open_with(options_of(false));
+    encode_chat(service, "me", &first.text[0], &next);
+    bool same =
+        next.count > turn.count + 200 && !memcmp(next.id + turn.count, first.id[0], 200 * sizeof *next.id);
+    assert_int_equal(same, !damaged);
+    struct service_request later = client_request(next.id, (int)next.count, 5);
+    later.isolation = "me";
+    ask(service, &second, later);
+    int whole = (int)(turn.count + 199) / KV_PAGE_TOKENS * KV_PAGE_TOKENS;
+    if (!damaged) assert_int_equal(second.usage.cache.hit_tokens, whole);
+    if (damaged) assert_true(second.usage.cache.hit_tokens < whole);
+    token_list_free(&turn);
+    token_list_free(&next);
+    service_close(service);
+    client_close(&first);
+    client_close(&second);
+}
+
+static void an_answer_comes_back_after_a_restart(void **state) {
+    (void)state;
+    char small[sizeof path];
+    if (access("../shared/models/tiny-v3", R_OK)) skip();
+    memcpy(small, path, sizeof path);
+    snprintf(path, sizeof path, "../shared/models/tiny-v3");
+    check_replay_of_restart(false);
+    check_replay_of_restart(true);
+    memcpy(path, small, sizeof path);
+}
+
 static int open_model(void **state) {
     (void)state;
     scratch_open(&scratch);
@@ -489,6 +539,7 @@ int main(void) {
         cmocka_unit_test(what_was_dropped_is_read),
         cmocka_unit_test(an_answer_comes_back_as_the_tokens_that_it_was),
         cmocka_unit_test(an_answer_that_is_cut_oddly_comes_back_too),
+        cmocka_unit_test(an_answer_comes_back_after_a_restart),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);
 }
