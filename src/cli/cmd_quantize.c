@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
+#include "cli/quantize.h"
 #include "model/quantize.h"
 #include "text/tokenizer.h"
 
@@ -197,6 +198,8 @@ static enum status convert(struct job *job, bool json) {
 
 enum status command_quantize(const struct option_values *values) {
     struct job job = {0};
+    const char *type = option_text(values, "type");
+    if (type && !strcmp(type, "fp8")) return quantize_fp8(values);
     enum status status = read_options(values, &job);
     if (status == STATUS_OK) status = convert(&job, option_flag(values, "json"));
     free(job.override);

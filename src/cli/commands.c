@@ -130,6 +130,8 @@ static const struct command_row rows[COMMAND_COUNT] = {
                 "or BF16, in which other programs can multiply them. The mixes keep the most sensitive "
                 "tensors in better formats, the same ones as llama-quantize. What has its format already is "
                 "copied.\n\n"
+                "--type fp8 writes a Hugging Face directory instead, in the format that DeepSeek publishes: "
+                "matrices in e4m3 with a scale for each 128 x 128 block, the rest in BF16.\n\n"
                 "At the end, every format is reported with its tensors, its bytes and how far its values "
                 "are from the source's: the root of the mean square error relative to the values' own.",
             .examples = "V3 as it is published, in 4 bits:\n"

@@ -260,13 +260,15 @@ static const struct option_row rows[] = {
          "Number format of the matrices: q8_0, q6_k, q5_k, q4_k, q4_0, iq4_xs, q3_k, q2_k, bf16, f16, f32, "
          "or a mix that keeps sensitive tensors better: q2_k_m (llama-quantize's Q2_K), q3_k_s, q3_k_m, "
          "q3_k_l, "
-         "q4_k_s, q4_k_m, q5_k_s, q5_k_m. Required."},
+         "q4_k_s, q4_k_m, q5_k_s, q5_k_m; or fp8, DeepSeek's own format with scales of 128 x 128 blocks, in "
+         "a "
+         "Hugging Face directory. Required."},
     {.name = "output",
      .letter = 'o',
      .kind = OPTION_TEXT,
      .argument = "FILE",
      .commands = QUANTIZE,
-     .help = "The GGUF file to write. Required."},
+     .help = "The GGUF file to write; with --type fp8 the directory. Required."},
     {.name = "override",
      .kind = OPTION_TEXT,
      .argument = "PATTERN=TYPE",

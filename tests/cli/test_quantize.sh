@@ -34,6 +34,35 @@ for type in q8_0 q6_k q5_k q4_k q4_0 iq4_xs q3_k q2_k q2_k_m q3_k_s q3_k_m q3_k_
     fi
 done
 
+# ---- DeepSeek's own format, in a directory
+
+"$HADAL" synth --config tests/cli/small_v3.json --type f32 -o "$work/plain" > /dev/null || fail "synth"
+if "$HADAL" quantize "$work/plain" --type fp8 -o "$work/fp8" > "$work/out" 2> "$work/errors" &&
+    grep -q 'relative RMS error of the fp8 matrices 0.02' "$work/out" &&
+    grep -q '"quant_method": "fp8"' "$work/fp8/config.json" &&
+    "$HADAL" generate -m "$work/fp8" --chat -p "Hello, bako!" -n 4 --temperature 0 --json > "$work/answer" 2>> "$work/errors" &&
+    "$HADAL" quantize "$work/fp8" --type fp8 -o "$work/again" > /dev/null 2>> "$work/errors" &&
+    cmp "$work/fp8/model.safetensors" "$work/again/model.safetensors" 2>> "$work/errors"; then
+    pass "fp8 generates, and once more changes nothing"
+else
+    fail "fp8 generates, and once more changes nothing" "$(cat "$work/out" "$work/errors")"
+fi
+names=$(python3 -c '
+import json, struct, sys
+with open(sys.argv[1], "rb") as file:
+    head = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+head.pop("__metadata__", None)
+for name, tensor in head.items():
+    if tensor["dtype"] == "F8_E4M3":
+        scale = head[name + "_scale_inv"]
+        assert scale["dtype"] == "F32" and scale["shape"] == [-(-n // 128) for n in tensor["shape"]], name
+kinds = {tensor["dtype"] for name, tensor in head.items() if "embed" in name or "head" in name or "norm" in name or name.endswith("gate.weight")}
+print(kinds, sum(tensor["dtype"] == "F8_E4M3" for tensor in head.values()) > 10)' "$work/fp8/model.safetensors")
+expect "fp8 has scales for blocks, and tables and norms in BF16" "$names" "{'BF16'} True"
+refused 1 "exists" "$work/plain" --type fp8 -o "$work/fp8"
+refused 2 "--override" "$work/plain" --type fp8 --override 'x=q8_0' -o "$work/none"
+refused 1 "only Hugging Face directories" "$work/model.gguf" --type fp8 -o "$work/none"
+
 # ---- f32 says what the source says
 
 "$HADAL" generate -m "$work/source" --chat -p "bako deli" -n 8 --temperature 0 --json > "$work/a"
