@@ -20,6 +20,9 @@
     X(STATUS_LIMIT, "limit exceeded", 413, 1)                                                                \
     X(STATUS_MEMORY, "out of memory", 503, 1)                                                                \
     X(STATUS_CANCELLED, "cancelled", 499, 1)                                                                 \
+    X(STATUS_PAYMENT, "payment required", 402, 1)                                                            \
+    X(STATUS_DENIED, "not authorised", 401, 1)                                                               \
+    X(STATUS_FORBIDDEN, "forbidden", 403, 1)                                                                 \
     X(STATUS_BUSY, "too many requests", 429, 1)                                                              \
     X(STATUS_UNAVAILABLE, "not available now", 503, 1)                                                       \
     X(STATUS_INTERNAL, "internal error", 500, 1)

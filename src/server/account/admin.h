@@ -1,0 +1,35 @@
+/* admin.h - everything that an operator does with accounts: one table of actions, which the command line and the HTTP API
+ * share. Arguments come as a JSON object of strings and whole numbers, the answer is a JSON object.
+ *
+ * On the thread that owns the store. An action that changes something is one transaction of the caller's. */
+#ifndef HADAL_SERVER_ACCOUNT_ADMIN_H
+#define HADAL_SERVER_ACCOUNT_ADMIN_H
+
+#include "server/account/ledger.h"
+
+enum { ADMIN_FIELDS = 12 };
+
+struct admin_call {
+    struct ledger *ledger;
+    const json_t *arguments;
+    int64_t now;
+    json_t *answer; /* an empty object, to be filled */
+};
+
+struct admin_action {
+    const char *name;                 /* "key add" */
+    const char *fields[ADMIN_FIELDS]; /* that it takes; those with "!" at the end are required */
+    enum status (*run)(struct admin_call *call);
+    const char *help;
+    bool own; /* the owner of a key may do it for the key's own account */
+};
+
+/* NULL behind the last. */
+const struct admin_action *admin_action_at(int index);
+const struct admin_action *admin_action_find(const char *name);
+
+/* Checks the names of arguments, runs the action, and gives the answer, which the caller releases. */
+must_use enum status admin_run(const struct admin_action *action, struct ledger *ledger,
+                               const json_t *arguments, int64_t now, json_t **answer);
+
+#endif

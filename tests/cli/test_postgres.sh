@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# test_postgres.sh BUILD - the ledger's tests over PostgreSQL.
+set -uo pipefail
+. tools/report.sh
+. tests/support/postgres.sh
+build=$1
+work=$(mktemp -d)
+trap 'postgres_stop "$work/postgres"; rm -rf "$work"' EXIT
+
+if ! postgres_start "$work/postgres"; then
+    skip "PostgreSQL does not start here: $(tail -1 "$work/postgres/log" 2> /dev/null)"
+    report_end
+    exit
+fi
+if HADAL_TEST_POSTGRES=$postgres_url "$build/tests/unit/server/account/test_ledger" > "$work/output" 2>&1; then
+    pass "the ledger over PostgreSQL ($(grep -c '  OK ' "$work/output") tests)"
+else
+    fail "the ledger over PostgreSQL" "$(grep -v '  OK \| RUN ' "$work/output")"
+fi
+report_end
