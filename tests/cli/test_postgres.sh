@@ -7,12 +7,12 @@ build=$1
 work=$(mktemp -d)
 trap 'postgres_stop "$work/postgres"; rm -rf "$work"' EXIT
 
-if ! postgres_start "$work/postgres"; then
+if ! url=$(postgres_start "$work/postgres"); then
     skip "PostgreSQL does not start here: $(tail -1 "$work/postgres/log" 2> /dev/null)"
     report_end
     exit
 fi
-if HADAL_TEST_POSTGRES=$postgres_url "$build/tests/unit/server/account/test_ledger" > "$work/output" 2>&1; then
+if HADAL_TEST_POSTGRES=$url "$build/tests/unit/server/account/test_ledger" > "$work/output" 2>&1; then
     pass "the ledger over PostgreSQL ($(grep -c '  OK ' "$work/output") tests)"
 else
     fail "the ledger over PostgreSQL" "$(grep -v '  OK \| RUN ' "$work/output")"

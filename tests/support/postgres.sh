@@ -1,6 +1,7 @@
+# shellcheck shell=bash
 # postgres.sh - sourced by tests: a PostgreSQL server of their own, in a folder, reached through a socket in it.
 #
-#   postgres_start FOLDER   sets $postgres_url; false where Debian's postgresql is not installed or does not start
+#   postgres_start FOLDER   prints its URL; false where Debian's postgresql is not installed or does not start
 #   postgres_stop FOLDER
 postgres_bin=$(ls -d /usr/lib/postgresql/*/bin 2> /dev/null | sort -V | tail -1)
 
@@ -14,7 +15,7 @@ postgres_start() {
     postgres_as "$postgres_bin/initdb" -D "$folder/data" -U hadal -A trust -N > "$folder/log" 2>&1 || return 1
     postgres_as "$postgres_bin/pg_ctl" -D "$folder/data" -l "$folder/server.log" -w -t 60 \
         -o "-c listen_addresses='' -c unix_socket_directories='$folder' -c fsync=off" start > /dev/null 2>&1 || return 1
-    postgres_url="postgresql://hadal@/postgres?host=$folder"
+    echo "postgresql://hadal@/postgres?host=$folder"
 }
 
 postgres_stop() { postgres_as "$postgres_bin/pg_ctl" -D "$1/data" -m immediate stop > /dev/null 2>&1; }
