@@ -1,7 +1,10 @@
 /* prefill_pace.c - the averages of prefill_pace.h. */
 #include "engine/prefill_pace.h"
 
-#define NEWEST 0.2 /* share of the newest measurement in an average */
+/* Share of the newest measurement in an average. Rows of a long prompt cost more the deeper they are: an average that followed
+ * them slowly would let steps become too long. */
+#define NEWEST_LESS 0.2
+#define NEWEST_MORE 0.5
 
 enum { LONGEST = 4 }; /* times the planned step */
 
@@ -17,7 +20,8 @@ int prefill_pace_rows(const struct prefill_pace *pace, double step_seconds, int 
 }
 
 static void follow(double *average, double newest) {
-    *average = *average > 0 ? *average + NEWEST * (newest - *average) : newest;
+    double share = newest > *average ? NEWEST_MORE : NEWEST_LESS;
+    *average = *average > 0 ? *average + share * (newest - *average) : newest;
 }
 
 /* A few rows tell nothing about a row: they cost about what none do. */

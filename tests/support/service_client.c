@@ -56,10 +56,14 @@ static void hear(void *context, const struct service_event *event) {
     pthread_mutex_unlock(&client->lock);
 }
 
+void client_listen(struct client *client, struct service_request *request) {
+    request->listener = hear;
+    request->context = client;
+}
+
 enum status client_submit(struct client *client, struct service *service, struct service_request request) {
     uint64_t number;
-    request.listener = hear;
-    request.context = client;
+    client_listen(client, &request);
     return service_submit(service, &request, &number);
 }
 

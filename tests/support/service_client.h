@@ -30,6 +30,7 @@ void client_open(struct client *client);
 void client_close(struct client *client);
 
 /* Fills in listener and context. */
+void client_listen(struct client *client, struct service_request *request);
 enum status client_submit(struct client *client, struct service *service, struct service_request request);
 /* Until the last event; the program ends after a minute without it. */
 void client_wait(struct client *client);
