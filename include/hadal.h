@@ -81,7 +81,10 @@ struct hadal_model_options {
     int ids_only; /* 1: no tokenizer is needed, and functions that take or give text are HADAL_UNSUPPORTED */
     const char *pack; /* where block-quantised weights are kept rearranged: "auto", "memory", "file", "off" */
     const char *cache_dir; /* for files of them, which later starts map; NULL: none are written */
-    int64_t reserved[6];   /* 0 */
+    const char
+        *numa; /* machines with several memory nodes: "auto", "off"; NULL: off. With auto the weights are
+                            * copied to the nodes, and the thread that computes stays on one until the model is closed */
+    int64_t reserved[5]; /* 0 */
 };
 
 /* Everything automatic, one session, 512 tokens a step. `path` is still to be set. */

@@ -156,9 +156,11 @@ struct backend_shape {
 struct backend_options {
     int threads;       /* 0: all processors */
     int cpu_level_cap; /* enum cpu_level */
+    const char *numa;  /* as nodes_plan_for() takes it */
 };
 
 struct backend;
+struct node_plan; /* base/nodes.h */
 struct backward_ops;
 struct backend_ops {
     const char *name;
@@ -168,6 +170,8 @@ struct backend_ops {
     void (*release)(struct backend *backend, void *memory);
     /* Writes w rearranged into `panels`, panels_bytes() of 64-byte aligned memory. */
     void (*pack)(struct backend *backend, const struct tensor *w, int panel_format, void *panels);
+    /* The same bytes elsewhere, by all workers. */
+    void (*copy)(struct backend *backend, const void *from, void *to, int64_t bytes);
     void (*embed)(struct backend *backend, const struct embed_op *op);
     void (*norm)(struct backend *backend, const struct norm_op *op);
     void (*project)(struct backend *backend, const struct project_op *op);
@@ -184,7 +188,8 @@ struct backend_ops {
 
 struct backend {
     const struct backend_ops *ops;
-    bool integer_products; /* matrices of block formats are faster rearranged: see pack */
+    bool integer_products;         /* matrices of block formats are faster rearranged: see pack */
+    const struct node_plan *nodes; /* workers of several memory nodes, or NULL: weights may lie anywhere */
 };
 
 /* One thread at a time may use a backend. The scratch that reserve() takes is `scratch_bytes` in all. */

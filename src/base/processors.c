@@ -2,6 +2,7 @@
  * Owns nothing; any thread. More workers than this only take time from each other. */
 #include "base/processors.h"
 
+#include "base/small_file.h"
 #include "base/thread_pool.h"
 
 #include <sched.h>
@@ -16,12 +17,7 @@ enum { PATH_BYTES = 1024 };
 static bool read_small(const char *directory, const char *name, char *text, size_t bytes) {
     char path[PATH_BYTES + 64];
     snprintf(path, sizeof path, "%s/%s", directory, name);
-    FILE *file = fopen(path, "rb");
-    if (!file) return false;
-    size_t got = fread(text, 1, bytes - 1, file);
-    fclose(file);
-    text[got] = 0;
-    return got > 0;
+    return small_file_read(path, text, bytes) > 0;
 }
 
 /* Rounded down: a worker that is throttled half of the time holds up all the others. */

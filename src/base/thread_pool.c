@@ -9,9 +9,12 @@
  * readable until the slice is done. */
 #include "base/thread_pool.h"
 
+#include "base/nodes.h"
+
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -37,6 +40,13 @@ struct worker {
     int index;
 };
 
+/* The thread that is worker 0 under a plan of nodes, and where it could run before. */
+struct visitor {
+    pthread_t thread;
+    bool known, kept;
+    cpu_set_t before;
+};
+
 struct thread_pool {
     /* Written by the owner, read by all workers. */
     _Alignas(CACHE_LINE) _Atomic uint32_t ticket;
@@ -45,8 +55,10 @@ struct thread_pool {
     int slices_each;
     int threads, spins;
     bool running;
-    struct worker *worker; /* [threads], entry 0 unused */
-    struct lane *lane;     /* [threads] */
+    struct worker *worker;         /* [threads], entry 0 unused */
+    struct lane *lane;             /* [threads] */
+    const struct node_plan *nodes; /* NULL: one */
+    struct visitor owner;
     atomic_bool ends;
     /* Written by the workers. */
     _Alignas(CACHE_LINE) _Atomic uint32_t pending;
@@ -100,11 +112,21 @@ static bool take_slice(struct thread_pool *pool, int lane, int *slice) {
     return true;
 }
 
-/* Its own slices first, then those of the next ones. */
+/* Whose slices come after `turn` others: those of its own node, and then those of the next ones. */
+static int lane_in_turn(const struct thread_pool *pool, int worker, int turn) {
+    if (!pool->nodes) return (worker + turn) % pool->threads;
+    const struct memory_node *node = &pool->nodes->node[nodes_of_worker(pool->nodes, worker)];
+    int near = node->worker_end - node->worker_begin;
+    if (turn < near) return node->worker_begin + (worker - node->worker_begin + turn) % near;
+    return (node->worker_end + turn - near) % pool->threads;
+}
+
+/* Its own slices first, then those of others. */
 static void drain(struct thread_pool *pool, int worker) {
     int slice;
     for (int i = 0; i < pool->threads; i++) {
-        while (take_slice(pool, (worker + i) % pool->threads, &slice)) {
+        int lane = lane_in_turn(pool, worker, i);
+        while (take_slice(pool, lane, &slice)) {
             pool->work(pool->context, worker, slice, pool->threads * pool->slices_each);
             if (atomic_fetch_sub(&pool->pending, 1) == 1 && atomic_load(&pool->owner_sleeps))
                 word_wake(&pool->pending, 1);
@@ -139,9 +161,59 @@ static void publish(struct thread_pool *pool, int slices_each, thread_work *work
     advance_ticket(pool);
 }
 
+/* ---- nodes ---- */
+
+static cpu_set_t *new_cpu_set(const struct number_set *processors, size_t *bytes) {
+    cpu_set_t *set = CPU_ALLOC(PROCESSORS_MOST);
+    *bytes = CPU_ALLOC_SIZE(PROCESSORS_MOST);
+    if (!set) return NULL;
+    CPU_ZERO_S(*bytes, set);
+    for (int i = 0; i < PROCESSORS_MOST; i++)
+        if (number_set_has(processors, i)) CPU_SET_S((size_t)i, *bytes, set);
+    return set;
+}
+
+static bool keep_thread_on(pthread_t thread, const struct number_set *processors) {
+    size_t bytes;
+    cpu_set_t *set = new_cpu_set(processors, &bytes);
+    bool kept = set && !pthread_setaffinity_np(thread, bytes, set);
+    if (set) CPU_FREE(set);
+    return kept;
+}
+
+bool thread_keep_on(const struct number_set *processors) {
+    return keep_thread_on(pthread_self(), processors);
+}
+
+/* The owner may hand the pool to another thread between two runs. */
+static void receive_owner(struct thread_pool *pool) {
+    struct visitor *owner = &pool->owner;
+    if (owner->known && pthread_equal(owner->thread, pthread_self())) return;
+    owner->thread = pthread_self();
+    owner->known = true;
+    owner->kept = !pthread_getaffinity_np(owner->thread, sizeof owner->before, &owner->before) &&
+                  thread_keep_on(&pool->nodes->node[0].set);
+}
+
+static void release_owner(struct thread_pool *pool) {
+    struct visitor *owner = &pool->owner;
+    if (owner->kept && pthread_equal(owner->thread, pthread_self()))
+        pthread_setaffinity_np(owner->thread, sizeof owner->before, &owner->before);
+}
+
+void thread_pool_place(struct thread_pool *pool, const struct node_plan *plan) {
+    MUST(plan->threads == pool->threads && !pool->running);
+    pool->nodes = plan;
+    for (int i = 1; i < pool->threads; i++)
+        (void)keep_thread_on(pool->worker[i].thread, &plan->node[nodes_of_worker(plan, i)].set);
+}
+
+/* ---- running ---- */
+
 void thread_pool_run(struct thread_pool *pool, int slices_each, thread_work *work, void *context) {
     MUST(!pool->running && slices_each >= 1);
     pool->running = true;
+    if (pool->nodes) receive_owner(pool);
     if (pool->threads == 1) {
         work(context, 0, 0, 1);
     } else {
@@ -207,6 +279,7 @@ enum status thread_pool_open(struct thread_pool **result, int threads) {
 
 void thread_pool_close(struct thread_pool *pool) {
     if (!pool) return;
+    release_owner(pool);
     atomic_store(&pool->ends, true);
     advance_ticket(pool);
     for (int i = 1; i < pool->threads; i++) pthread_join(pool->worker[i].thread, NULL);

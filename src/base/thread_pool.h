@@ -11,9 +11,12 @@
 
 #include "base/status.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct thread_pool;
+struct node_plan; /* nodes.h */
+struct number_set;
 typedef void thread_work(void *context, int worker, int slice, int slices);
 
 /* Slices of each worker: several where a slice costs little by itself, one where it begins with work of its own. */
@@ -23,6 +26,13 @@ must_use enum status thread_pool_open(struct thread_pool **pool, int threads);
 void thread_pool_run(struct thread_pool *pool, int slices_each, thread_work *work, void *context);
 int thread_pool_threads(const struct thread_pool *pool);
 void thread_pool_close(struct thread_pool *pool); /* NULL allowed */
+
+/* Keeps each worker on the processors of its node of the plan, which lives as long as the pool, and lets it help those of
+ * its own node first. The thread that calls run is worker 0 and stays on its node until the pool is closed. Directly after
+ * open. A system that does not allow it is not asked twice. */
+void thread_pool_place(struct thread_pool *pool, const struct node_plan *plan);
+/* The calling thread runs on these processors alone from now on; false: the system refuses. */
+bool thread_keep_on(const struct number_set *processors);
 
 int processors_available(void); /* honours the affinity mask */
 

@@ -8,9 +8,11 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/nodes.h"
 #include "base/thread_pool.h"
 
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -168,12 +170,20 @@ enum status ceilings_measure(struct ceilings *ceilings, const struct ceiling_req
     MUST(request->samples > 0 && request->samples <= CEILING_SAMPLES_MOST);
     *ceilings = (struct ceilings){
         .level = m.peaks.level, .threads = request->threads, .buffer_bytes = request->buffer_bytes};
-    TRY(thread_pool_open(&m.pool, request->threads));
-    enum status status = open_buffer(&m);
+    struct node_plan *nodes;
+    TRY(nodes_plan_for("auto", request->threads, &nodes));
+    enum status status = thread_pool_open(&m.pool, request->threads);
+    if (status != STATUS_OK) {
+        free(nodes);
+        return status;
+    }
+    if (nodes) thread_pool_place(m.pool, nodes); /* each then reads memory of its own node */
+    status = open_buffer(&m);
     if (status == STATUS_OK) {
         measure_all(&m);
         munmap(m.buffer, (size_t)m.bytes);
     }
     thread_pool_close(m.pool);
+    free(nodes);
     return status;
 }

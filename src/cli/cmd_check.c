@@ -2,6 +2,7 @@
  * people one line for each kernel and level; with --json one object a line for each result. Or the checksums of a file of
  * arranged weights. */
 #include "base/memory.h"
+#include "base/nodes.h"
 #include "cli/commands.h"
 #include "cli/machine.h"
 #include "cli/progress.h"
@@ -30,11 +31,26 @@ struct printer {
 
 /* ---- for people ---- */
 
-static void print_machine(const struct machine *machine) {
+static void print_nodes(const struct node_plan *plan) {
+    if (!plan) {
+        printf("memory nodes 1\n");
+        return;
+    }
+    printf("memory nodes %d:", plan->nodes);
+    for (int i = 0; i < plan->nodes; i++) {
+        const struct memory_node *node = &plan->node[i];
+        printf("%s node %d has %d processor%s and threads %d to %d", i ? "," : "", node->id, node->processors,
+               node->processors == 1 ? "" : "s", node->worker_begin, node->worker_end - 1);
+    }
+    putchar('\n');
+}
+
+static void print_machine(const struct machine *machine, const struct node_plan *nodes) {
     char memory[32];
     printf("processor    %s\n", *machine->processor ? machine->processor : "unknown");
     printf("instructions %s\n", cpu_level_name(machine->level));
     printf("threads      %d\n", machine->processors);
+    print_nodes(nodes);
     if (machine->memory_available != INT64_MAX)
         printf("memory       %s available\n", bytes_text(machine->memory_available, memory));
     printf("huge pages   %s\n\n", *machine->huge_pages ? machine->huge_pages : "unknown");
@@ -97,12 +113,23 @@ static void print_object(json_t *object) {
     json_decref(object);
 }
 
-static void print_machine_json(const struct machine *machine) {
+/* An empty list where one node has everything. */
+static json_t *nodes_json(const struct node_plan *plan) {
+    json_t *list = json_array();
+    for (int i = 0; list && plan && i < plan->nodes; i++)
+        json_array_append_new(list,
+                              json_pack("{s:i, s:i, s:i, s:i}", "node", plan->node[i].id, "processors",
+                                        plan->node[i].processors, "first_thread", plan->node[i].worker_begin,
+                                        "threads", plan->node[i].worker_end - plan->node[i].worker_begin));
+    return list;
+}
+
+static void print_machine_json(const struct machine *machine, const struct node_plan *nodes) {
     json_t *memory =
         machine->memory_available == INT64_MAX ? json_null() : json_integer(machine->memory_available);
-    print_object(json_pack("{s:s, s:s, s:i, s:o, s:s}", "processor", machine->processor, "cpu",
+    print_object(json_pack("{s:s, s:s, s:i, s:o, s:s, s:o}", "processor", machine->processor, "cpu",
                            cpu_level_name(machine->level), "threads", machine->processors, "memory_available",
-                           memory, "huge_pages", machine->huge_pages));
+                           memory, "huge_pages", machine->huge_pages, "memory_nodes", nodes_json(nodes)));
 }
 
 static void print_result_json(const struct check_result *result) {
@@ -160,13 +187,16 @@ static enum status check_kernels(const struct option_values *values) {
                                     .seed = (uint64_t)option_int(values, "seed"),
                                     .bench = option_flag(values, "bench")};
     struct machine machine;
+    struct node_plan *nodes;
     int failures = 0;
     MUST(cpu_level_from_name(option_text(values, "cpu"), &options.cap)); /* one of the choices */
     machine_read(&machine);
+    TRY(nodes_plan_for(option_text(values, "numa"), machine.processors, &nodes));
     if (printer.json)
-        print_machine_json(&machine);
+        print_machine_json(&machine, nodes);
     else
-        print_machine(&machine);
+        print_machine(&machine, nodes);
+    free(nodes);
     TRY(check_run(&options, take_result, &printer, &failures));
     if (!printer.json) end_line(&printer);
     if (printer.functions == 0)

@@ -23,6 +23,7 @@ enum status engine_options_from(const struct option_values *values, struct engin
         .model = {.path = path,
                   .threads = option_given(values, "threads") ? (int)option_int(values, "threads") : 0,
                   .cpu_level_cap = cap,
+                  .numa = option_text(values, "numa"),
                   .max_rows = (int)option_int(values, "batch-size"),
                   .strict = option_flag(values, "strict"),
                   .kv_automatic = !strcmp(kv_type, "auto"),
@@ -38,7 +39,8 @@ enum status engine_options_from(const struct option_values *values, struct engin
 
 static bool show_arranging(void *context, int64_t done, int64_t total) {
     struct progress *progress = context;
-    if (!progress->total) progress_start(progress, "arranging weights", total, "bytes");
+    /* what is arranged may then be placed on memory nodes, which is another total */
+    if (progress->total != total) progress_start(progress, "arranging weights", total, "bytes");
     progress_update(progress, done);
     return true;
 }

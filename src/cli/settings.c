@@ -1096,6 +1096,15 @@ static const struct option_row rows[] = {
      .commands = RUNNERS | CHECK | TRAIN,
      .group = GROUP_MODEL,
      .help = "Highest level of instructions to use; never more than the processor has."},
+    {.name = "numa",
+     .kind = OPTION_TEXT,
+     .fallback = "auto",
+     .argument = "auto|off|DIR",
+     .commands = RUNNERS | CHECK,
+     .group = GROUP_MODEL,
+     .help = "Machines with several memory nodes: auto keeps each thread on a node and the weights that it "
+             "multiplies in that node's memory, copying them there at the start; off leaves both to the "
+             "system. DIR is read instead of /sys/devices/system/node."},
     {.name = "kv-type",
      .kind = OPTION_CHOICE,
      .choices = "auto|f32|f16|bf16|q8_0|fp8",

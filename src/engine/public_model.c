@@ -62,7 +62,7 @@ enum status reserved_check(const int64_t *reserved, size_t count, const char *st
 void hadal_model_options_default(struct hadal_model_options *options) {
     if (!options) return;
     *options = (struct hadal_model_options){
-        .cpu = "auto", .kv_type = "auto", .pack = "auto", .sessions = 1, .batch_size = 512};
+        .cpu = "auto", .kv_type = "auto", .pack = "auto", .numa = "auto", .sessions = 1, .batch_size = 512};
 }
 
 static enum status check_range(const char *field, int64_t value, int64_t low, int64_t high) {
@@ -110,6 +110,7 @@ static enum status engine_options_of(const struct hadal_model_options *options,
     TRY(check_options(options));
     *engine = (struct engine_options){.model = {.path = options->path,
                                                 .threads = options->threads,
+                                                .numa = options->numa,
                                                 .max_rows = options->batch_size,
                                                 .strict = options->strict != 0,
                                                 .context = options->context,

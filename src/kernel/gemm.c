@@ -238,9 +238,42 @@ static void panel_columns(const struct kernels *kernels, const struct gemm *gemm
     kernels->panel_multiply[panels.format](&product, out_begin / PANEL_OUTS, divide_up(out_end, PANEL_OUTS));
 }
 
+/* The matrix as a piece has it: rows keep their numbers, so that those before the piece lie in front of it. */
+static struct tensor matrix_of_piece(const struct tensor *w, const struct tensor_piece *piece) {
+    struct tensor part = *w;
+    int64_t bytes;
+    part.pieces = 0;
+    if (w->panels) {
+        bytes = piece->row / PANEL_OUTS * panel_row_bytes((enum panel_format)w->panel_format, w->shape[1]);
+        part.panels = (const void *)((uintptr_t)piece->data - (uintptr_t)bytes);
+    } else {
+        MUST(dtype_row_bytes(w->dtype, w->shape[1], &bytes));
+        part.data = (const void *)((uintptr_t)piece->data - (uintptr_t)(piece->row * bytes));
+    }
+    return part;
+}
+
+static void piece_columns(const struct kernels *kernels, const struct gemm *gemm, int64_t out_begin,
+                          int64_t out_end, float *scratch) {
+    const struct tensor *w = gemm->w;
+    for (int i = 0; i < w->pieces; i++) {
+        int64_t begin = max_i64(out_begin, w->piece[i].row),
+                end = min_i64(out_end, i + 1 < w->pieces ? w->piece[i + 1].row : w->shape[0]);
+        if (begin >= end) continue;
+        struct tensor matrix = matrix_of_piece(w, &w->piece[i]);
+        struct gemm part = *gemm;
+        part.w = &matrix;
+        gemm_columns(kernels, &part, begin, end, scratch);
+    }
+}
+
 void gemm_columns(const struct kernels *kernels, const struct gemm *gemm, int64_t out_begin, int64_t out_end,
                   float *scratch) {
     if (out_begin == out_end) return;
+    if (gemm->w->pieces) {
+        piece_columns(kernels, gemm, out_begin, out_end, scratch);
+        return;
+    }
     if (gemm->w->panels) {
         panel_columns(kernels, gemm, out_begin, out_end);
         return;

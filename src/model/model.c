@@ -135,7 +135,7 @@ static enum status open_parts(struct model *model, const struct model_options *o
     model->strict = options->strict;
     TRY(kv_planes_of(&model->desc, options->kv_automatic ? automatic_kv_type(model) : options->kv_type,
                      model->plane));
-    struct backend_options backend = {options->threads, options->cpu_level_cap};
+    struct backend_options backend = {options->threads, options->cpu_level_cap, options->numa};
     TRY(backend_open_cpu(&model->backend, &backend));
     TRY(prepare_packed(model, options));
     TRY(settle_context(model, options));
@@ -144,6 +144,8 @@ static enum status open_parts(struct model *model, const struct model_options *o
     struct backend_shape shape = model_backend_shape(&model->desc, model->max_rows);
     TRY(model->backend->ops->reserve(model->backend, &shape));
     TRY(packed_arrange(&model->packed, &model->weights, &model->checkpoint, model->backend));
+    TRY(placed_arrange(&model->placed, &model->weights, &model->desc, model->backend, options->progress,
+                       options->progress_context));
     return activations_open(model);
 }
 
@@ -156,7 +158,7 @@ enum status model_open(struct model *model, const struct model_options *options)
 }
 
 static enum status open_around_weights(struct model *model, const struct model_options *options) {
-    struct backend_options backend = {options->threads, options->cpu_level_cap};
+    struct backend_options backend = {options->threads, options->cpu_level_cap, options->numa};
     struct backend_shape shape = model_backend_shape(&model->desc, model->max_rows);
     TRY(check_dimensions(&model->desc, model->desc.architecture));
     TRY(kv_planes_of(&model->desc, options->kv_automatic ? automatic_kv_type(model) : options->kv_type,
@@ -188,6 +190,7 @@ enum status model_check(const struct model *model) {
 void model_close(struct model *model) {
     activations_close(model);
     if (model->backend) model->backend->ops->close(model->backend);
+    placed_close(&model->placed);
     packed_close(&model->packed);
     weights_free(&model->weights);
     checkpoint_close(&model->checkpoint);

@@ -8,6 +8,7 @@
 #include "format/checkpoint.h"
 #include "model/kv_planes.h"
 #include "model/packed.h"
+#include "model/placed.h"
 #include "model/weights.h"
 
 struct activations; /* forward.c */
@@ -18,6 +19,7 @@ struct model {
     struct weights weights;
     struct packed
         packed; /* what the matrices of `weights` are multiplied through, where they are rearranged */
+    struct placed placed; /* the same on machines with several memory nodes */
     struct backend *backend;
     struct activations *activations;
     int max_rows;         /* of one step */
@@ -33,6 +35,7 @@ struct model_options {
     const char *path;
     int threads;       /* 0: all */
     int cpu_level_cap; /* enum cpu_level */
+    const char *numa;  /* "auto", "off" or a folder: nodes_plan_for(); NULL: off */
     int max_rows;      /* rows of one step: prefill chunk and largest batch */
     bool strict;
     bool kv_automatic;  /* bf16 for block-quantised checkpoints, otherwise f32 */

@@ -21,6 +21,15 @@ struct tensor {
     const void
         *panels; /* rank 2: the same numbers rearranged for integer products (kernel/panel.h), or NULL */
     uint8_t panel_format; /* enum panel_format */
+    const struct tensor_piece
+        *piece; /* [pieces], for products alone: data or panels lie there, and NULL is one run */
+    int pieces;
+};
+
+/* Rows [row, the next piece's row) of a matrix whose rows lie in several places: each beside those who multiply it. */
+struct tensor_piece {
+    int64_t row;
+    const void *data; /* or panels, where the matrix has such */
 };
 
 int64_t tensor_elements(const struct tensor *tensor); /* of a validated tensor: cannot overflow */

@@ -2,12 +2,13 @@
 #include "backend/cpu/cpu_backward.h"
 
 #include "base/bytes.h"
+#include "base/node_memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64, SPREAD_BYTES = 64 << 20 };
 
 static void cpu_close(struct backend *backend) {
     struct cpu_backend *cpu = cpu_of(backend);
@@ -15,18 +16,20 @@ static void cpu_close(struct backend *backend) {
     free(cpu->scratch);
     free(cpu->backward_scratch);
     free(cpu->rounded.value);
+    free(cpu->nodes);
     free(cpu);
 }
 
-/* Zeroed by the system, page by page when first touched: a cache that is planned but not used costs nothing. The
- * pointer that free() wants stands in front of the aligned one. */
+/* Zeroed by the system, page by page when first touched: a cache that is planned but not used costs nothing. On several
+ * memory nodes it is spread over all of them: which worker meets which page of a cache changes with every batch. The pointer
+ * that free() wants stands in front of the aligned one. */
 static void *cpu_allocate(struct backend *backend, int64_t bytes) {
-    (void)backend;
     int64_t whole;
     if (bytes < 0 || !add_fits(bytes, 2 * ALIGNMENT, &whole)) return NULL;
     char *base = calloc(1, (size_t)whole);
     if (!base) return NULL;
     char *aligned = base + ALIGNMENT + (ALIGNMENT - (uintptr_t)base % ALIGNMENT) % ALIGNMENT;
+    if (backend->nodes && bytes >= SPREAD_BYTES) node_memory_spread(backend->nodes, aligned, bytes);
     memcpy(aligned - sizeof base, &base, sizeof base);
     return aligned;
 }
@@ -101,6 +104,7 @@ static const struct backend_ops operations = {
     .allocate = cpu_allocate,
     .release = cpu_release,
     .pack = cpu_pack,
+    .copy = cpu_copy,
     .embed = cpu_embed,
     .norm = cpu_norm,
     .project = cpu_project,
@@ -115,6 +119,13 @@ static const struct backend_ops operations = {
     .backward = &cpu_backward_operations,
 };
 
+static void describe(struct cpu_backend *cpu) {
+    char nodes[32] = "";
+    if (cpu->nodes) snprintf(nodes, sizeof nodes, ", %d memory nodes", cpu->nodes->nodes);
+    snprintf(cpu->description, sizeof cpu->description, "cpu %s, %d thread%s%s",
+             cpu_level_name(cpu->kernels.level), cpu->threads, cpu->threads == 1 ? "" : "s", nodes);
+}
+
 enum status backend_open_cpu(struct backend **backend, const struct backend_options *options) {
     struct cpu_backend *cpu = calloc(1, sizeof *cpu);
     if (!cpu) return fail(STATUS_MEMORY, "no memory for the CPU backend");
@@ -122,13 +133,16 @@ enum status backend_open_cpu(struct backend **backend, const struct backend_opti
     cpu->kernels = kernels_for((enum cpu_level)options->cpu_level_cap);
     cpu->base.integer_products = cpu->kernels.integer_products;
     cpu->threads = options->threads ? options->threads : processors_available();
-    enum status status = thread_pool_open(&cpu->pool, cpu->threads);
+    enum status status = nodes_plan_for(options->numa, cpu->threads, &cpu->nodes);
+    if (status == STATUS_OK) status = thread_pool_open(&cpu->pool, cpu->threads);
     if (status != STATUS_OK) {
+        free(cpu->nodes);
         free(cpu);
         return status;
     }
-    snprintf(cpu->description, sizeof cpu->description, "cpu %s, %d thread%s",
-             cpu_level_name(cpu->kernels.level), cpu->threads, cpu->threads == 1 ? "" : "s");
+    cpu->base.nodes = cpu->nodes;
+    if (cpu->nodes) thread_pool_place(cpu->pool, cpu->nodes);
+    describe(cpu);
     *backend = &cpu->base;
     return STATUS_OK;
 }

@@ -10,6 +10,7 @@ struct cpu_backend {
     struct backend base; /* first: a struct backend * is one of these */
     struct kernels kernels;
     struct thread_pool *pool;
+    struct node_plan *nodes; /* NULL: one */
     int threads;
     float *scratch;              /* [threads][scratch_floats] */
     int64_t scratch_floats;      /* of one worker */
@@ -54,6 +55,7 @@ struct rounded_rows cpu_round(struct cpu_backend *cpu, const float *x, int64_t x
 struct rounded_rows rounded_from(const struct rounded_rows *rounded, int64_t first);
 
 void cpu_pack(struct backend *backend, const struct tensor *w, int panel_format, void *panels);
+void cpu_copy(struct backend *backend, const void *from, void *to, int64_t bytes);
 void cpu_embed(struct backend *backend, const struct embed_op *op);
 void cpu_norm(struct backend *backend, const struct norm_op *op);
 void cpu_project(struct backend *backend, const struct project_op *op);

@@ -1,5 +1,7 @@
-/* cpu_round.c - rounding activations for integer products, and rearranging weights for them. */
+/* cpu_round.c - rounding activations for integer products, rearranging weights for them, copying them. */
 #include "backend/cpu/cpu.h"
+
+#include <string.h>
 
 struct round_task {
     struct cpu_backend *cpu;
@@ -52,4 +54,23 @@ static void pack_panels(void *context, int worker, int slice, int slices) {
 void cpu_pack(struct backend *backend, const struct tensor *w, int panel_format, void *panels) {
     struct pack_task task = {w, (enum panel_format)panel_format, panels};
     thread_pool_run(cpu_of(backend)->pool, SLICES_FINE, pack_panels, &task);
+}
+
+struct copy_task {
+    const char *from;
+    char *to;
+    int64_t bytes;
+};
+
+static void copy_bytes(void *context, int worker, int slice, int slices) {
+    (void)worker;
+    const struct copy_task *task = context;
+    int64_t begin, end, page = 4096;
+    slice_share(task->bytes, page, slice, slices, &begin, &end);
+    memcpy(task->to + begin, task->from + begin, (size_t)(end - begin));
+}
+
+void cpu_copy(struct backend *backend, const void *from, void *to, int64_t bytes) {
+    struct copy_task task = {from, to, bytes};
+    thread_pool_run(cpu_of(backend)->pool, SLICES_FINE, copy_bytes, &task);
 }
