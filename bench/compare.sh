@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # compare.sh PEER_BIN MODEL.gguf [MODEL.gguf ...] - the same files through hadal and through a llama-bench, of llama.cpp
 # or ik_llama.cpp, in turns: one of the two at a time, each round in the other order. Prints ratios of the medians with
-# what the slowest and fastest samples would make of them, and writes everything as JSON.
+# what the slowest and fastest samples would make of them, and writes everything as JSON. What a peer cannot run is said,
+# written into the record with the peer's own reason, and not tried again; the exit status is then 1.
 #
 #   PREFILL="512 2048"  DECODE=64  DEPTHS="0 4096"   what is measured; empty leaves a test out
 #   THREADS=2  ROUNDS=3  REPEAT=1                    samples of a test: ROUNDS times REPEAT
@@ -47,17 +48,20 @@ fi
 name=${PEER_NAME:-$kind}
 read -r -a peer_flags <<< "${PEER_FLAGS-$flags}"
 
-# run NAME COMMAND...: output to $work/output; the reason of a failure is the last line that it wrote
+# run COMMAND...: output to $work/output; otherwise `reason`, the last line that it wrote
 run() {
-    local who=$1 status=0
-    shift
+    local status=0
     timeout "$limit" "$@" > "$work/output" 2> "$work/errors" < /dev/null &
     child=$!
     wait "$child" || status=$?
     child=
-    [ $status != 124 ] || stop "$who on $model: no result within $limit s"
-    [ $status = 0 ] || stop "$who cannot run $model (exit status $status): $(grep -v '^ *$' "$work/errors" | tail -1)"
+    [ $status != 0 ] || return 0
+    reason="exit status $status: $(grep -v '^ *$' "$work/errors" | tail -1)"
+    [ $status != 124 ] || reason="no result within $limit s"
+    return 1
 }
+
+run_ours() { run "$hadal" "$@" || stop "hadal cannot run $model: $reason"; }
 
 # keep PROGRAM: lines of $work/output, marked
 keep() {
@@ -68,20 +72,41 @@ keep() {
 run_hadal() {
     local tokens
     for tokens in $prefill; do
-        run hadal "$hadal" bench -m "$model" --test prefill -p "$tokens" -t "$threads" -r "$repeat" "${hadal_flags[@]}" --json
+        run_ours bench -m "$model" --test prefill -p "$tokens" -t "$threads" -r "$repeat" "${hadal_flags[@]}" --json
         keep hadal
     done
     [ -n "$decode" ] || return 0
-    run hadal "$hadal" bench -m "$model" --test decode -n "$decode" -d "${depths// /,}" -t "$threads" -r "$repeat" "${hadal_flags[@]}" --json
+    run_ours bench -m "$model" --test decode -n "$decode" -d "${depths// /,}" -t "$threads" -r "$repeat" "${hadal_flags[@]}" --json
     keep hadal
 }
 
+# The peer's last line seldom says why it cannot load a file: it is asked again and told to talk.
+explain() {
+    local told
+    told=$(timeout "$limit" "$peer" -v -m "$model" -t "$threads" -r 1 -o json "${peer_flags[@]}" "$@" 2>&1 < /dev/null |
+        grep -aE 'error loading|GGML_ASSERT|GGML_ABORT|[Ee]rror:' | head -1) || true
+    [ -z "$told" ] || reason="$reason ($told)"
+}
+
 run_llama_bench() {
-    run "$name" "$peer" -m "$model" -t "$threads" -r "$repeat" -o json "${peer_flags[@]}" "$@"
-    jq -c -f "$here/llama_bench.jq" "$work/output" > "$work/converted" || stop "$name: its output is no JSON of a llama-bench"
-    [ -s "$work/converted" ] || stop "$name: its output has no test"
-    mv "$work/converted" "$work/output"
-    keep "$name"
+    if [ -f "$work/failed" ] && jq -e --arg model "${model##*/}" --arg arguments "$*" \
+        'select(.model == $model and .arguments == $arguments)' "$work/failed" > /dev/null; then
+        return
+    fi
+    if ! run "$peer" -m "$model" -t "$threads" -r "$repeat" -o json "${peer_flags[@]}" "$@"; then
+        [[ $reason != "exit status"* ]] || explain "$@"
+    elif ! jq -c -f "$here/llama_bench.jq" "$work/output" > "$work/converted" 2> /dev/null; then
+        reason="its output is no JSON of a llama-bench"
+    elif ! [ -s "$work/converted" ]; then
+        reason="its output has no test"
+    else
+        mv "$work/converted" "$work/output"
+        keep "$name"
+        return
+    fi
+    echo "compare.sh: $name cannot run $model with $*: $reason" >&2
+    jq -n -c --arg model "${model##*/}" --arg peer "$name" --arg arguments "$*" --arg reason "$reason" \
+        '{$model, $peer, $arguments, $reason}' >> "$work/failed"
 }
 
 run_peer() {
@@ -127,11 +152,13 @@ for model in "$@"; do
 done
 commit=$(git -C "$here" rev-parse HEAD 2> /dev/null || echo unknown)
 tree=$([ -z "$(git -C "$here" status --porcelain -- ../src ../include ../Makefile 2> /dev/null)" ] && echo clean || echo modified)
-jq -s --arg date "$(date -u +%F)" --arg commit "$commit" --arg tree "$tree" --arg peer "$name" --arg load "$load" \
+[ -f "$work/failed" ] || : > "$work/failed"
+jq -s --slurpfile failed "$work/failed" --arg date "$(date -u +%F)" --arg commit "$commit" --arg tree "$tree" --arg peer "$name" --arg load "$load" \
     --arg processor "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)" --arg processors "$(nproc)" \
     --arg peer_flags "${peer_flags[*]}" --arg hadal_flags "${hadal_flags[*]}" --arg note "${NOTE:-}" \
     --arg rounds "$rounds" --arg repeat "$repeat" \
     '{$date, $commit, $tree, $processor, processors: ($processors | tonumber), load_before: ($load | tonumber), $peer,
       $peer_flags, $hadal_flags, rounds: ($rounds | tonumber), repeat: ($repeat | tonumber), $note,
-      results: map(.results[]), ratios: map(.ratios[])}' "$work/all" > "$out"
+      results: map(.results[]), ratios: map(.ratios[]), $failed}' "$work/all" > "$out"
 echo "$out" >&2
+[ ! -s "$work/failed" ]

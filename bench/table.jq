@@ -16,16 +16,21 @@ def ceilings:
 # Every test of every model, hadal beside the peers that were measured.
 def compared:
     [.[] | select(.record.ratios) | .record] as $records
-    | [$records[].ratios[]] | group_by([(.model | base), (if .test == "prefill" then 0 else 1 end), .tokens, .depth])
+    | [$records[] | (.ratios[], (.results[] | select(.program == "hadal")))] | group_by([(.model | base), (if .test == "prefill" then 0 else 1 end), .tokens, .depth])
     | map(. as $ratios | .[0] as $r
           | def speed($program): [$records[] | select(.peer == $program or $program == "hadal") | .results[]
                 | select(.program == $program and (.model | base) == ($r.model | base) and .test == $r.test and .tokens == $r.tokens and .depth == $r.depth)];
             speed("hadal") as $ours
-          | ($ratios | min_by(.ratio)) as $best
+          | ($ratios | map(select(.ratio)) | min_by(.ratio)) as $best
           | [($r.model | base), ($r | what), "\($ours | map(.median) | add / length | number)",
              (["llama.cpp", "ik_llama.cpp"][] | speed(.) | if length > 0 then .[0].median | number else "-" end),
-             "**\($best.ratio | number)** [\($best.low | number) .. \($best.high | number)]",
+             (if $best then "**\($best.ratio | number)** [\($best.low | number) .. \($best.high | number)]" else "-" end),
              ($ours[0] | if .read_share then "\(.read_share | percent) of reading" elif .peak_share then "\(.peak_share | percent) of \(.peak)" else "" end)] | row);
+
+# What a peer could not run, in its own words.
+def failed:
+    [.[].record | .failed // [] | .[] | [(.model | base), .peer, "`\(.arguments)`", (.reason | gsub("[|\n]"; " "))]]
+    | unique | map(row);
 
 def alone:
     [.[] | select(.record.command and (.record.command | startswith("hadal bench machine") | not)) | .name as $name | .record.results[]
@@ -35,4 +40,5 @@ def alone:
 
 (ceilings | if length > 0 then table(["ceiling", "one thread", "all threads"]), "" else empty end),
 (compared | if length > 0 then table(["model", "test", "hadal t/s", "llama.cpp", "ik_llama.cpp", "ratio to the best", "share"]), "" else empty end),
+(failed | if length > 0 then table(["model", "cannot be run by", "with", "reason"]), "" else empty end),
 (alone | if length > 0 then table(["record", "test", "sequences", "tokens/s", "spread", ""]) else empty end)

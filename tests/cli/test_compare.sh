@@ -54,6 +54,38 @@ found=$(jq -c '[.results[] | [.program, .test, .median, (.tokens_per_second | le
 found=$(jq '.results[1].read_share * 1000 | round' "$work/joined")
 [ "$found" = 600 ] && pass "a share is that of the median" || fail "a share is that of the median" "$found"
 
+# A peer that runs prompts and cannot do anything else: what it cannot is told, once, and the rest is compared.
+"$HADAL" synth --config tests/cli/small_v3.json --type q8_0 -o "$work/small.gguf" > /dev/null 2>&1
+cat > "$work/peer" <<'PEER'
+#!/usr/bin/env bash
+case "$*" in
+    *--help*) echo "  --n-depth  -gp <pp,tg>" ;;
+    *"-n 0"*-p*|*-p*"-n 0"*) case "$*" in *-gp*) echo "error loading model: a tensor is missing" >&2; exit 3 ;; esac
+        echo '[{"n_prompt":16,"n_gen":0,"n_threads":1,"samples_ns":[1000000],"model_filename":"small.gguf","build_commit":"x","build_number":1,"type_k":"f16"}]' ;;
+    *) echo "error loading model: a tensor is missing" >&2; echo "main: sorry" >&2; exit 3 ;;
+esac
+PEER
+chmod +x "$work/peer"
+PREFILL=16 DECODE=4 DEPTHS="0 32" THREADS=1 ROUNDS=2 OUT=$work/compared.json PEER_FLAGS='' XDG_CACHE_HOME=$work/home \
+    bench/compare.sh "$work/peer" "$work/small.gguf" > "$work/output" 2> "$work/errors"
+status=$?
+found=$(jq -c '[[.failed[] | [.model, .peer, .reason]], [.ratios[] | [.test, .tokens]], [.results[] | [.program, .test, .depth]]]' "$work/compared.json")
+expected='[[["small.gguf","ik_llama.cpp","exit status 3: main: sorry (error loading model: a tensor is missing)"]],[["prefill",16]],[["hadal","prefill",0],["ik_llama.cpp","prefill",0],["hadal","decode",0],["hadal","decode",32]]]'
+if [ $status = 1 ] && [ "$found" = "$expected" ] && [ "$(grep -c 'cannot run' "$work/errors")" = 1 ]; then
+    pass "what a peer cannot run is told once"
+else
+    fail "what a peer cannot run is told once" "status $status: $found $(cat "$work/errors")"
+fi
+mkdir -p "$work/records"
+cp "$work/compared.json" "$work/records/small.json"
+found=$(RESULTS=$work/records bench/table.sh)
+if grep -q '^| small | prefill 16 | .* | \*\*' <<< "$found" && grep -q '^| small | decode 4 at 32 | .* | - | - | - |' <<< "$found" &&
+    grep -q '^| small | ik_llama.cpp | .*sorry' <<< "$found"; then
+    pass "the tables show what a peer cannot run"
+else
+    fail "the tables show what a peer cannot run" "$found"
+fi
+
 for record in bench/results/*.json; do
     jq -e '.commit and .date and .processor and (.results | length > 0) and ([.results[] | (.tokens_per_second // .samples) | length > 0] | all)' "$record" > /dev/null ||
         fail "$record has commit, date, processor and samples"
