@@ -49,7 +49,9 @@ static void print_step(const struct pretrain_report *report) {
     if (report->mtp_loss > 0) printf("  mtp %.4f", report->mtp_loss);
     printf("  rate %.3g  gradient %.3g", report->rate, report->norm);
     if (report->load_most > 0) printf("  busiest expert %.2fx", report->load_most);
-    printf("  %.0f tokens/s%s\n", report->tokens_per_second, report->skipped ? "  (left out: a spike)" : "");
+    if (report->step < report->steps) printf("  %.2f h left", report->seconds_left / 3600);
+    printf("  %.3f TFLOP/s  %.0f tokens/s%s\n", report->flops_per_second * 1e-12, report->tokens_per_second,
+           report->skipped ? "  (left out: a spike)" : "");
     fflush(stdout);
 }
 
@@ -193,6 +195,7 @@ static enum status read_options(const struct option_values *values, struct pretr
     options->save_every = option_int(values, "save-every");
     options->valid_every = option_int(values, "valid-every");
     options->keep = (int)option_int(values, "keep");
+    options->keep_best = option_flag(values, "keep-best");
     options->packing = sft ? PACK_WHOLE : option_flag(values, "cross-texts") ? PACK_CROSS : PACK_CUT;
     if (!options->tokenizer) options->tokenizer = options->init;
     if (sft && !options->init) return fail(STATUS_USAGE, "--init MODEL says what is tuned");
@@ -262,12 +265,12 @@ static enum status train_model(const struct option_values *values) {
 static const struct {
     const char *name;
     enum status (*run)(const struct option_values *values);
-} jobs[] = {{"tokenizer", train_tokenizer}};
+} jobs[] = {{"tokenizer", train_tokenizer}, {"plot", train_plot}};
 
 enum status command_train(const struct option_values *values) {
     const char *const *what;
     int words = option_positionals(values, &what);
-    for (size_t i = 0; words == 1 && i < COUNT_OF(jobs); i++)
+    for (size_t i = 0; words >= 1 && i < COUNT_OF(jobs); i++)
         if (!strcmp(what[0], jobs[i].name)) return jobs[i].run(values);
     return train_model(values);
 }

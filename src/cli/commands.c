@@ -188,7 +188,7 @@ static const struct command_row rows[COMMAND_COUNT] = {
             .run = command_train,
             .arguments = "pretrain (--config FILE | --like NAME) --tokenizer PATH | sft --init MODEL --data "
                          "PATH -o RUN",
-            .positionals = 1,
+            .positionals = 9,
             .summary = "train a model",
             .description =
                 "pretrain learns to continue texts: a model of any known architecture (DeepSeek V3 and V2, "
@@ -202,9 +202,11 @@ static const struct command_row rows[COMMAND_COUNT] = {
                 "many in a sequence as fit.\n\n"
                 "tokenizer makes a byte-level BPE tokenizer of --vocab tokens from --data, into the "
                 "directory "
-                "of -o.\n\n"
+                "of -o. plot draws the curves of up to eight runs as SVG.\n\n"
                 "RUN/latest is a Hugging Face directory that every other command takes as MODEL, and whose "
-                "logits are those of the trainer, bit for bit. RUN/metrics.jsonl has a line for each step. A "
+                "logits are those of the trainer, bit for bit. RUN/metrics.jsonl has a line for each step, "
+                "and "
+                "TensorBoard finds the same in RUN. A "
                 "run that was interrupted in any way goes on with --resume auto, as if it had not been.",
             .examples = "Is this feasible here, and how long would it take?\n"
                         "hadal train pretrain --config small.json --tokenizer TOK --data texts --steps 2000 "

@@ -109,6 +109,13 @@ static double largest(const struct plot_chart *chart, bool of_x) {
     return most > 1e-300 ? most : 1;
 }
 
+/* 0, or what is below. */
+static double smallest(const struct plot_chart *chart) {
+    double least = 0;
+    for (int i = 0; i < chart->points; i++) least = fmin(least, fmin(chart->point[i].y, chart->point[i].low));
+    return least;
+}
+
 static int by_series(const void *a, const void *b) {
     const struct plot_point *x = a, *y = b;
     int order = strcmp(x->series, y->series);
@@ -135,7 +142,7 @@ void plot_tidy(struct plot_chart *chart) {
 
 struct frame {
     const struct plot_chart *chart;
-    double top, x_most, y_most; /* of the picture, of the axes */
+    double top, x_most, y_least, y_most; /* of the picture, of the axes */
 };
 
 static double place_x(const struct frame *frame, double x) {
@@ -143,28 +150,28 @@ static double place_x(const struct frame *frame, double x) {
 }
 
 static double place_y(const struct frame *frame, double y) {
-    return frame->top + TOP + HEIGHT - y / frame->y_most * HEIGHT;
+    return frame->top + TOP + HEIGHT - (y - frame->y_least) / (frame->y_most - frame->y_least) * HEIGHT;
 }
 
 static void write_axes(struct buffer *svg, const struct frame *frame, double step) {
     const struct plot_chart *chart = frame->chart;
-    double right = WIDTH - RIGHT, last = -1;
+    double right = WIDTH - RIGHT, last = -1, bottom = place_y(frame, frame->y_least);
     int ticks = 0;
-    for (double y = 0; y <= frame->y_most * 1.0001; y += step) {
+    for (double y = frame->y_least; y <= frame->y_most + 0.01 * step; y += step) {
         write_line(svg, "g", LEFT, place_y(frame, y), right, place_y(frame, y));
-        write_number(svg, LEFT - 6, place_y(frame, y) + 4, "end", y);
+        write_number(svg, LEFT - 6, place_y(frame, y) + 4, "end", fabs(y) < 1e-9 * step ? 0 : y);
     }
     write_line(svg, "a", LEFT, place_y(frame, 0), right, place_y(frame, 0));
     for (int i = 0; i < chart->points && ticks < X_TICKS_MOST;
          i++) { /* of the points themselves, apart enough */
         double x = place_x(frame, chart->point[i].x);
         if (x < last + 34) continue;
-        write_line(svg, "a", x, place_y(frame, 0), x, place_y(frame, 0) + 4);
-        write_number(svg, x, place_y(frame, 0) + 18, "middle", chart->point[i].x);
+        write_line(svg, "a", x, bottom, x, bottom + 4);
+        write_number(svg, x, bottom + 18, "middle", chart->point[i].x);
         last = x;
         ticks++;
     }
-    write_text(svg, (LEFT + right) / 2, place_y(frame, 0) + 38, "middle", chart->x_label);
+    write_text(svg, (LEFT + right) / 2, bottom + 38, "middle", chart->x_label);
     write_text(svg, LEFT, frame->top + TOP - 8, "start", chart->y_label);
 }
 
@@ -177,7 +184,7 @@ static void write_series(struct buffer *svg, const struct frame *frame, int begi
     for (int i = begin; i < end; i++)
         buffer_printf(svg, "%.1f,%.1f ", place_x(frame, point[i].x), place_y(frame, point[i].y));
     buffer_append_text(svg, "\"/>\n");
-    for (int i = begin; i < end; i++) {
+    for (int i = begin; i < end && !frame->chart->dense; i++) {
         double x = place_x(frame, point[i].x);
         buffer_printf(svg, "<line class=\"e s%d\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", style,
                       x, place_y(frame, point[i].low), x, place_y(frame, point[i].high));
@@ -206,8 +213,9 @@ static double lines_height(const struct plot_chart *chart) {
 }
 
 static void write_lines(struct buffer *svg, struct plot_chart *chart, double top) {
-    double step = step_above(largest(chart, false) / TICKS);
-    struct frame frame = {chart, top, largest(chart, true), step * ceil(largest(chart, false) / step - 1e-9)};
+    double most = largest(chart, false), least = smallest(chart), step = step_above((most - least) / TICKS);
+    struct frame frame = {chart, top, largest(chart, true), step * floor(least / step + 1e-9),
+                          step * ceil(most / step - 1e-9)};
     write_title(svg, chart, top);
     qsort(chart->point, (size_t)chart->points, sizeof *chart->point, by_x);
     write_axes(svg, &frame, step);

@@ -10,12 +10,13 @@ enum { PLOT_NAME_BYTES = 96 };
 
 struct plot_point {
     char series[PLOT_NAME_BYTES]; /* of bars: what the bar is for */
-    double x, y, low, high;       /* all finite and not negative; bars have no x */
+    double x, y, low, high; /* all finite; x is not negative, nor is anything of bars, which have no x */
 };
 
 struct plot_chart {
     const char *title, *x_label, *y_label;
-    bool bars; /* lying, with a line at 1 */
+    bool bars;  /* lying, with a line at 1 */
+    bool dense; /* lines of many points, which have no marks */
     struct plot_point *point;
     int points, room;
 };

@@ -5,5 +5,6 @@
 #include "cli/options.h"
 
 must_use enum status train_tokenizer(const struct option_values *values); /* texts to a tokenizer */
+must_use enum status train_plot(const struct option_values *values);      /* a run's metrics to a picture */
 
 #endif

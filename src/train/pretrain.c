@@ -23,7 +23,9 @@ struct job {
     struct optimizer optimizer;
     struct run_store store;
     struct run_state state;
-    double started;
+    double flops_per_token;
+    double taken;  /* seconds that the steps of this process took */
+    int64_t begun; /* steps that were done before it */
 };
 
 /* ---- opening ---- */
@@ -54,10 +56,11 @@ static enum status read_data(struct job *job) {
     return packing_open(&job->packing, &job->corpus, options->seed, options->sequence_rows, options->packing);
 }
 
-static enum status check_memory(const struct job *job) {
+static enum status check_memory(struct job *job) {
     struct pretrain_plan plan;
     char needed[32], available[32];
     TRY(pretrain_plan(job->options, &plan));
+    job->flops_per_token = plan.flops_per_token;
     if (plan.memory <= plan.available) return STATUS_OK;
     return fail(STATUS_MEMORY,
                 "training needs %s and %s are available; fewer sequences at a time or --recompute may help",
@@ -225,15 +228,20 @@ static enum status take_step(struct job *job, struct pretrain_report *report) {
     report->tokens = job->state.tokens;
     report->seconds = clock_seconds() - begin;
     report->tokens_per_second = (double)weights.rows / report->seconds;
+    report->flops_per_second = report->tokens_per_second * job->flops_per_token;
+    job->taken += report->seconds;
+    report->seconds_left =
+        job->taken / (double)(report->step - job->begun) * (double)(report->steps - report->step);
     return STATUS_OK;
 }
 
 static enum status write_metrics(struct job *job, const struct pretrain_report *report) {
-    json_t *line = json_pack("{s:I, s:f, s:f, s:f, s:f, s:I, s:f, s:f}", "step", (json_int_t)report->step,
-                             "loss", isfinite(report->loss) ? report->loss : -1, "rate", report->rate, "norm",
-                             isfinite(report->norm) ? report->norm : -1, "load_most", report->load_most,
-                             "tokens", (json_int_t)report->tokens, "seconds", report->seconds,
-                             "tokens_per_second", report->tokens_per_second);
+    json_t *line =
+        json_pack("{s:I, s:f, s:f, s:f, s:f, s:I, s:f, s:f, s:f}", "step", (json_int_t)report->step, "loss",
+                  isfinite(report->loss) ? report->loss : -1, "rate", report->rate, "norm",
+                  isfinite(report->norm) ? report->norm : -1, "load_most", report->load_most, "tokens",
+                  (json_int_t)report->tokens, "seconds", report->seconds, "tokens_per_second",
+                  report->tokens_per_second, "flops_per_second", report->flops_per_second);
     if (line && report->mtp_loss > 0) json_object_set_new(line, "mtp_loss", json_real(report->mtp_loss));
     if (line && report->balance > 0) json_object_set_new(line, "balance", json_real(report->balance));
     if (line && report->skipped) json_object_set_new(line, "skipped", json_true());
@@ -246,8 +254,8 @@ static enum status save(struct job *job) {
     return STATUS_OK;
 }
 
-/* Mean loss over every whole sequence of the validation data, in its own order. */
-static enum status validate(struct job *job) {
+/* Mean loss over every whole sequence of the validation data, in its own order. `best`: the lowest so far. */
+static enum status validate(struct job *job, bool *best) {
     struct packing packing;
     struct packed_batch batch = {0};
     struct train_weights weights = {0};
@@ -265,6 +273,11 @@ static enum status validate(struct job *job) {
     packing_close(&packing);
     TRY(status);
     double loss = weights.token > 0 ? sums.token / weights.token : 0;
+    *best = options->keep_best && (!job->state.best_step || loss < job->state.best_loss);
+    if (*best) {
+        job->state.best_step = job->state.step;
+        job->state.best_loss = loss;
+    }
     options->listener->validated(options->listener->context, job->state.step, loss);
     return run_store_write_metrics(
         &job->store, json_pack("{s:I, s:f}", "step", (json_int_t)job->state.step, "valid_loss", loss));
@@ -281,11 +294,13 @@ static enum status run_steps(struct job *job) {
     bool going = true;
     while (going && job->state.step < options->steps) {
         struct pretrain_report report;
+        bool best = false;
         TRY(take_step(job, &report));
         TRY(write_metrics(job, &report));
         going = listener->step(listener->context, &report);
-        if (options->valids && due(job->state.step, options->valid_every, options->steps)) TRY(validate(job));
-        if (due(job->state.step, options->save_every, options->steps)) {
+        if (options->valids && due(job->state.step, options->valid_every, options->steps))
+            TRY(validate(job, &best));
+        if (best || due(job->state.step, options->save_every, options->steps)) {
             TRY(save(job));
             saved = job->state.step;
         }
@@ -297,9 +312,10 @@ static enum status run_steps(struct job *job) {
 }
 
 enum status pretrain_run(const struct pretrain_options *options) {
-    struct job job = {.options = options, .started = clock_seconds()};
+    struct job job = {.options = options};
     enum status status = open_job(&job);
     if (status == STATUS_OK) {
+        job.begun = job.state.step;
         struct pretrain_report begin = {
             .step = job.state.step, .steps = options->steps, .tokens = job.state.tokens};
         options->listener->began(options->listener->context, &begin, (int64_t)job.corpus.tokens.count);

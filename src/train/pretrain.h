@@ -22,6 +22,7 @@ struct pretrain_options {
     const struct dialogue_form *dialogue; /* how conversations become text; NULL: there are none */
     int64_t steps, save_every, valid_every;
     int keep;
+    bool keep_best; /* a step whose validation loss is the lowest so far is saved and stays */
     uint64_t seed;
     double deviation; /* of random weights */
     struct schedule schedule;
@@ -36,6 +37,7 @@ struct pretrain_report { /* after a step */
     int64_t step, steps, tokens;
     double loss, mtp_loss, balance; /* means for each target; balance 1 is perfect */
     double rate, norm, seconds, tokens_per_second;
+    double flops_per_second, seconds_left; /* by the plan's operations; at the speed so far */
     double load_most; /* largest share of an expert's choices relative to an even one, over layers */
     bool skipped;     /* the step was not taken: loss or gradient far beyond what they were */
 };

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PATH_BYTES = 4096, STATE_LIMIT = 1 << 20, TOKENIZER_LIMIT = 256 << 20 };
@@ -89,6 +90,7 @@ enum status run_store_open(struct run_store *store, const char *path, bool resum
 void run_store_close(struct run_store *store) {
     if (!store->path) return;
     if (store->metrics) fclose(store->metrics);
+    event_file_close(&store->events);
     if (store->lock >= 0) close(store->lock);
     free(store->path);
     *store = (struct run_store){0};
@@ -201,11 +203,12 @@ static json_t *state_json(const struct run_state *state, const struct optimizer 
     snprintf(data, sizeof data, "%016" PRIx64, state->data);
     snprintf(seed, sizeof seed, "%016" PRIx64, state->seed);
     return json_pack(
-        "{s:i, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:i, s:I, s:o, s:o}", "format", 1, "step",
+        "{s:i, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:i, s:I, s:o, s:o, s:I, s:f}", "format", 1, "step",
         (json_int_t)state->step, "sequence", (json_int_t)state->sequence, "tokens", (json_int_t)state->tokens,
         "seed", seed, "data", data, "sequence_rows", (json_int_t)state->sequence_rows, "batch_sequences",
         (json_int_t)state->batch_sequences, "optimizer", (int)optimizer->options.kind, "optimizer_steps",
-        (json_int_t)optimizer->steps, "loss", watch_json(&state->loss), "norm", watch_json(&state->norm));
+        (json_int_t)optimizer->steps, "loss", watch_json(&state->loss), "norm", watch_json(&state->norm),
+        "best_step", (json_int_t)state->best_step, "best_loss", state->best_loss);
 }
 
 static enum status write_step(const struct run_store *store, const char *directory,
@@ -228,10 +231,11 @@ static enum status write_step(const struct run_store *store, const char *directo
 }
 
 /* The link appears in place of the old one. */
-static enum status link_latest(const struct run_store *store, const char *name) {
-    char link[PATH_BYTES], temporary[PATH_BYTES];
-    TRY(join(link, store->path, "latest"));
-    TRY(join(temporary, store->path, "latest.partial"));
+static enum status link_step(const struct run_store *store, const char *what, int64_t step) {
+    char link[PATH_BYTES], temporary[PATH_BYTES], name[64];
+    step_name(step, name);
+    TRY(join(link, store->path, what));
+    TRY(join(temporary, store->path, "link.partial"));
     unlink(temporary);
     if (symlink(name, temporary) || rename(temporary, link))
         return fail(STATUS_IO, "%s: cannot link: %s", link, strerror(errno));
@@ -255,7 +259,7 @@ static int newest_first(const void *a, const void *b) {
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-static enum status remove_old(const struct run_store *store) {
+static enum status remove_old(const struct run_store *store, int64_t best) {
     enum { MOST = 4096 };
     int64_t step[MOST];
     int count = 0;
@@ -264,7 +268,8 @@ static enum status remove_old(const struct run_store *store) {
         if (step_of(entry->d_name) >= 0) step[count++] = step_of(entry->d_name);
     if (entries) closedir(entries);
     qsort(step, (size_t)count, sizeof *step, newest_first);
-    for (int i = store->keep; store->keep && i < count; i++) TRY(remove_step(store, step[i]));
+    for (int i = store->keep; store->keep && i < count; i++)
+        if (step[i] != best) TRY(remove_step(store, step[i]));
     return STATUS_OK;
 }
 
@@ -284,9 +289,10 @@ enum status run_store_save(struct run_store *store, const struct trainer *traine
         remove_directory(temporary, true);
         return status;
     }
-    TRY(link_latest(store, name));
+    TRY(link_step(store, "latest", state->step));
+    if (state->best_step) TRY(link_step(store, "best", state->best_step));
     flush_directory(store->path);
-    return remove_old(store);
+    return remove_old(store, state->best_step);
 }
 
 /* ---- loading ---- */
@@ -358,6 +364,8 @@ static enum status read_state(struct json_reader reader, struct optimizer *optim
     TRY(read_hash(reader, "data", &state->data));
     TRY(read_watch(reader, "loss", &state->loss));
     TRY(read_watch(reader, "norm", &state->norm));
+    TRY(json_get_int_or(reader, "best_step", 0, INT64_MAX, 0, &state->best_step));
+    TRY(json_get_real_or(reader, "best_loss", -1e300, 1e300, 0, &state->best_loss));
     if (kind == (int64_t)optimizer->options.kind) return STATUS_OK;
     return fail(STATUS_INPUT, "%s: the run was begun with another optimizer", reader.origin);
 }
@@ -395,26 +403,31 @@ enum status run_store_load(const struct run_store *store, int64_t step, struct t
 
 /* ---- metrics ---- */
 
-/* Lines of steps below `step`; an unfinished last line goes. */
-static void keep_lines(const struct buffer *old, int64_t step, struct buffer *kept) {
+/* Lines of steps up to `step`, which become events as well; an unfinished last line goes. */
+static enum status keep_lines(const struct buffer *old, int64_t step, struct event_file *events,
+                              struct buffer *kept) {
+    enum status status = STATUS_OK;
     for (size_t at = 0; at < old->bytes;) {
         const char *line = old->data + at, *end = memchr(line, '\n', old->bytes - at);
-        if (!end) return;
+        if (!end) break;
         json_t *root = json_loadb(line, (size_t)(end - line), 0, NULL);
         const json_t *number = json_object_get(root, "step");
-        if (json_is_integer(number) && json_integer_value(number) <= step)
+        if (status == STATUS_OK && json_is_integer(number) && json_integer_value(number) <= step) {
             buffer_append(kept, line, (size_t)(end - line) + 1);
+            status = event_file_write(events, root);
+        }
         json_decref(root);
         at += (size_t)(end - line) + 1;
     }
+    return status;
 }
 
-static enum status rewrite_metrics(const struct run_store *store, const char *path, int64_t step) {
+static enum status rewrite_metrics(struct run_store *store, const char *path, int64_t step) {
     struct buffer old = {0}, kept = {0};
     if (file_check_regular(path) != STATUS_OK) return STATUS_OK;
     TRY(buffer_read_file(&old, path, (size_t)1 << 30));
-    keep_lines(&old, step, &kept);
-    enum status status = buffer_check(&kept, path);
+    enum status status = keep_lines(&old, step, &store->events, &kept);
+    if (status == STATUS_OK) status = buffer_check(&kept, path);
     if (status == STATUS_OK)
         status = write_text(store->path, "metrics.jsonl", kept.data ? kept.data : "", kept.bytes);
     buffer_free(&old);
@@ -425,17 +438,24 @@ static enum status rewrite_metrics(const struct run_store *store, const char *pa
 enum status run_store_open_metrics(struct run_store *store, int64_t step) {
     char path[PATH_BYTES];
     TRY(join(path, store->path, "metrics.jsonl"));
+    event_file_close(&store->events);
+    TRY(event_file_open(&store->events, store->path));
     TRY(rewrite_metrics(store, path, step));
     store->metrics = fopen(path, "ae");
     return store->metrics ? STATUS_OK : fail(STATUS_IO, "%s: cannot open: %s", path, strerror(errno));
 }
 
 enum status run_store_write_metrics(struct run_store *store, json_t *line) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (!json_object_get(line, "unix_seconds"))
+        json_object_set_new(line, "unix_seconds", json_real((double)now.tv_sec + 1e-9 * (double)now.tv_nsec));
     char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
+    enum status status = text ? event_file_write(&store->events, line) : STATUS_OK;
     json_decref(line);
     if (!text) return fail(STATUS_MEMORY, "metrics: out of memory");
     bool written = fprintf(store->metrics, "%s\n", text) > 0 && !fflush(store->metrics);
     free(text);
-    return written ? STATUS_OK
+    return written ? status
                    : fail(STATUS_IO, "%s/metrics.jsonl: cannot write: %s", store->path, strerror(errno));
 }

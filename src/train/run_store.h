@@ -3,12 +3,14 @@
  *   RUN/step-00000100/            a Hugging Face directory: config.json, model.safetensors, the tokenizer's files
  *   RUN/step-00000100/trainer/    optimizer.safetensors and state.json: what the next step needs beside the weights
  *   RUN/latest                    a link to the newest of them
- *   RUN/metrics.jsonl             one line for each step
+ *   RUN/best                      a link to the one whose validation loss was lowest, where that is wanted
+ *   RUN/metrics.jsonl             one line for each step, and the same for TensorBoard in events.out.tfevents.hadal
  *
  * A step's directory appears under its name when everything in it is on the disk. Owned by one thread. */
 #ifndef HADAL_TRAIN_RUN_STORE_H
 #define HADAL_TRAIN_RUN_STORE_H
 
+#include "train/event_file.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
 
@@ -21,14 +23,17 @@ struct run_state {       /* beside weights and moments */
     uint64_t seed, data; /* of the order; corpus_identity() */
     int64_t sequence_rows, batch_sequences;
     struct spike_watch loss, norm;
+    int64_t best_step; /* of the lowest validation loss that was kept; 0: none yet */
+    double best_loss;
 };
 
 struct run_store {
     char *path;            /* RUN */
     const json_t *config;  /* written as config.json; borrowed */
     const char *tokenizer; /* directory, or a file in it, whose tokenizer files are copied */
-    int keep;              /* newest steps that stay; 0: all */
+    int keep;              /* newest steps that stay, beside the best; 0: all */
     FILE *metrics;
+    struct event_file events;
     int lock; /* the open directory: one process at a time */
 };
 
@@ -46,7 +51,7 @@ must_use enum status run_store_load(const struct run_store *store, int64_t step,
 
 /* Opens metrics.jsonl to append to, without what it says of steps from `step` on. */
 must_use enum status run_store_open_metrics(struct run_store *store, int64_t step);
-/* One line; takes `line` over. */
+/* One line, with the time when it has none; takes `line` over. */
 must_use enum status run_store_write_metrics(struct run_store *store, json_t *line);
 
 /* The weights of a model directory of the same description. */

@@ -75,7 +75,7 @@ else
     fail "a run that is killed three times is the run that is not, bit for bit" "$state"
 fi
 left=$(ls -A "$work/killed")
-[ "$left" = "$(printf 'latest\nmetrics.jsonl\nstep-00000016\nstep-00000020')" ] &&
+[ "$left" = "$(printf 'events.out.tfevents.hadal\nlatest\nmetrics.jsonl\nstep-00000016\nstep-00000020')" ] &&
     pass "nothing else is left behind" || fail "nothing else is left behind" "$left"
 
 # ---- the number of threads and recomputing change nothing; a polite signal saves
@@ -141,6 +141,29 @@ fi
 usual=(pretrain --config "$work/config.json" --tokenizer "$work/model" --data "$work/data.jsonl" --steps 20 --sequence 64
     --batch 4 --micro-batch 2 --lr 1e-3 --threads 2 --save-every 4)
 
+# ---- curves, and the best step stays
+
+if train muon --resume auto --steps 26 --valid "$work/data.jsonl" --valid-every 3 --keep-best --keep 1 --optimizer muon > "$work/out" 2> "$work/errors" &&
+    best=$(python3 -c '
+import json, sys
+losses = [(row["valid_loss"], row["step"]) for row in map(json.loads, open(sys.argv[1])) if "valid_loss" in row and row["step"] > 20]
+print("step-%08d" % min(losses)[1])' "$work/muon/metrics.jsonl") && [ "$(readlink "$work/muon/best")" = "$best" ] &&
+    [ -e "$work/muon/best/config.json" ] && [ "$(ls -d "$work"/muon/step-* | wc -l)" -le 2 ]; then
+    pass "the best step stays"
+else
+    fail "the best step stays" "$(cat "$work/errors"; ls -l "$work/muon")"
+fi
+if "$HADAL" train plot "$work/whole" "$work/muon" -o "$work/plot.svg" 2> "$work/errors" &&
+    python3 -c '
+import sys, xml.etree.ElementTree as tree
+texts = [t.text for t in tree.parse(sys.argv[1]).iter("{http://www.w3.org/2000/svg}text")]
+sys.exit(not ("loss" in texts and "norm" in texts and any(t and t.endswith("valid_loss") for t in texts)))' "$work/plot.svg" &&
+    "$HADAL" train plot "$work/whole" 2> "$work/errors" | grep -q '</svg>'; then
+    pass "a plot has the curves of runs"
+else
+    fail "a plot has the curves of runs" "$(cat "$work/errors")"
+fi
+
 # ---- two at once
 
 begin both 1 --steps 100000
@@ -177,6 +200,8 @@ refused() {
     fi
 }
 echo '{"messages": [{"role": "user", "content": "well?"}]}' > "$work/unanswered.jsonl"
+refused 2 "name one to 8 runs" plot
+refused 1 "none/metrics.jsonl" plot "$work/none"
 common=(--config "$work/config.json" --tokenizer "$work/model" --data "$work/data.jsonl" --sequence 64)
 refused 2 "say which training"
 refused 2 "say which training" fly

@@ -216,14 +216,19 @@ static void test_metrics(void **state) {
     open_run(&run, TINY_QWEN2, false);
     assert_int_equal(run_store_open_metrics(&run.store, 0), STATUS_OK);
     for (int step = 1; step <= 4; step++)
-        assert_int_equal(run_store_write_metrics(&run.store, json_pack("{s:i}", "step", step)), STATUS_OK);
+        assert_int_equal(
+            run_store_write_metrics(&run.store, json_pack("{s:i, s:i}", "step", step, "unix_seconds", 9)),
+            STATUS_OK);
     fputs("{\"step\":5,\"lo", run.store.metrics); /* killed while writing */
     fclose(run.store.metrics);
     run.store.metrics = NULL;
     assert_int_equal(run_store_open_metrics(&run.store, 2), STATUS_OK);
-    assert_int_equal(run_store_write_metrics(&run.store, json_pack("{s:i}", "step", 3)), STATUS_OK);
+    assert_int_equal(
+        run_store_write_metrics(&run.store, json_pack("{s:i, s:i}", "step", 3, "unix_seconds", 9)),
+        STATUS_OK);
     char *text = file_contents(inside(&run, "metrics.jsonl"), &bytes);
-    assert_string_equal(text, "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n");
+    assert_string_equal(text, "{\"step\":1,\"unix_seconds\":9}\n{\"step\":2,\"unix_seconds\":9}\n{\"step\":3,"
+                              "\"unix_seconds\":9}\n");
     free(text);
     close_run(&run);
 }
