@@ -51,13 +51,20 @@ static int64_t sum(int64_t a, int64_t b) {
     return add_fits(a, b, &result) ? result : INT64_MAX;
 }
 
+/* Of a row for each answer that is computed at once, and one more where they draft. */
+static int64_t logits_bytes(const struct model_desc *desc, const struct model_options *options) {
+    int64_t rows = (desc->mtp_layers ? 2 : 1) * max_i64(options->sequences, 1);
+    return product(rows, product(desc->vocab, (int64_t)sizeof(float)));
+}
+
 struct memory_plan model_memory_plan(const struct model *model, const struct model_options *options) {
     struct backend_shape shape = model_backend_shape(&model->desc, model->max_rows);
     struct memory_plan plan = {
         .weights = checkpoint_bytes(&model->checkpoint) - model->packed.native_bytes + model->packed.bytes,
         .kv = product(kv_bytes_per_token(&model->desc, model->plane, true), cache_tokens(model, options)),
         .activations = activations_bytes(&model->desc, model->max_rows),
-        .scratch = backend_cpu_scratch_bytes(&shape, options->threads),
+        .scratch =
+            sum(backend_cpu_scratch_bytes(&shape, options->threads), logits_bytes(&model->desc, options)),
         .available = memory_to_use(options),
     };
     plan.total = sum(sum(plan.weights, plan.kv), sum(plan.activations, plan.scratch));

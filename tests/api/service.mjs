@@ -17,7 +17,7 @@ const ask = async body => {
     if (r.status !== 200) throw new Error(`status ${r.status}: ${(await r.text()).slice(0, 200)}`);
     return r.json();
 };
-const chat = (content, fields) => ({ messages: [{ role: 'user', content }], ...fields });
+const chat = (content, fields) => ({ model: 'deepseek-chat', messages: [{ role: 'user', content }], ...fields });
 
 // Calls `each` for every event of a stream; resolves at its end. `control` can end it.
 const stream = async (body, control, each) => {
@@ -96,9 +96,9 @@ const turns = async () => {
     const count = async () => (await (await fetch(url + '/tokenize', { method: 'POST', headers, body: JSON.stringify({ content: messages[0].content }) })).json()).count;
     for (let size = await count(); size < length; size = await count()) messages[0].content += ' ' + speech(Math.max(1, Math.floor((length - size) / 3)));
     const fields = { max_tokens: 40, temperature: 1, seed: 3, ...forever };
-    const first = await timed({ messages, ...fields });
+    const first = await timed({ model: 'deepseek-chat', messages, ...fields });
     messages.push({ role: 'assistant', content: first.text }, { role: 'user', content: 'And then?' });
-    const second = await timed({ messages, ...fields });
+    const second = await timed({ model: 'deepseek-chat', messages, ...fields });
     const hit = second.usage.prompt_cache_hit_tokens, prompt = second.usage.prompt_tokens;
     const written = first.usage.prompt_tokens + first.usage.completion_tokens;
     if (first.usage.prompt_cache_hit_tokens) complain('the first turn was cached already');

@@ -56,7 +56,7 @@ server_end
 count=${IDLE:-300}
 held() { awk '/^Pss:/ { print $2 }' "/proc/$server/smaps_rollup"; }
 server_start -m "$model" --template deepseek-v3 --parallel 1 --max-queue 5000
-curl -s "$url/v1/chat/completions" -d '{"messages":[{"role":"user","content":"hi"}],"max_tokens":2500,"logit_bias":{"1":-100}}' > /dev/null
+curl -s "$url/v1/chat/completions" -d '{"model":"deepseek-chat","messages":[{"role":"user","content":"hi"}],"max_tokens":2500,"logit_bias":{"1":-100}}' > /dev/null
 before=$(held) files=$(descriptors)
 mkfifo "$work/input"
 node tests/api/idle.mjs "$url" "$count" < "$work/input" > "$work/output" 2>&1 &

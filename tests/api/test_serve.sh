@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# test_serve.sh BUILD - how a server starts and ends: what it refuses, what it says, what it does with those who are too many,
+# and what becomes of answers after one signal and after two.
+set -uo pipefail
+. tools/report.sh
+. tests/api/server.sh
+model=../shared/models/tiny-v3
+work=$(mktemp -d)
+server=
+trap 'kill -9 $server 2> /dev/null; rm -rf "$work"' EXIT
+
+if [ ! -d "$model" ] || ! command -v curl > /dev/null || ! command -v jq > /dev/null; then
+    skip "serving needs curl, jq and $model"
+    report_end
+    exit
+fi
+serve=(-m "$model" --template deepseek-v3)
+
+# refused STATUS TEXT ARGUMENTS...
+refused() {
+    local status=$1 text=$2
+    shift 2
+    timeout 20 "$HADAL" serve "${serve[@]}" --port 0 --no-log "$@" > "$work/output" 2>&1
+    local got=$?
+    if [ $got = "$status" ] && grep -q -- "$text" "$work/output"; then pass "refused: $*"; else fail "refused: $*" "status $got: $(cat "$work/output")"; fi
+}
+refused 1 'but .* available' --cache-tokens 1000000000000
+refused 1 'but .* available' --cache-tokens 9000000000000000000
+refused 1 'but .* available' --parallel 512 --cache-tokens 1000000000
+refused 1 "beyond the model's 4096" --ctx 100000
+refused 2 'is outside' --ctx 100000000
+refused 1 'rows are too small' --parallel 1024
+refused 2 'give a file of API keys' --host 0.0.0.0
+refused 2 'needs both' --tls-cert x
+refused 2 "give a file" --host example.invalid
+
+# A long answer, and the status and Retry-After of another request.
+long='{"model":"deepseek-chat","messages":[{"role":"user","content":"Tell me a story."}],"max_tokens":3500,"stream":true,"logit_bias":{"1":-100}}'
+short='{"model":"deepseek-chat","messages":[{"role":"user","content":"hi"}],"max_tokens":4}'
+stream() { curl -sN -m 120 "$url/v1/chat/completions" "${key[@]}" -d "$long" > "$work/stream$1" 2> /dev/null; }
+ask() { curl -s -m 60 -o "$work/answer" -D "$work/head" -w '%{http_code}' "$url/v1/chat/completions" "${key[@]}" -d "$short"; }
+told_to_retry() { [ "$1" = "$2" ] && grep -qi '^retry-after: [0-9]' "$work/head" && jq -e .error.message "$work/answer" > /dev/null; }
+await() { for ((i = 0; i < 400; i++)); do [ "$(metric "$1")" = "$2" ] && return; sleep 0.02; done; }
+key=()
+
+server_start "${serve[@]}" --parallel 2 --max-queue 1
+if grep -q 'context 4096 tokens, cache [0-9]* tokens, 2 answers at once' "$work/errors"; then pass "the start says what there is room for"; else fail "the start says what there is room for" "$(cat "$work/errors")"; fi
+stream 1 & streams=($!)
+await hadal_requests_running 1
+stream 2 & streams+=($!)
+await hadal_requests_running 2
+stream 3 & streams+=($!)
+await hadal_requests_waiting 1
+if told_to_retry "$(ask)" 503; then pass "one too many in the queue gets 503 and when to retry"; else fail "one too many in the queue" "$(cat "$work/head" "$work/answer")"; fi
+kill "${streams[@]}" 2> /dev/null
+wait "${streams[@]}" 2> /dev/null
+await hadal_requests_running 0
+if [ "$(ask)" = 200 ] && [ "$(metric hadal_cache_usage_ratio)" = 0 ]; then pass "clients that leave free their places and pages"; else fail "clients that leave free their places and pages" "$(cat "$work/answer")"; fi
+server_end
+
+echo 'sk-0123456789 me' > "$work/keys"
+key=(-H 'Authorization: Bearer sk-0123456789')
+server_start "${serve[@]}" --parallel 1 --account-requests 1 --api-keys "$work/keys"
+stream 1 & streams=($!)
+await hadal_requests_running 1
+if told_to_retry "$(ask)" 429; then pass "an account's second request gets 429 and when to retry"; else fail "an account's second request" "$(cat "$work/head" "$work/answer")"; fi
+kill "${streams[@]}" 2> /dev/null
+server_end
+key=()
+
+server_start "${serve[@]}" --parallel 1 --queue-time 0.2
+stream 1 & streams=($!)
+await hadal_requests_running 1
+if told_to_retry "$(ask)" 503; then pass "what has waited for too long gets 503"; else fail "what has waited for too long" "$(cat "$work/head" "$work/answer")"; fi
+kill "${streams[@]}" 2> /dev/null
+server_end
+
+# One signal: the answer comes whole, nothing new begins, pages are kept. Two: the end.
+server_start "${serve[@]}" --parallel 2 --kv-cache-dir "$work/kv"
+stream 1 & streams=($!)
+await hadal_requests_running 1
+kill -TERM $server
+sleep 0.2
+code=$(ask)
+wait "${streams[@]}"
+wait $server
+status=$?
+server=
+if [ $status = 0 ] && tail -3 "$work/stream1" | grep -q 'data: \[DONE\]' && [ "$code" != 200 ]; then pass "after a signal answers come whole and none begin"; else fail "after a signal answers come whole and none begin" "status $status, $code: $(tail -3 "$work/stream1")"; fi
+server_start "${serve[@]}" --kv-cache-dir "$work/kv"
+jq -n --arg text "$(grep '^data: {' "$work/stream1" | sed 's/^data: //' | jq -rj '.choices[0].delta.content // ""')" \
+    '{model: "deepseek-chat", messages: [{role: "user", content: "Tell me a story."}, {role: "assistant", content: $text}, {role: "user", content: "On."}], max_tokens: 4}' > "$work/next"
+curl -s -m 60 "$url/v1/chat/completions" -d @"$work/next" > "$work/answer"
+if [ "$(jq .usage.prompt_cache_hit_tokens "$work/answer")" -ge 3456 ]; then pass "the chat goes on where it was after a restart"; else fail "the chat goes on where it was after a restart" "$(cat "$work/answer")"; fi
+stream 2 & streams=($!)
+await hadal_requests_running 1
+kill -TERM $server
+sleep 0.1
+kill -TERM $server
+wait $server
+status=$?
+server=
+wait "${streams[@]}"
+if [ $status = 0 ] && ! grep -q 'data: \[DONE\]' "$work/stream2"; then pass "after a second signal it ends at once"; else fail "after a second signal it ends at once" "status $status: $(tail -3 "$work/stream2")"; fi
+report_end
