@@ -330,6 +330,41 @@ static const struct command_row rows[COMMAND_COUNT] = {
                         "As a page to change figures in:\n"
                         "hadal plan preset guotai-junan --html > plan.html",
         },
+    [COMMAND_ACCOUNT] =
+        {
+            .run = command_account,
+            .arguments = "ACTION [arguments] [options]",
+            .positionals = 16,
+            .summary = "keep accounts, keys, balances and prices of a server",
+            .description =
+                "Who may use a server, what they have, what things cost and what was charged "
+                "(docs/ACCOUNTS.md). "
+                "Everything can be done while the server runs.\n\n"
+                "Accounts: add NAME, list, set NAME, balance NAME, topup NAME AMOUNT, grant NAME AMOUNT, "
+                "withdraw NAME "
+                "AMOUNT. Keys: key add NAME, key list, key revoke ID. Codes for topping up: code make "
+                "AMOUNT, code list, "
+                "code redeem NAME CODE. Groups of accounts: group set NAME MULTIPLIER, group list.\n\n"
+                "Prices: prices set NAME, prices list, prices show. quote explains a bill: quote ID that of "
+                "a request, "
+                "quote --hit N --miss N --output N that of tokens.\n\n"
+                "Reports: usage, charges, ledger, and audit, which makes every sum of the ledger a second "
+                "time and fails "
+                "where one is wrong. Settings: setting set topups off stops top-ups and keeps serving; "
+                "setting set webhook "
+                "URL is called when a balance falls below an account's --warn-below.",
+            .examples = "DeepSeek's prices of spring 2025, an account with 10 dollars and a key for it:\n"
+                        "hadal account prices set deepseek-2025-02\n"
+                        "hadal account add alice\n"
+                        "hadal account topup alice 10\n"
+                        "hadal account key add alice --name laptop\n"
+                        "What would this have cost at night?\n"
+                        "hadal account quote --prices deepseek --model deepseek-reasoner --time "
+                        "2025-03-10T18:00Z --miss "
+                        "1000 --output 5000\n"
+                        "Usage of a month by model, for a spreadsheet:\n"
+                        "hadal account usage --by model --since 2026-11-01 --until 2026-12-01 --csv",
+        },
 };
 
 const struct command_row *command_rows(void) {

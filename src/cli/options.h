@@ -34,6 +34,7 @@ enum command {
     COMMAND_BENCH,
     COMMAND_SERVE,
     COMMAND_PLAN,
+    COMMAND_ACCOUNT,
     COMMAND_COUNT
 };
 const char *command_name(enum command command); /* "chat" */

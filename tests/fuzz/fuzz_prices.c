@@ -30,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     text[bytes] = 0;
     if (price_list_parse(&list, text, bytes, "prices") == STATUS_OK) {
         ask(&list);
-        MUST(price_list_freeze(&list, 1741624200) == STATUS_OK);
+        MUST(price_list_freeze(&list, 1741624200, "x") == STATUS_OK);
         ask(&list);
         price_list_close(&list);
     } else {

@@ -31,7 +31,7 @@ static enum status load(struct ledger *ledger, int64_t id, struct stored *stored
 static enum status parse(const struct stored *stored, struct price_list *list) {
     TRY(price_list_parse(list, stored->text, strlen(stored->text), stored->name));
     if (stored->frozen < 0) return STATUS_OK;
-    enum status status = price_list_freeze(list, stored->frozen);
+    enum status status = price_list_freeze(list, stored->frozen, stored->name);
     if (status != STATUS_OK) price_list_close(list);
     return status;
 }

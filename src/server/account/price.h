@@ -81,8 +81,8 @@ void price_list_close(struct price_list *list); /* also of a zeroed one */
 must_use enum status price_text_find(const char *name, struct buffer *text, int64_t *frozen);
 /* Both steps, and freezing. */
 must_use enum status price_list_open(struct price_list *list, const char *name);
-/* Keeps the rows that are in force at an instant, as if they had always been. */
-must_use enum status price_list_freeze(struct price_list *list, int64_t instant);
+/* Keeps the rows that are in force at an instant, as if they had always been, under another name. */
+must_use enum status price_list_freeze(struct price_list *list, int64_t instant, const char *name);
 
 struct price {
     int64_t price, multiplier;

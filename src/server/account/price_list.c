@@ -352,7 +352,7 @@ enum status price_list_open(struct price_list *list, const char *name) {
     *list = (struct price_list){0};
     enum status status = price_text_find(name, &text, &frozen);
     if (status == STATUS_OK) status = price_list_parse(list, text.data, text.bytes, name);
-    if (status == STATUS_OK && frozen >= 0) status = price_list_freeze(list, frozen);
+    if (status == STATUS_OK && frozen >= 0) status = price_list_freeze(list, frozen, name);
     if (status != STATUS_OK) price_list_close(list);
     buffer_free(&text);
     return status;

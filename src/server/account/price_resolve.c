@@ -64,10 +64,12 @@ static const struct price_row *row_in_force(const struct price_list *list, const
     return found;
 }
 
-enum status price_list_freeze(struct price_list *list, int64_t instant) {
+enum status price_list_freeze(struct price_list *list, int64_t instant, const char *name) {
     struct price_row *kept = calloc(PRICE_ROWS_LIMIT, sizeof *kept);
     int rows = 0;
-    if (!kept) return fail(STATUS_MEMORY, "out of memory for prices");
+    list->name = arena_copy(&list->arena, name, strlen(name));
+    if (!list->name) free(kept);
+    if (!kept || !list->name) return fail(STATUS_MEMORY, "out of memory for prices");
     for (int i = 0; i < list->rows; i++) {
         const struct price_row *row = &list->row[i];
         bool in_force = false;

@@ -1,0 +1,111 @@
+/* account_print.c - answers of `hadal account`: JSON as tables and as CSV. */
+#include "cli/account.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { CELL_BYTES = 64, COLUMNS_LIMIT = 32 };
+
+static const char *cell(const json_t *value, char text[CELL_BYTES]) {
+    if (json_is_string(value)) return json_string_value(value);
+    if (json_is_integer(value)) {
+        snprintf(text, CELL_BYTES, "%lld", (long long)json_integer_value(value));
+        return text;
+    }
+    return json_is_true(value) ? "yes" : json_is_false(value) ? "no" : "-";
+}
+
+/* What looks like a number stands on the right. */
+static bool is_number(const char *text) {
+    return *text && strspn(text, "0123456789.-") == strlen(text);
+}
+
+static void print_fields(const json_t *answer) {
+    const char *name;
+    json_t *value;
+    char text[CELL_BYTES];
+    json_object_foreach((json_t *)answer, name, value) {
+        if (!json_is_object(value) && !json_is_array(value)) printf("%-18s %s\n", name, cell(value, text));
+    }
+}
+
+static void print_table(const json_t *rows) {
+    int width[COLUMNS_LIMIT];
+    const char *name;
+    json_t *value;
+    char text[CELL_BYTES];
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        int column = 0;
+        json_object_foreach(json_array_get(rows, i), name, value) {
+            const int bytes = (int)strlen(cell(value, text)), head = (int)strlen(name);
+            if (column == COLUMNS_LIMIT) break;
+            if (i == 0) width[column] = head;
+            if (bytes > width[column]) width[column] = bytes;
+            column++;
+        }
+    }
+    for (size_t i = 0; i <= json_array_size(rows); i++) {
+        int column = 0;
+        json_object_foreach(json_array_get(rows, i ? i - 1 : 0), name, value) {
+            const char *shown = i ? cell(value, text) : name;
+            if (column == COLUMNS_LIMIT) break;
+            const bool right = is_number(cell(value, text));
+            printf(right ? "%s%*s" : "%s%-*s", column ? "  " : "", width[column], shown);
+            column++;
+        }
+        putchar('\n');
+    }
+}
+
+static void print_findings(const json_t *findings) {
+    for (size_t i = 0; i < json_array_size(findings); i++)
+        printf("%s\n", json_string_value(json_array_get(findings, i)));
+}
+
+enum status account_print_text(const json_t *answer) {
+    const json_t *rows = json_object_get(answer, "data");
+    const char *explained = json_string_value(json_object_get(answer, "explained"));
+    const char *content = json_string_value(json_object_get(answer, "content"));
+    print_findings(json_object_get(answer, "findings"));
+    if (json_array_size(rows) > 0)
+        print_table(rows);
+    else if (explained || content)
+        fputs(explained ? explained : content, stdout);
+    else
+        print_fields(answer);
+    return STATUS_OK;
+}
+
+/* RFC 4180. A cell that a spreadsheet would take for a formula begins with an apostrophe. */
+static void print_csv_cell(const char *text) {
+    const bool formula = *text && strchr("=+@\t", *text);
+    if (!formula && !strpbrk(text, ",\"\r\n")) {
+        fputs(text, stdout);
+        return;
+    }
+    putchar('"');
+    if (formula) putchar('\'');
+    for (; *text; text++) {
+        if (*text == '"') putchar('"');
+        putchar(*text);
+    }
+    putchar('"');
+}
+
+enum status account_print_csv(const json_t *answer) {
+    const json_t *rows = json_object_get(answer, "data");
+    const char *name;
+    json_t *value;
+    char text[CELL_BYTES];
+    if (!json_is_array(rows)) return fail(STATUS_USAGE, "--csv is for lists");
+    for (size_t i = 0; i <= json_array_size(rows) && json_array_size(rows) > 0; i++) {
+        const char *comma = "";
+        json_object_foreach(json_array_get(rows, i ? i - 1 : 0), name, value) {
+            fputs(comma, stdout);
+            print_csv_cell(i ? json_is_null(value) ? "" : cell(value, text) : name);
+            comma = ",";
+        }
+        fputs("\r\n", stdout);
+    }
+    return STATUS_OK;
+}
