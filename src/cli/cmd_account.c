@@ -72,7 +72,8 @@ static enum status unknown_action(const char *const *word, int words) {
         snprintf(name, sizeof name, used == 2 ? "%.30s %.30s" : "%.30s", word[0], used == 2 ? word[1] : "");
         for (int i = 0; admin_action_at(i); i++) suggestion_offer(&suggestion, admin_action_at(i)->name);
         if (suggestion.nearest)
-            return fail(STATUS_USAGE, "hadal account has no '%s'; did you mean %s?", name, suggestion.nearest);
+            return fail(STATUS_USAGE, "hadal account has no '%s'; did you mean %s?", name,
+                        suggestion.nearest);
     }
     return fail(STATUS_USAGE, "hadal account has no '%s'; hadal account --help lists what it has", name);
 }
