@@ -118,7 +118,7 @@ TEST_SOURCES := $(shell find tests -name 'test_*.c')
 TESTS := $(TEST_SOURCES:%.c=$B/%)
 TEST_SUPPORT := $(patsubst %.c,$B/%.o,$(wildcard tests/support/*.c))
 FUZZ_TARGETS := $(patsubst %.c,$B/%,$(wildcard tests/fuzz/fuzz_*.c))
-TEST_SCRIPTS := $(wildcard tests/cli/test_*.sh tests/api/test_*.sh)
+TEST_SCRIPTS := $(wildcard tests/cli/test_*.sh tests/api/test_*.sh tests/web/test_*.sh)
 CHECKS := $(wildcard tools/check_*.sh)
 
 $B/tests/%: $B/tests/%.o $(TEST_SUPPORT) $B/libhadal.a

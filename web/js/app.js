@@ -23,7 +23,10 @@ export class App extends EventTarget {
         this.chat = null; // null: a new one that has no message yet
         this.tree = new Tree();
         this.fresh = {}; // settings of the chat that is not there yet
-        this.runs.addEventListener('start', (event) => this.onRun(event.detail));
+        this.runs.addEventListener('start', (event) => {
+            this.onRun(event.detail);
+            this.tell('chats'); // those that stream are marked
+        });
         this.runs.addEventListener('update', (event) => this.onRun(event.detail));
         this.runs.addEventListener('end', (event) => this.onRunEnd(event.detail));
         this.store.onChange(() => this.reload());
@@ -267,7 +270,6 @@ export class App extends EventTarget {
 
     onRun(message) {
         if (this.chat?.id === message.chat) this.tell('message', message);
-        else if (message.state === 'streaming' && !message.content && !message.reasoning) this.tell('chats');
     }
 
     onRunEnd(message) {

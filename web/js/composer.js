@@ -39,7 +39,7 @@ export class Composer {
         this.search.addEventListener('click', () => this.toggle('search', this.search));
         byId('attach').addEventListener('click', () => this.picker.click());
         this.picker.addEventListener('change', () => {
-            this.addFiles(this.picker.files);
+            this.addFiles([...this.picker.files]); // the list itself empties with the picker
             this.picker.value = '';
         });
         box.addEventListener('dragover', (event) => {
@@ -50,7 +50,7 @@ export class Composer {
         box.addEventListener('drop', (event) => {
             event.preventDefault();
             box.classList.remove('dropping');
-            this.addFiles(event.dataTransfer.files);
+            this.addFiles([...event.dataTransfer.files]);
         });
     }
 

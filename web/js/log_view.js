@@ -14,6 +14,7 @@ export class LogView {
         Object.assign(this, { frame, log, app });
         this.path = [];
         this.views = new Map(); // id -> MessageView, of those that exist
+        this.edited = new Map(); // likewise, of those out of sight in which something is being written
         this.heights = new Map();
         this.above = el('div', { class: 'space', 'aria-hidden': 'true' });
         this.below = el('div', { class: 'space', 'aria-hidden': 'true' });
@@ -29,6 +30,7 @@ export class LogView {
         const kept = keepPlace ? this.anchor() : null;
         const same = new Set(path.map((message) => message.id));
         for (const [id, view] of this.views) if (!same.has(id) || !keepPlace) this.remove(id, view);
+        this.edited.clear();
         this.path = path;
         this.begin = this.end = 0;
         if (!keepPlace) this.follows = true;
@@ -42,9 +44,7 @@ export class LogView {
     }
 
     update(message) {
-        const view = this.views.get(message.id);
-        if (!view) return;
-        view.update();
+        this.views.get(message.id)?.update();
     }
 
     updateAll() {
@@ -55,6 +55,8 @@ export class LogView {
     }
 
     remove(id, view) {
+        if (view.editing) this.edited.set(id, view);
+        if (view.element.contains(document.activeElement)) this.log.focus({ preventScroll: true });
         this.sizes.unobserve(view.element);
         view.element.remove();
         this.views.delete(id);
@@ -114,21 +116,21 @@ export class LogView {
     fill(begin, end) {
         const wanted = new Set();
         for (let i = begin; i < end; i++) wanted.add(this.path[i].id);
-        for (const [id, view] of this.views) if (!wanted.has(id) && !view.editing && !view.element.contains(document.activeElement)) this.remove(id, view);
+        for (const [id, view] of this.views) if (!wanted.has(id)) this.remove(id, view);
         const ordered = new Map();
         let before = this.above;
         for (let i = begin; i < end; i++) {
             const message = this.path[i];
             let view = this.views.get(message.id);
             if (!view) {
-                view = new MessageView(message, this.app);
+                view = this.edited.get(message.id) || new MessageView(message, this.app);
+                this.edited.delete(message.id);
                 this.sizes.observe(view.element);
             }
             if (before.nextSibling !== view.element) before.after(view.element);
             before = view.element;
             ordered.set(message.id, view);
         }
-        for (const [id, view] of this.views) if (!ordered.has(id)) ordered.set(id, view); // held by focus
         this.views = ordered;
         this.begin = begin;
         this.end = end;

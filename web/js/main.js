@@ -49,7 +49,7 @@ function showChat(app, log, keepPlace) {
     byId('log').hidden = path.length === 0;
     log.show(path, keepPlace);
     const title = app.chat?.title || t('untitled');
-    byId('chat-title').textContent = app.chat ? title : '';
+    byId('chat-title').textContent = title;
     document.title = app.chat ? `${title} - hadal` : 'hadal';
 }
 

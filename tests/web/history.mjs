@@ -1,0 +1,154 @@
+/* history.mjs - the list of chats, files of chats, and very long ones. */
+import { readFile } from 'node:fs/promises';
+import { check, expect, same, texts, stored, shot, importChats, openImported, chatOf } from './browser.mjs';
+
+/* As chat.deepseek.com exports: a tree of nodes, whose messages are fragments. */
+const node = (id, parent, children, ...fragments) => ({
+    id,
+    parent,
+    children,
+    message: fragments.length ? { files: [], model: 'deepseek-reasoner', inserted_at: '2025-03-30T04:49:37.018000+08:00', fragments: fragments.map(([type, content]) => ({ type, content })) } : null,
+});
+const exported = [
+    {
+        id: '801e9692',
+        title: 'Capitals',
+        inserted_at: '2025-03-30T04:49:36.505000+08:00',
+        updated_at: '2025-03-30T04:50:29.156000+08:00',
+        mapping: {
+            root: node('root', null, ['1']),
+            1: node('1', 'root', ['2', '3'], ['REQUEST', 'What is the capital of France?']),
+            2: node('2', '1', [], ['THINK', 'Easy.'], ['RESPONSE', 'Lyon.']),
+            3: node('3', '1', ['4'], ['THINK', 'They ask for the capital.'], ['RESPONSE', '**Paris**.']),
+            4: node('4', '3', ['5'], ['REQUEST', 'And of Italy?']),
+            5: node('5', '4', ['1'], ['RESPONSE', 'Rome.']), // a cycle, which no export should have
+        },
+    },
+    { id: 'x', title: 'damaged', mapping: 7 },
+];
+
+const rowMenu = async (page, title, item) => {
+    await page.hover(`.row:has-text("${title}")`);
+    await page.click(`.row:has-text("${title}") .icon-button`);
+    await page.getByRole('menuitem', { name: item, exact: true }).click();
+};
+
+export async function checkHistory() {
+    await check('the export of chat.deepseek.com is imported with its branches', async (openPage) => {
+        const page = await openPage();
+        await importChats(page, exported);
+        same(await texts(page, '.toast span'), ['1 chats with 5 messages were imported.'], 'what it says');
+        await page.click('.row a:has-text("Capitals")');
+        await page.waitForSelector('.assistant strong');
+        same(await texts(page, '.user .bubble'), ['What is the capital of France?', 'And of Italy?'], 'the questions');
+        same(await texts(page, '.version'), ['2 / 2'], 'the versions');
+        await page.locator('.thinking summary').first().click();
+        await page.waitForFunction(() => document.querySelector('.reasoning').innerText === 'They ask for the capital.');
+        await page.getByRole('button', { name: 'Previous version' }).click();
+        await page.waitForFunction(() => document.querySelector('.assistant .markdown').innerText === 'Lyon.');
+    });
+
+    await check('chats are renamed, pinned, found, deleted and brought back', async (openPage) => {
+        const page = await openPage();
+        await openImported(page, 'About whales', 'How deep do they dive?', 'Cuvier’s beaked whale: 2,992 metres.');
+        await openImported(page, 'About bread', 'How long in the oven?', 'Forty minutes.');
+        same(await texts(page, '.row-title'), ['About bread', 'About whales'], 'the newest is first');
+        await rowMenu(page, 'whales', 'Pin');
+        same([await texts(page, '.row-title'), await texts(page, '.chats h2')], [['About whales', 'About bread'], ['Pinned', 'Today']], 'pinned');
+        await rowMenu(page, 'whales', 'Rename');
+        await page.fill('.rename', 'The deep');
+        await page.press('.rename', 'Enter');
+        await page.waitForSelector('.row:has-text("The deep")');
+        await page.keyboard.press('Control+k');
+        await page.keyboard.type('beaked');
+        await page.waitForSelector('.piece');
+        same(await texts(page, '.row-title'), ['The deep'], 'found by a word of a message');
+        await page.keyboard.press('Enter');
+        await page.waitForFunction(() => document.querySelector('.assistant .markdown')?.innerText.includes('beaked'));
+        await page.fill('#search', '');
+        await rowMenu(page, 'The deep', 'Delete');
+        await page.waitForFunction(() => document.querySelectorAll('.row').length === 1);
+        same([(await stored(page)).chats.length, await page.locator('.message').count()], [1, 0], 'it is gone');
+        await page.getByRole('button', { name: 'Undo' }).click();
+        await page.waitForFunction(() => document.querySelector('.assistant .markdown')?.innerText.includes('beaked'));
+        same((await stored(page)).chats.length, 2, 'it is back');
+    });
+
+    await check('what is exported comes back the same', async (openPage) => {
+        const page = await openPage();
+        await importChats(page, exported);
+        const [download] = await Promise.all([page.waitForEvent('download'), page.click('#settings').then(() => page.getByRole('button', { name: 'Export all chats' }).click())]);
+        const data = JSON.parse(await readFile(await download.path(), 'utf8'));
+        await page.keyboard.press('Escape');
+        await page.click('#settings');
+        await page.getByRole('button', { name: 'Delete all chats' }).click();
+        await page.waitForFunction(() => document.querySelectorAll('.row').length === 0);
+        await page.locator('.toast button[aria-label=Close]').first().click();
+        await importChats(page, data);
+        const after = await stored(page);
+        const plain = ({ messages }) => messages.map(({ role, content, reasoning }) => ({ role, content, reasoning })).sort((a, b) => a.content.localeCompare(b.content));
+        same(plain(after), plain(data), 'the messages');
+        await page.click('.row a:has-text("Capitals")');
+        await page.waitForSelector('.version');
+        same(await texts(page, '.user .bubble'), ['What is the capital of France?', 'And of Italy?'], 'the branch that was shown');
+    });
+
+    await check('ten thousand messages: few exist, none is lost, none jumps', async (openPage) => {
+        const page = await openPage();
+        const contents = Array.from({ length: 10000 }, (_, i) => (i % 2 ? `Answer ${i}.\n\n${'A line of text that goes on for a while. '.repeat((i % 7) + 1)}` : `Question ${i}`));
+        await openImported(page, 'Very long', ...contents);
+        const state = () =>
+            page.evaluate(() => {
+                const frame = document.querySelector('#scroll');
+                const box = frame.getBoundingClientRect();
+                const seen = [...document.querySelectorAll('.message')].filter((message) => message.getBoundingClientRect().bottom > box.top && message.getBoundingClientRect().top < box.bottom);
+                return { exist: document.querySelectorAll('.message').length, seen: seen.map((message) => message.innerText.match(/(?:Question|Answer) (\d+)/)?.[1]).map(Number) };
+            });
+        const scroll = async (top) => {
+            await page.evaluate((value) => (document.querySelector('#scroll').scrollTop = value < 0 ? document.querySelector('#scroll').scrollHeight * -value : value), top);
+            await page.waitForTimeout(150);
+        };
+        const whole = (seen) => seen.length > 1 && seen.every((number, i) => i === 0 || number === seen[i - 1] + 1);
+        let now = await state();
+        same(now.seen.at(-1), 9999, 'it begins at the end');
+        expect(now.exist < 80, `${now.exist} messages exist`);
+        for (const place of [-0.5, -0.9, -0.1, -0.7]) {
+            await scroll(place);
+            now = await state();
+            expect(whole(now.seen) && now.exist < 80, `at ${place}: ${JSON.stringify(now)}`);
+        }
+        await scroll(0);
+        await scroll(0);
+        now = await state();
+        same(now.seen[0], 0, 'the first message is at the top');
+        // Steps of the wheel upwards in the middle: what is in sight moves by what was turned, whatever was guessed.
+        await scroll(-0.4);
+        for (let i = 0; i < 6; i++) {
+            const moved = await page.evaluate(async () => {
+                const frame = document.querySelector('#scroll');
+                const box = frame.getBoundingClientRect();
+                const message = [...document.querySelectorAll('.message')].find((one) => one.getBoundingClientRect().top > box.top);
+                const before = message.getBoundingClientRect().top;
+                frame.scrollBy(0, -200);
+                await new Promise((resolve) => setTimeout(resolve, 150));
+                return message.isConnected ? Math.round(message.getBoundingClientRect().top - before) : 'gone';
+            });
+            expect(Math.abs(moved - 200) <= 2, `a step of 200 moved by ${moved}`);
+        }
+        await page.click('#to-bottom');
+        await page.waitForTimeout(200);
+        same((await state()).seen.at(-1), 9999, 'the button leads to the end');
+        await shot(page, 'long');
+    });
+
+    await check('many chats are listed in pages', async (openPage) => {
+        const page = await openPage();
+        const chats = Array.from({ length: 250 }, (_, i) => ({ id: `c${i}`, title: `Chat ${i}`, created: i, updated: Date.now() - i * 86400000, leaf: `m${i}` }));
+        const messages = chats.map((chat, i) => ({ id: `m${i}`, chat: chat.id, parent: null, role: 'user', created: 1, content: `Number ${i}` }));
+        await importChats(page, { ...chatOf('x'), chats, messages });
+        same(await page.locator('.row').count(), 100, 'the first page');
+        await page.click('.more');
+        same(await page.locator('.row').count(), 200, 'the second');
+        same(await texts(page, '.chats h2'), ['Today', 'Yesterday', 'Last 7 days', 'Last 30 days', 'Older'], 'the groups');
+    });
+}
