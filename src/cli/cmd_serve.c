@@ -104,6 +104,7 @@ static void say_where(const struct server *server, const struct server_options *
             options->certificate ? "https" : "http", v6 ? "[" : "", options->address, v6 ? "]" : "",
             server_port(server), (long long)engine->context, (long long)engine->kv.pages * KV_PAGE_TOKENS,
             engine->sequences);
+    fprintf(stderr, "hadal: that address, opened in a browser, is a page to chat\n");
     if (*engine->model.packed.notice) fprintf(stderr, "hadal: %s\n", engine->model.packed.notice);
 }
 

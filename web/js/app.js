@@ -10,7 +10,7 @@ import { announce, toast } from './notices.js';
 import { exportText, download, importText } from './transfer.js';
 import { t } from './text.js';
 
-const TITLE_LENGTH = 48;
+const TITLE_LENGTH = 80;
 
 export class App extends EventTarget {
     constructor(store) {
