@@ -54,6 +54,7 @@ export async function checkHistory() {
         await openImported(page, 'About bread', 'How long in the oven?', 'Forty minutes.');
         same(await texts(page, '.row-title'), ['About bread', 'About whales'], 'the newest is first');
         await rowMenu(page, 'whales', 'Pin');
+        await page.waitForFunction(() => document.querySelector('.row-title').innerText === 'About whales');
         same([await texts(page, '.row-title'), await texts(page, '.chats h2')], [['About whales', 'About bread'], ['Pinned', 'Today']], 'pinned');
         await rowMenu(page, 'whales', 'Rename');
         await page.fill('.rename', 'The deep');
@@ -67,7 +68,7 @@ export async function checkHistory() {
         await page.waitForFunction(() => document.querySelector('.assistant .markdown')?.innerText.includes('beaked'));
         await page.fill('#search', '');
         await rowMenu(page, 'The deep', 'Delete');
-        await page.waitForFunction(() => document.querySelectorAll('.row').length === 1);
+        await page.waitForFunction(() => document.querySelectorAll('.row').length === 1 && document.querySelectorAll('.message').length === 0);
         same([(await stored(page)).chats.length, await page.locator('.message').count()], [1, 0], 'it is gone');
         await page.getByRole('button', { name: 'Undo' }).click();
         await page.waitForFunction(() => document.querySelector('.assistant .markdown')?.innerText.includes('beaked'));
