@@ -5,6 +5,7 @@
 #   USERS=16 REQUESTS=32 PROMPT=256 TOKENS=64   the crowd: users at once, requests in all, tokens of each; USERS=0 leaves it out
 #   LONG=4000 TURNS=2                           one user's conversation; LONG=0 leaves it out
 #   THREADS=2 ROUNDS=1 OUT=load.json
+#   PROGRAMS="hadal llama-server"               which of the two, in the order of the first round
 #   PEER_FLAGS, HADAL_FLAGS                     more options of the servers
 #   HADAL=build/hadal
 set -euo pipefail
@@ -15,7 +16,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 }
 peer=$1 model=$2 hadal=${HADAL:-$here/../build/hadal}
 users=${USERS:-16} requests=${REQUESTS:-32} prompt=${PROMPT:-256} tokens=${TOKENS:-64}
-long=${LONG:-4000} turns=${TURNS:-2} threads=${THREADS:-2} rounds=${ROUNDS:-1} out=${OUT:-load.json}
+long=${LONG:-4000} turns=${TURNS:-2} programs=${PROGRAMS:-hadal llama-server} threads=${THREADS:-2} rounds=${ROUNDS:-1} out=${OUT:-load.json}
 read -r -a hadal_flags <<< "${HADAL_FLAGS-}"
 read -r -a peer_flags <<< "${PEER_FLAGS-}"
 work=$(mktemp -d)
@@ -71,8 +72,7 @@ measure() { # NAME
 }
 
 for ((round = 1; round <= rounds; round++)); do
-    if ((round % 2)); then order="hadal llama-server"; else order="llama-server hadal"; fi
-    for name in $order; do
+    for name in $([ $((round % 2)) = 1 ] && tr ' ' '\n' <<< "$programs" || tr ' ' '\n' <<< "$programs" | tac); do
         echo "round $round of $rounds: $name" >&2
         measure "$name"
     done

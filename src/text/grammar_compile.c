@@ -219,6 +219,39 @@ static enum status check_beginnings(const struct grammar *grammar, int *circular
     return status;
 }
 
+/* ---- ways that lead nowhere are cut off ---- */
+
+static bool is_live(const struct grammar *grammar, const uint8_t *live, const struct grammar_node *at) {
+    static const struct byte_set none = {{0}};
+    switch (at->kind) {
+    case NODE_END: return true;
+    case NODE_BYTES: return live[at->next] && memcmp(&grammar->set[at->other], &none, sizeof none) != 0;
+    case NODE_SPLIT: return live[at->next] || live[at->other];
+    case NODE_CALL: return live[at->next] && live[grammar->start[at->other]];
+    }
+    return false;
+}
+
+/* A text that follows the grammar can always come to its end: splits lose the side from which there is none. */
+static enum status cut_dead_ends(struct grammar *grammar, bool *any) {
+    uint8_t *live = calloc((size_t)grammar->nodes + 1, 1);
+    if (!live) return fail(STATUS_MEMORY, "out of memory for a grammar");
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (int n = 0; n < grammar->nodes; n++)
+            if (!live[n] && is_live(grammar, live, &grammar->node[n])) live[n] = changed = true;
+    }
+    for (int n = 0; n < grammar->nodes; n++) {
+        struct grammar_node *at = &grammar->node[n];
+        if (at->kind != NODE_SPLIT || !live[n]) continue;
+        if (!live[at->other]) at->other = at->next;
+        if (!live[at->next]) at->next = at->other;
+    }
+    *any = live[grammar->start[grammar->root]];
+    free(live);
+    return STATUS_OK;
+}
+
 /* ---- all rules ---- */
 
 static enum status compile_rules(struct compiler *compiler, struct grammar_builder *builder) {
@@ -234,7 +267,10 @@ static enum status compile_rules(struct compiler *compiler, struct grammar_build
     if (compiler->full || builder->full)
         return fail(STATUS_LIMIT, "the grammar is too large: more than %d places", GRAMMAR_NODES_LIMIT);
     if (compiler->failed || builder->failed) return fail(STATUS_MEMORY, "out of memory for a grammar");
-    return check_beginnings(grammar, &builder->circular);
+    TRY(check_beginnings(grammar, &builder->circular));
+    bool any = false;
+    TRY(cut_dead_ends(grammar, &any));
+    return any ? STATUS_OK : fail(STATUS_INPUT, "the grammar allows no text");
 }
 
 enum status grammar_open(struct grammar **grammar, struct grammar_builder *builder, int root) {

@@ -145,22 +145,20 @@ void json_parts_open(struct json_parts *parts, struct grammar_builder *builder) 
     define_values(parts);
 }
 
-const struct expression *json_literal(struct grammar_builder *builder, const json_t *value) {
+char *json_literal_text(const json_t *value) {
     struct buffer text = {0};
-    const struct expression *literal = NULL;
-    if (json_is_string(value)) {
-        json_print_text(&text, json_string_value(value), json_string_length(value));
-    } else {
-        char *printed = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(17));
-        buffer_append_text(&text, printed ? printed : "");
-        if (!printed) text.failed = true;
-        free(printed);
-    }
-    if (text.failed)
-        builder->failed = true;
-    else
-        literal = grammar_bytes(builder, text.data ? text.data : "", text.bytes);
-    buffer_free(&text);
+    if (!json_is_string(value))
+        return json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(17));
+    json_print_text(&text, json_string_value(value), json_string_length(value));
+    if (text.failed) buffer_free(&text);
+    return text.data;
+}
+
+const struct expression *json_literal(struct grammar_builder *builder, const json_t *value) {
+    char *text = json_literal_text(value);
+    if (!text) builder->failed = true;
+    const struct expression *literal = text ? grammar_text(builder, text) : NULL;
+    free(text);
     return literal;
 }
 

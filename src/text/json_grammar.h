@@ -23,6 +23,8 @@ void json_parts_open(struct json_parts *parts, struct grammar_builder *builder);
 const struct expression *json_characters(struct grammar_builder *builder, uint32_t low, uint32_t high);
 /* A JSON value as it is written without spaces, its strings as json_print_text() writes them. */
 const struct expression *json_literal(struct grammar_builder *builder, const json_t *value);
+/* Its text; the caller frees. NULL: out of memory. */
+char *json_literal_text(const json_t *value);
 /* `first` space `second` */
 const struct expression *json_spaced(const struct json_parts *parts, const struct expression *first,
                                      const struct expression *second);

@@ -210,8 +210,8 @@ static bool read_braces(const char *at, int *low, int *high, const char **end) {
         at = stop + 1;
         last = *at >= '0' && *at <= '9' ? strtol(at, &stop, 10) : (stop++, -1);
     }
-    if (*stop != '}' || first > REPEAT_LIMIT || last > REPEAT_LIMIT || (last >= 0 && last < first))
-        return false;
+    if (*stop != '}' || first > REPEAT_LIMIT || (last >= 0 && last < first)) return false;
+    if (last > REPEAT_LIMIT) last = REPEAT_LIMIT; /* fewer than it allows, never more */
     *low = (int)first;
     *high = (int)last;
     *end = stop + 1;

@@ -6,10 +6,16 @@
 #define HADAL_TEXT_SCHEMA_COMPILE_H
 
 #include "text/json_grammar.h"
+#include "text/machine.h"
+
+/* Keywords of schemas that were made by merging: lists of rules for strings that must hold, and of some that must not. */
+#define SCHEMA_AND "hadal:and"
+#define SCHEMA_NOT "hadal:not"
 
 struct known_schema {
     const json_t *schema;
     int rule;
+    bool refused; /* nothing may call it */
 };
 
 struct schema_compiler {
@@ -20,8 +26,11 @@ struct schema_compiler {
     json_t *owned; /* array: schemas that were made by merging */
     struct known_schema *known;
     int knowns, capacity, depth, pair_depth;
+    int states;           /* of all automata: bounded */
     int copied, compared; /* members of merged schemas; pairs of schemas: both are bounded */
     enum status status;
+    enum status first_status; /* of what was left out, and its sentence */
+    char first_sentence[256];
 };
 
 /* Records the first failure: "ORIGIN: KEYWORD: sentence". */
@@ -31,11 +40,25 @@ const struct expression *schema_refuse(struct schema_compiler *compiler, enum st
 /* A call of the rule for a schema, compiled once. */
 const struct expression *schema_rule(struct schema_compiler *compiler, const json_t *schema);
 
+/* The same where the text can do without: what is not supported or allows nothing is left out, NULL, and remembered. */
+const struct expression *schema_attempt(struct schema_compiler *compiler, const json_t *schema);
+/* Fails with the first of what was left out, or with these words. */
+const struct expression *schema_refuse_left_out(struct schema_compiler *compiler, const char *keyword,
+                                                const char *sentence);
+
+/* The schema with not, if, oneOf and dependencies said by anyOf alone. NULL: refused. */
+const json_t *schema_plain(struct schema_compiler *compiler, const json_t *schema);
+/* Is the value certainly allowed by the keywords beside enum and const? */
+bool schema_allows(struct schema_compiler *compiler, const json_t *schema, const json_t *value);
+
 /* By type; the schema has no references and no combinations any more. */
 const struct expression *schema_string(struct schema_compiler *compiler, const json_t *schema);
 const struct expression *schema_number(struct schema_compiler *compiler, const json_t *schema, bool integer);
 const struct expression *schema_array(struct schema_compiler *compiler, const json_t *schema);
 const struct expression *schema_object(struct schema_compiler *compiler, const json_t *schema);
+
+/* The insides of the strings that a schema allows, or of some. NULL: refused. */
+struct machine *schema_strings(struct schema_compiler *compiler, const json_t *schema);
 
 /* One schema that allows what both do. NULL with a failure where no single schema says it. */
 const json_t *schema_merge(struct schema_compiler *compiler, const json_t *one, const json_t *other);
@@ -43,8 +66,15 @@ const json_t *schema_merge(struct schema_compiler *compiler, const json_t *one, 
 bool schemas_overlap(struct schema_compiler *compiler, const json_t *one, const json_t *other);
 /* Follows "#/a/b"; NULL: it leads nowhere, or somewhere else. */
 const json_t *schema_at(const struct schema_compiler *compiler, const char *reference);
+/* Follows references until there is none, siblings merged in. False: refused. */
+bool schema_expand(struct schema_compiler *compiler, const json_t **schema);
+/* Keeps a schema that was made for as long as the compiler lives. NULL goes through it. */
+json_t *schema_own(struct schema_compiler *compiler, json_t *schema);
 /* A copy without one keyword, owned by the compiler. */
 json_t *schema_without(struct schema_compiler *compiler, const json_t *schema, const char *keyword);
+
+/* Counts an automaton that was made. False: there are too many. */
+bool schema_spend_states(struct schema_compiler *compiler, const struct machine *machine);
 
 /* Values of keywords that are counts; `fallback` when there is none. -2: refused. */
 int64_t schema_count(struct schema_compiler *compiler, const json_t *schema, const char *keyword,

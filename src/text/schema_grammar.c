@@ -2,6 +2,7 @@
 #include "text/schema_compile.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,7 +66,14 @@ static bool is_known(const char *keyword) {
                                         "maximum",
                                         "exclusiveMinimum",
                                         "exclusiveMaximum",
-                                        "multipleOf"};
+                                        "multipleOf",
+                                        "patternProperties",
+                                        "propertyNames",
+                                        "contains",
+                                        "minContains",
+                                        "id",
+                                        SCHEMA_AND,
+                                        SCHEMA_NOT};
     for (size_t i = 0; i < COUNT_OF(names); i++)
         if (!strcmp(names[i], keyword)) return true;
     return false;
@@ -78,22 +86,8 @@ static bool check_keywords(struct schema_compiler *compiler, const json_t *schem
         (void)value;
         if (is_known(keyword)) continue;
         /* what the standard does not know, such as x-order, says nothing */
-        static const char *const others[] = {"not",
-                                             "if",
-                                             "then",
-                                             "else",
-                                             "dependencies",
-                                             "dependentRequired",
-                                             "dependentSchemas",
-                                             "patternProperties",
-                                             "propertyNames",
-                                             "contains",
-                                             "minContains",
-                                             "maxContains",
-                                             "unevaluatedItems",
-                                             "$dynamicRef",
-                                             "$recursiveRef",
-                                             "$dynamicAnchor"};
+        static const char *const others[] = {"maxContains", "unevaluatedItems", "$dynamicRef",
+                                             "$recursiveRef", "$dynamicAnchor"};
         for (size_t i = 0; i < COUNT_OF(others); i++)
             if (!strcmp(others[i], keyword)) {
                 (void)schema_refuse(compiler, STATUS_UNSUPPORTED, others[i], "this keyword is not supported");
@@ -151,6 +145,11 @@ static int types_of_keywords(const json_t *schema) {
                 {SCHEMA_OBJECT, "minProperties"},
                 {SCHEMA_OBJECT, "maxProperties"},
                 {SCHEMA_OBJECT, "unevaluatedProperties"},
+                {SCHEMA_OBJECT, "patternProperties"},
+                {SCHEMA_OBJECT, "propertyNames"},
+                {SCHEMA_ARRAY, "contains"},
+                {SCHEMA_STRING, SCHEMA_AND},
+                {SCHEMA_STRING, SCHEMA_NOT},
                 {SCHEMA_ARRAY, "items"},
                 {SCHEMA_ARRAY, "prefixItems"},
                 {SCHEMA_ARRAY, "minItems"},
@@ -208,6 +207,36 @@ static const struct expression *either(struct schema_compiler *compiler, const s
     return sum ? grammar_either(compiler->builder, sum, more) : more;
 }
 
+/* What one type cannot be kept for is left to the others. */
+static bool leave_out(struct schema_compiler *compiler) {
+    if (compiler->status != STATUS_UNSUPPORTED && compiler->status != STATUS_INPUT) return false;
+    if (compiler->first_status == STATUS_OK) {
+        compiler->first_status = compiler->status;
+        snprintf(compiler->first_sentence, sizeof compiler->first_sentence, "%s", status_message());
+    }
+    compiler->status = STATUS_OK;
+    return true;
+}
+
+static const struct expression *either_attempt(struct schema_compiler *compiler, const struct expression *sum,
+                                               const struct expression *more) {
+    if (more) return either(compiler, sum, more);
+    return leave_out(compiler) ? sum : NULL;
+}
+
+const struct expression *schema_attempt(struct schema_compiler *compiler, const json_t *schema) {
+    const struct expression *rule = schema_rule(compiler, schema);
+    if (!rule) (void)leave_out(compiler);
+    return rule;
+}
+
+const struct expression *schema_refuse_left_out(struct schema_compiler *compiler, const char *keyword,
+                                                const char *sentence) {
+    if (compiler->status == STATUS_OK && compiler->first_status != STATUS_OK)
+        compiler->status = fail(compiler->first_status, "%s", compiler->first_sentence);
+    return schema_refuse(compiler, STATUS_INPUT, keyword, sentence);
+}
+
 static const struct expression *by_types(struct schema_compiler *compiler, const json_t *schema) {
     struct grammar_builder *b = compiler->builder;
     const struct expression *sum = NULL;
@@ -215,34 +244,69 @@ static const struct expression *by_types(struct schema_compiler *compiler, const
     if (types < 0) return NULL;
     if (types == SCHEMA_ANY && types_of_keywords(schema) == SCHEMA_ANY)
         return grammar_call(b, compiler->parts.value);
-    if (types & SCHEMA_OBJECT) sum = either(compiler, sum, schema_object(compiler, schema));
-    if (types & SCHEMA_ARRAY) sum = either(compiler, sum, schema_array(compiler, schema));
-    if (types & SCHEMA_STRING) sum = either(compiler, sum, schema_string(compiler, schema));
+    static const struct {
+        int types;
+        const struct expression *(*compile)(struct schema_compiler *, const json_t *);
+    } rows[] = {{SCHEMA_OBJECT, schema_object}, {SCHEMA_ARRAY, schema_array}, {SCHEMA_STRING, schema_string}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (types & rows[i].types) sum = either_attempt(compiler, sum, rows[i].compile(compiler, schema));
     if (types & (SCHEMA_NUMBER | SCHEMA_INTEGER))
-        sum = either(compiler, sum, schema_number(compiler, schema, !(types & SCHEMA_NUMBER)));
+        sum = either_attempt(compiler, sum, schema_number(compiler, schema, !(types & SCHEMA_NUMBER)));
     if (types & SCHEMA_BOOLEAN)
         sum = either(compiler, sum, grammar_either(b, grammar_text(b, "true"), grammar_text(b, "false")));
     if (types & SCHEMA_NULL) sum = either(compiler, sum, grammar_text(b, "null"));
+    if (!sum && !b->failed) return schema_refuse_left_out(compiler, "type", "no value of it is allowed");
     return compiler->status == STATUS_OK ? sum : NULL;
 }
 
 /* ---- constants ---- */
 
-/* Values are written as they are; other keywords beside them would have to be checked one by one. */
+static int compare_literals(const void *one, const void *other) {
+    return strcmp(*(char *const *)one, *(char *const *)other);
+}
+
+/* Sorted texts that are alike up to `at`: what they share is said once, so that a long list has few ways to begin. */
+static const struct expression *words(struct grammar_builder *b, char *const *text, size_t texts, size_t at) {
+    const struct expression *sum = NULL;
+    for (size_t i = 0, end; i < texts; i = end) {
+        size_t shared = at + 1;
+        if (!text[i][at]) {
+            sum = grammar_empty(b);
+            for (end = i; end < texts && !text[end][at]; end++)
+                ;
+            continue;
+        }
+        for (end = i; end < texts && text[end][at] == text[i][at]; end++)
+            ;
+        while (text[i][shared] && text[i][shared] == text[end - 1][shared]) shared++;
+        const struct expression *begin = grammar_bytes(b, text[i] + at, shared - at),
+                                *rest = words(b, text + i, end - i, shared),
+                                *both = grammar_sequence(b, begin, rest);
+        sum = sum ? grammar_either(b, sum, both) : both;
+    }
+    return sum;
+}
+
+/* Values are written as they are. Other keywords beside them are looked up for each. */
 static const struct expression *constants(struct schema_compiler *compiler, const json_t *schema,
                                           const json_t *list) {
     const json_t *rest = schema_without(compiler, schema_without(compiler, schema, "enum"), "const");
-    const int types = schema_types(compiler, schema);
     const struct expression *sum = NULL;
-    if (types < 0) return NULL;
-    if (types_of_keywords(rest) != SCHEMA_ANY)
-        return schema_refuse(compiler, STATUS_UNSUPPORTED, "enum", "is supported beside \"type\" only");
-    for (size_t i = 0; i < json_array_size(list); i++) {
+    char **text = calloc(json_array_size(list) + 1, sizeof *text);
+    size_t texts = 0;
+    for (size_t i = 0; text && rest && i < json_array_size(list) && compiler->status == STATUS_OK; i++) {
         const json_t *value = json_array_get(list, i);
-        if (!json_object_get(schema, "type") || schema_type_fits(types, value))
-            sum = either(compiler, sum, json_literal(compiler->builder, value));
+        if (!schema_allows(compiler, rest, value)) continue;
+        text[texts] = json_literal_text(value);
+        if (!text[texts++]) compiler->builder->failed = true;
     }
-    return sum ? sum : schema_refuse(compiler, STATUS_INPUT, "enum", "no value of it is allowed");
+    if (text && texts && !compiler->builder->failed) {
+        qsort(text, texts, sizeof *text, compare_literals);
+        sum = words(compiler->builder, text, texts, 0);
+    }
+    for (size_t i = 0; text && i < texts; i++) free(text[i]);
+    free(text);
+    return texts ? sum : schema_refuse(compiler, STATUS_INPUT, "enum", "no value of it is allowed");
 }
 
 static const struct expression *constant(struct schema_compiler *compiler, const json_t *schema) {
@@ -273,18 +337,13 @@ static const struct expression *alternatives(struct schema_compiler *compiler, c
     const struct expression *sum = NULL;
     if (!json_is_array(list) || json_array_size(list) == 0)
         return schema_refuse(compiler, STATUS_INPUT, keyword, "must be an array of schemas");
-    if (!strcmp(keyword, "oneOf"))
-        for (size_t i = 0; i < json_array_size(list); i++)
-            for (size_t j = 0; j < i; j++)
-                if (schemas_overlap(compiler, json_array_get(list, i), json_array_get(list, j)))
-                    return schema_refuse(compiler, STATUS_UNSUPPORTED, "oneOf",
-                                         "its alternatives may overlap, which no grammar can forbid");
     for (size_t i = 0; i < json_array_size(list) && compiler->status == STATUS_OK; i++) {
         if (json_is_false(json_array_get(list, i))) continue;
         const json_t *merged = schema_merge(compiler, rest, json_array_get(list, i));
-        if (merged) sum = either(compiler, sum, schema_rule(compiler, merged));
+        sum = either_attempt(compiler, sum, merged ? schema_rule(compiler, merged) : NULL);
     }
-    if (!sum) return schema_refuse(compiler, STATUS_INPUT, keyword, "allows no value");
+    if (!sum && compiler->status == STATUS_OK)
+        return schema_refuse_left_out(compiler, keyword, "allows no value");
     return compiler->status == STATUS_OK ? sum : NULL;
 }
 
@@ -307,7 +366,7 @@ static const struct expression *referenced(struct schema_compiler *compiler, con
                              "only places in the same schema can be named");
     if (types_of_keywords(rest) == SCHEMA_ANY && !json_object_get(rest, "type") &&
         !json_object_get(rest, "enum") && !json_object_get(rest, "const") &&
-        !json_object_get(rest, "anyOf") && !json_object_get(rest, "oneOf") && !json_object_get(rest, "allOf"))
+        !json_object_get(rest, "anyOf") && !json_object_get(rest, "allOf"))
         return schema_rule(compiler, target);
     const json_t *merged = schema_merge(compiler, rest, target);
     return merged ? schema_rule(compiler, merged) : NULL;
@@ -317,11 +376,11 @@ static const struct expression *compile(struct schema_compiler *compiler, const 
     if (json_is_true(schema)) return grammar_call(compiler->builder, compiler->parts.value);
     if (json_is_false(schema)) return schema_refuse(compiler, STATUS_INPUT, "false", "allows no value");
     if (!json_is_object(schema)) return schema_refuse(compiler, STATUS_INPUT, "schema", "must be an object");
-    if (!check_keywords(compiler, schema)) return NULL;
+    schema = schema_plain(compiler, schema);
+    if (!schema || !check_keywords(compiler, schema)) return NULL;
     if (json_object_get(schema, "$ref")) return referenced(compiler, schema);
     if (json_object_get(schema, "allOf")) return all_of(compiler, schema);
     if (json_object_get(schema, "anyOf")) return alternatives(compiler, schema, "anyOf");
-    if (json_object_get(schema, "oneOf")) return alternatives(compiler, schema, "oneOf");
     if (json_object_get(schema, "enum") || json_object_get(schema, "const"))
         return constant(compiler, schema);
     return by_types(compiler, schema);
@@ -336,7 +395,7 @@ static bool keep_known(struct schema_compiler *compiler, const json_t *schema, i
         compiler->known = grown;
         compiler->capacity = more;
     }
-    compiler->known[compiler->knowns++] = (struct known_schema){schema, rule};
+    compiler->known[compiler->knowns++] = (struct known_schema){schema, rule, false};
     return true;
 }
 
@@ -346,16 +405,22 @@ const struct expression *schema_rule(struct schema_compiler *compiler, const jso
         return schema_refuse(compiler, b->full ? STATUS_LIMIT : STATUS_MEMORY, "schema",
                              b->full ? "is too large for a grammar" : "out of memory");
     if (compiler->status != STATUS_OK) return NULL;
-    for (int i = 0; json_is_object(schema) && i < compiler->knowns; i++)
-        if (compiler->known[i].schema == schema) return grammar_call(b, compiler->known[i].rule);
+    for (int i = 0; json_is_object(schema) && i < compiler->knowns; i++) {
+        if (compiler->known[i].schema != schema) continue;
+        if (!compiler->known[i].refused) return grammar_call(b, compiler->known[i].rule);
+        return schema_refuse_left_out(compiler, "schema", "allows no value");
+    }
+    const int known = json_is_object(schema) ? compiler->knowns : -1;
     const int rule = grammar_declare(b);
     if (json_is_object(schema) && !keep_known(compiler, schema, rule))
         return schema_refuse(compiler, STATUS_LIMIT, "schema", "holds too many schemas");
     if (++compiler->depth > NESTING_LIMIT)
         return schema_refuse(compiler, STATUS_LIMIT, "schema", "is nested too deep");
-    grammar_define(b, rule, compile(compiler, schema));
+    const struct expression *says = compile(compiler, schema);
     compiler->depth--;
-    return compiler->status == STATUS_OK ? grammar_call(b, rule) : NULL;
+    grammar_define(b, rule, says ? says : grammar_set(b, (struct byte_set){{0}}));
+    if (known >= 0) compiler->known[known].refused = !says;
+    return says && compiler->status == STATUS_OK ? grammar_call(b, rule) : NULL;
 }
 
 const struct expression *schema_expression(struct grammar_builder *builder, const json_t *schema,
@@ -378,6 +443,9 @@ enum status schema_grammar(struct grammar **grammar, const json_t *schema, const
     grammar_define(&builder, root, schema_expression(&builder, schema, origin, &compiled));
     enum status status = compiled;
     if (status == STATUS_OK) status = grammar_open(grammar, &builder, root);
+    if (status == STATUS_INPUT && compiled == STATUS_OK && builder.circular < 0)
+        return grammar_builder_free(&builder),
+               fail(STATUS_INPUT, "%s: the schema allows no value that ends", origin);
     if (status == STATUS_INPUT && compiled == STATUS_OK)
         status = fail(STATUS_INPUT, "%s: $ref: a schema refers to itself without an end", origin);
     grammar_builder_free(&builder);

@@ -4,7 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COPIES_LIMIT = 1 << 20, PAIRS_LIMIT = 1 << 19, PAIR_DEPTH_LIMIT = 16, MERGE_DEPTH_LIMIT = 256 };
+enum {
+    COPIES_LIMIT = 1 << 20,
+    PAIRS_LIMIT = 1 << 19,
+    PAIR_DEPTH_LIMIT = 16,
+    MERGE_DEPTH_LIMIT = 256,
+    CHOICES_LIMIT = 4096
+};
 
 /* Small schemas that hold at once with large ones could otherwise make gigabytes. False: refused. */
 static bool spend_copies(struct schema_compiler *compiler, const json_t *schema) {
@@ -15,7 +21,7 @@ static bool spend_copies(struct schema_compiler *compiler, const json_t *schema)
     return false;
 }
 
-static json_t *own(struct schema_compiler *compiler, json_t *schema) {
+json_t *schema_own(struct schema_compiler *compiler, json_t *schema) {
     if (schema && !spend_copies(compiler, schema)) {
         json_decref(schema);
         return NULL;
@@ -29,7 +35,7 @@ static json_t *own(struct schema_compiler *compiler, json_t *schema) {
 json_t *schema_without(struct schema_compiler *compiler, const json_t *schema, const char *keyword) {
     json_t *copy = json_copy((json_t *)schema);
     if (copy) json_object_del(copy, keyword);
-    return own(compiler, copy);
+    return schema_own(compiler, copy);
 }
 
 /* ---- references ---- */
@@ -151,6 +157,37 @@ static json_t *stricter(const char *keyword, const json_t *one, const json_t *ot
     return json_incref((json_t *)(smaller == most ? one : other));
 }
 
+/* One of each: every pair is an alternative. New reference. */
+static json_t *both_choices(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
+    json_t *all = json_array();
+    if (json_array_size(one) * json_array_size(other) > CHOICES_LIMIT) {
+        json_decref(all);
+        return schema_refuse(compiler, STATUS_UNSUPPORTED, "anyOf",
+                             "stands in two large schemas that must hold at once"),
+               NULL;
+    }
+    for (size_t i = 0; i < json_array_size(one); i++)
+        for (size_t j = 0; j < json_array_size(other); j++)
+            (void)json_array_append_new(
+                all, json_pack("{s:[O,O]}", "allOf", json_array_get(one, i), json_array_get(other, j)));
+    if (spend_copies(compiler, all)) return all;
+    json_decref(all);
+    return NULL;
+}
+
+/* NULL: too large a number. */
+static json_t *common_multiple(int64_t one, int64_t other) {
+    int64_t a = one, b = other;
+    while (b) {
+        const int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return one > 0 && other > 0 && one / a < INT64_C(1000000) && other < INT64_C(1000000)
+               ? json_integer(one / a * other)
+               : NULL;
+}
+
 /* New reference; NULL where one keyword cannot say both. */
 static json_t *merge_keyword(struct schema_compiler *compiler, const char *keyword, const json_t *one,
                              const json_t *other) {
@@ -159,17 +196,27 @@ static json_t *merge_keyword(struct schema_compiler *compiler, const char *keywo
         "maxLength", "minItems", "maxItems",         "minProperties",    "maxProperties"};
     if (json_equal((json_t *)one, (json_t *)other)) return json_incref((json_t *)one);
     for (size_t i = 0; i < COUNT_OF(bounds); i++)
-        if (!strcmp(keyword, bounds[i])) return stricter(keyword, one, other);
+        if (!strcmp(keyword, bounds[i]) && json_is_number(one) && json_is_number(other))
+            return stricter(keyword, one, other);
+    if (json_is_boolean(one) && json_is_boolean(other) && !strncmp(keyword, "exclusive", 9))
+        return json_true();
     if (!strcmp(keyword, "type")) return common_types(one, other);
     if (!strcmp(keyword, "enum")) return common(one, other);
     if (!strcmp(keyword, "required")) return both_names(one, other);
-    if (!strcmp(keyword, "properties")) return both_properties(compiler, one, other);
-    if (!strcmp(keyword, "additionalProperties") || !strcmp(keyword, "items")) {
+    if (!strcmp(keyword, "properties") || !strcmp(keyword, "patternProperties"))
+        return both_properties(compiler, one, other);
+    if (!strcmp(keyword, "uniqueItems")) return json_true();
+    if (!strcmp(keyword, "multipleOf") && json_is_integer(one) && json_is_integer(other))
+        return common_multiple(json_integer_value(one), json_integer_value(other));
+    if (!strcmp(keyword, "additionalProperties") || !strcmp(keyword, "items") ||
+        !strcmp(keyword, "propertyNames")) {
         if (json_is_false(one) || json_is_false(other)) return json_false();
         const json_t *merged = schema_merge(compiler, one, other);
         return merged ? json_incref((json_t *)merged) : NULL;
     }
-    if (!strcmp(keyword, "allOf")) return both_names(one, other);
+    if (!strcmp(keyword, "allOf") || !strcmp(keyword, SCHEMA_AND) || !strcmp(keyword, SCHEMA_NOT))
+        return both_names(one, other);
+    if (!strcmp(keyword, "anyOf")) return both_choices(compiler, one, other);
     (void)schema_refuse(compiler, STATUS_UNSUPPORTED, keyword,
                         "stands in two schemas that must hold at once");
     return NULL;
@@ -209,7 +256,7 @@ static bool names_remain(struct schema_compiler *compiler, const json_t *schema)
     return true;
 }
 
-static bool expand_reference(struct schema_compiler *compiler, const json_t **schema) {
+bool schema_expand(struct schema_compiler *compiler, const json_t **schema) {
     for (int hops = 0; json_is_object(*schema) && json_object_get(*schema, "$ref"); hops++) {
         const char *reference = json_string_value(json_object_get(*schema, "$ref"));
         const json_t *target = reference ? schema_at(compiler, reference) : NULL;
@@ -231,6 +278,14 @@ static bool has_any(const json_t *schema, const char *const *keyword) {
     return false;
 }
 
+/* additionalProperties is about names that no pattern beside it has; those of the other schema would be forgotten. */
+static bool patterns_agree(const json_t *one, const json_t *other) {
+    json_t *patterns = json_object_get(other, "patternProperties"),
+           *additional = json_object_get(one, "additionalProperties");
+    if (!patterns || !additional || json_is_true(additional)) return true;
+    return json_equal(patterns, json_object_get(one, "patternProperties"));
+}
+
 /* Keywords whose meaning depends on their neighbours in the same schema. */
 static bool neighbours_agree(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
     static const char *const leading[] = {"prefixItems", "additionalItems", NULL},
@@ -239,6 +294,11 @@ static bool neighbours_agree(struct schema_compiler *compiler, const json_t *one
     if (has_any(one, unevaluated) || has_any(other, unevaluated)) {
         (void)schema_refuse(compiler, STATUS_UNSUPPORTED, "unevaluatedProperties",
                             "is not supported beside other schemas");
+        return false;
+    }
+    if (!patterns_agree(one, other) || !patterns_agree(other, one)) {
+        (void)schema_refuse(compiler, STATUS_UNSUPPORTED, "patternProperties",
+                            "stands beside additionalProperties of another schema that must hold at once");
         return false;
     }
     const bool lists = json_is_array(json_object_get(one, "items")) ||
@@ -250,13 +310,29 @@ static bool neighbours_agree(struct schema_compiler *compiler, const json_t *one
     return false;
 }
 
+/* A second rule for the same string. */
+static bool add_facet(json_t *into, const char *keyword, json_t *value) {
+    json_t *list = json_copy(json_object_get(into, SCHEMA_AND));
+    if (!list) list = json_array();
+    return !json_array_append_new(list, json_pack("{sO}", keyword, value)) &&
+           !json_object_set_new(into, SCHEMA_AND, list);
+}
+
 static bool merge_all(struct schema_compiler *compiler, json_t *into, const json_t *other) {
     const char *keyword;
     json_t *value;
     json_object_foreach((json_t *)other, keyword, value) {
         json_t *first = json_object_get(into, keyword);
         if (is_annotation(keyword) && first) continue;
+        const bool facet = !strcmp(keyword, "pattern") || !strcmp(keyword, "format");
+        if (first && facet && !json_equal(first, value)) {
+            if (!add_facet(into, keyword, value)) return false;
+            continue;
+        }
         json_t *merged = first ? merge_keyword(compiler, keyword, first, value) : json_incref(value);
+        if (!merged && compiler->status == STATUS_OK)
+            (void)schema_refuse(compiler, STATUS_UNSUPPORTED, keyword,
+                                "stands in two schemas that must hold at once");
         if (!merged || json_object_set_new(into, keyword, merged)) return false;
     }
     return true;
@@ -267,7 +343,11 @@ static const json_t *merge_expanded(struct schema_compiler *compiler, const json
                                     const json_t *other) {
     if (!json_is_object(one) || !json_is_object(other))
         return schema_refuse(compiler, STATUS_INPUT, "allOf", "allows no value"), NULL;
-    json_t *merged = neighbours_agree(compiler, one, other) ? own(compiler, json_copy((json_t *)one)) : NULL;
+    one = schema_plain(compiler, one);
+    other = schema_plain(compiler, other);
+    if (!one || !other) return NULL;
+    json_t *merged =
+        neighbours_agree(compiler, one, other) ? schema_own(compiler, json_copy((json_t *)one)) : NULL;
     if (!merged) return NULL;
     if (!merge_all(compiler, merged, other)) {
         if (compiler->status == STATUS_OK)
@@ -289,7 +369,7 @@ const json_t *schema_merge(struct schema_compiler *compiler, const json_t *one, 
     if (says_nothing(other)) return one;
     if (++compiler->depth > MERGE_DEPTH_LIMIT)
         return schema_refuse(compiler, STATUS_LIMIT, "allOf", "is nested too deep"), NULL;
-    const bool expanded = expand_reference(compiler, &one) && expand_reference(compiler, &other);
+    const bool expanded = schema_expand(compiler, &one) && schema_expand(compiler, &other);
     const json_t *merged = expanded ? merge_expanded(compiler, one, other) : NULL;
     compiler->depth--;
     return merged;
@@ -391,7 +471,7 @@ static bool expanded_overlap(struct schema_compiler *compiler, const json_t *one
 /* Schemas that refer to themselves are compared as far as the limits go. */
 bool schemas_overlap(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
     if (compiler->pair_depth == PAIR_DEPTH_LIMIT || ++compiler->compared > PAIRS_LIMIT) return true;
-    if (!expand_reference(compiler, &one) || !expand_reference(compiler, &other)) return true;
+    if (!schema_expand(compiler, &one) || !schema_expand(compiler, &other)) return true;
     compiler->pair_depth++;
     const bool overlap = expanded_overlap(compiler, one, other);
     compiler->pair_depth--;

@@ -1,28 +1,45 @@
 /* schema_object.c - objects of a schema: the listed properties in their order, then others where they may be.
  *
  * Properties come in the order in which the schema lists them, each at most once. Where the schema lists some and says
- * nothing about others, no others come. Names of others are written without escapes and differ from all that are listed. */
+ * nothing about others, no others come. Names of others differ from all that are listed; where patterns say which value
+ * belongs to which name, a name follows one pattern at most. What may be missing and cannot be kept does not come. */
+#include "text/json_print.h"
 #include "text/schema_compile.h"
 #include "text/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROPERTIES_LIMIT = 2048, NAME_LIMIT = 1024 };
+enum {
+    PROPERTIES_LIMIT = 2048,
+    NAME_LIMIT = 1024,
+    PATTERNS_LIMIT = 32,
+    COUNT_LIMIT = 64,
+    OTHERS_LIMIT = 1024
+};
 
 struct property {
     const char *name;
     const json_t *schema; /* NULL: any value */
     bool required, never; /* never: it may not come, under this name or as another */
+    bool unlisted;        /* a pattern must allow it */
+};
+
+struct pattern {
+    struct machine *names; /* that match it */
+    const json_t *schema;
 };
 
 struct object {
     struct schema_compiler *compiler;
     struct property *property;
     int properties, capacity;
-    const json_t *others; /* NULL: none may come */
-    bool free;            /* others may come with any value */
-    bool closed;          /* the schema says that none may come */
+    struct pattern pattern[PATTERNS_LIMIT];
+    int patterns;
+    struct machine *names; /* that propertyNames allows; NULL: all */
+    const json_t *others;  /* NULL: none may come */
+    bool free;             /* others may come with any value */
+    bool closed;           /* the schema says that none may come, but for patterns */
 };
 
 /* ---- names of others ---- */
@@ -138,39 +155,105 @@ static bool read_properties(struct object *object, const json_t *schema) {
         if (!name || strlen(name) != json_string_length(json_array_get(required, i)))
             return bad(object, "required", "must be an array of names"), false;
         const json_t *listed = json_object_get(properties, name);
-        if (json_is_false(listed) || (!listed && object->closed))
+        const bool closed = !listed && object->closed;
+        if (json_is_false(listed) || (closed && object->patterns == 0))
             return bad(object, "required", "names a property that is not allowed"), false;
         if (!add_property(object, name, object->others, true)) return false;
+        if (closed) object->property[object->properties - 1].unlisted = true;
     }
     return true;
+}
+
+static bool lists_any(const json_t *properties) {
+    const char *name;
+    json_t *schema;
+    json_object_foreach((json_t *)properties, name, schema) if (!json_is_false(schema)) return true;
+    return false;
 }
 
 /* Without a word about others they may come if nothing is listed; otherwise nobody expects them. */
 static void read_others(struct object *object, const json_t *schema) {
     const json_t *others = json_object_get(schema, "additionalProperties");
     if (!others) others = json_object_get(schema, "unevaluatedProperties");
-    const bool lists = json_object_size(json_object_get(schema, "properties")) > 0;
+    const bool lists =
+        lists_any(json_object_get(schema, "properties")) || json_object_get(schema, "patternProperties");
     object->free = others ? json_is_true(others) : !lists;
     object->others = json_is_object(others) ? others : NULL;
     object->closed = json_is_false(others);
 }
 
-static bool check_counts(struct object *object, const json_t *schema) {
-    struct schema_compiler *compiler = object->compiler;
-    const int64_t least = schema_count(compiler, schema, "minProperties", 0),
-                  most = schema_count(compiler, schema, "maxProperties", -1);
-    int required = 0, listed = 0;
-    for (int i = 0; i < object->properties; i++) {
-        required += object->property[i].required;
-        listed += !object->property[i].never;
+/* ---- patterns of names ---- */
+
+static struct machine *names_of(const struct object *object, const char *pattern) {
+    json_t *schema = json_pack("{ss}", "pattern", pattern);
+    struct machine *machine = schema ? schema_strings(object->compiler, schema) : NULL;
+    json_decref(schema);
+    return machine;
+}
+
+static bool read_patterns(struct object *object, const json_t *schema) {
+    json_t *patterns = json_object_get(schema, "patternProperties"), *value,
+           *names = json_object_get(schema, "propertyNames");
+    const char *pattern;
+    if (patterns && !json_is_object(patterns))
+        return bad(object, "patternProperties", "must be an object"), false;
+    json_object_foreach(patterns, pattern, value) {
+        if (object->patterns == PATTERNS_LIMIT)
+            return schema_refuse(object->compiler, STATUS_LIMIT, "patternProperties", "are too many"), false;
+        struct machine *machine = names_of(object, pattern);
+        if (!machine) return false;
+        object->pattern[object->patterns++] = (struct pattern){machine, value};
     }
-    if (least > required)
-        return schema_refuse(compiler, STATUS_UNSUPPORTED, "minProperties", "is more than the required ones"),
+    if (!names || json_is_true(names)) return true;
+    const json_t *strings = names;
+    if (!schema_expand(object->compiler, &strings)) return false;
+    if (!json_is_object(strings) || json_object_get(strings, "anyOf") || json_object_get(strings, "allOf") ||
+        json_object_get(strings, "oneOf") || json_object_get(strings, "not") ||
+        json_object_get(strings, "const") || json_object_get(strings, "if"))
+        return schema_refuse(object->compiler, STATUS_UNSUPPORTED, "propertyNames",
+                             "is supported with pattern, format, lengths and enum"),
                false;
-    if (most >= 0 && (object->free || object->others || most < listed))
-        return schema_refuse(compiler, STATUS_UNSUPPORTED, "maxProperties", "is less than what may come"),
-               false;
-    return compiler->status == STATUS_OK;
+    object->names = schema_strings(object->compiler, strings);
+    return object->names != NULL;
+}
+
+static void free_patterns(struct object *object) {
+    for (int i = 0; i < object->patterns; i++) machine_close(object->pattern[i].names);
+    machine_close(object->names);
+}
+
+static bool has_name(const struct machine *names, const char *name) {
+    struct buffer text = {0};
+    json_print_text(&text, name, strlen(name));
+    const bool has = !text.failed && machine_has(names, text.data + 1, text.bytes - 2);
+    buffer_free(&text);
+    return has;
+}
+
+/* Patterns that a listed name matches hold for its value, too. */
+static bool apply_patterns(struct object *object) {
+    struct schema_compiler *compiler = object->compiler;
+    for (int i = 0; i < object->properties; i++) {
+        struct property *property = &object->property[i];
+        bool allowed = !property->unlisted;
+        if (object->names && !has_name(object->names, property->name)) property->never = true;
+        for (int p = 0; p < object->patterns && !property->never; p++) {
+            if (!has_name(object->pattern[p].names, property->name)) continue;
+            const json_t *schema = object->pattern[p].schema;
+            allowed = true;
+            property->never = json_is_false(schema);
+            /* others' schema is not for names that a pattern has */
+            if (!property->never && property->schema && property->schema != object->others)
+                property->schema = schema_merge(compiler, property->schema, schema);
+            else if (!property->never)
+                property->schema = schema;
+            if (compiler->status != STATUS_OK) return false;
+        }
+        property->never |= !allowed;
+        if (property->never && property->required)
+            return bad(object, "required", "names a property that is not allowed"), false;
+    }
+    return true;
 }
 
 /* ---- the text ---- */
@@ -200,31 +283,189 @@ static const struct expression *behind_comma(const struct object *object,
                             grammar_sequence(b, grammar_call(b, object->compiler->parts.space), expression));
 }
 
-/* For each property from the last on two rules: what may come from it on behind another one, and as the first. */
-static const struct expression *members(const struct object *object) {
+static const struct expression *quoted_name(struct grammar_builder *b, const struct expression *inside) {
+    return grammar_sequence(b, grammar_text(b, "\""), grammar_sequence(b, inside, grammar_text(b, "\"")));
+}
+
+/* Takes `names` over, and gives those that are not in `but`, or with `both` those that are in both. */
+static struct machine *narrowed(const struct object *object, struct machine *names, const struct machine *by,
+                                bool but_not) {
+    struct machine *rest = NULL;
+    enum status status = names && by ? machine_combine(&rest, names, by, but_not) : STATUS_OK;
+    if (status == STATUS_LIMIT) status = STATUS_UNSUPPORTED;
+    if (status != STATUS_OK && object->compiler->status == STATUS_OK) object->compiler->status = status;
+    (void)schema_spend_states(object->compiler, rest);
+    machine_close(names);
+    return rest;
+}
+
+/* Names that are listed are none of the others. */
+static struct machine *listed_names(const struct object *object) {
+    json_t *list = json_array(), *schema;
+    for (int i = 0; i < object->properties; i++)
+        (void)json_array_append_new(list, json_string(object->property[i].name));
+    schema = json_pack("{s:o}", "enum", list);
+    struct machine *machine = json_array_size(list) ? schema_strings(object->compiler, schema) : NULL;
+    json_decref(schema);
+    return machine;
+}
+
+/* Members whose names follow pattern number `which` and no other, or none at all (-1). NULL: there are none. */
+static const struct expression *pattern_member(const struct object *object, int which,
+                                               const struct machine *listed) {
+    struct grammar_builder *b = object->compiler->builder;
+    const json_t *schema = which >= 0 ? object->pattern[which].schema : object->others;
+    struct machine *names = names_of(object, "");
+    for (int p = 0; p < object->patterns && names; p++)
+        names = narrowed(object, names, object->pattern[p].names, p != which);
+    if (names && object->names) names = narrowed(object, names, object->names, false);
+    if (names && listed) names = narrowed(object, names, listed, true);
+    const struct expression *value = NULL, *inside = names ? machine_expression(names, b) : NULL;
+    machine_close(names);
+    if (inside)
+        value = schema ? schema_attempt(object->compiler, schema)
+                       : grammar_call(b, object->compiler->parts.value);
+    if (!value) return NULL;
+    return grammar_sequence(
+        b, quoted_name(b, inside),
+        grammar_sequence(b, grammar_text(b, ":"),
+                         grammar_sequence(b, grammar_call(b, object->compiler->parts.space), value)));
+}
+
+/* Any one of the others. NULL: none may come. */
+static const struct expression *other_member(const struct object *object) {
+    struct schema_compiler *compiler = object->compiler;
+    const struct expression *sum = NULL;
+    if (object->patterns == 0 && !object->names) {
+        if (!object->free && !object->others) return NULL;
+        const struct expression *value = object->others ? schema_attempt(compiler, object->others) : NULL;
+        return object->others && !value ? NULL : pair(object, other_name(object), object->others);
+    }
+    struct machine *listed = listed_names(object);
+    for (int p = object->free || object->others ? -1 : 0;
+         p < object->patterns && compiler->status == STATUS_OK; p++) {
+        if (p >= 0 && json_is_false(object->pattern[p].schema)) continue;
+        const struct expression *one = pattern_member(object, p, listed);
+        if (one) sum = sum ? grammar_either(compiler->builder, sum, one) : one;
+    }
+    machine_close(listed);
+    return sum;
+}
+
+/* Counting members costs rules for each number: only as far as one matters. */
+struct counts {
+    int64_t least, most; /* most < 0: it does not matter */
+    int64_t others;      /* the most others; -1: any number */
+    int states;          /* numbers that are told apart: the last is "so many or more" */
+};
+
+static bool settle_counts(struct object *object, const json_t *schema, struct counts *counts) {
+    struct schema_compiler *compiler = object->compiler;
+    const int64_t least = schema_count(compiler, schema, "minProperties", 0),
+                  most = schema_count(compiler, schema, "maxProperties", -1);
+    int required = 0, listed = 0;
+    for (int i = 0; i < object->properties; i++) {
+        required += object->property[i].required;
+        listed += !object->property[i].never;
+    }
+    *counts = (struct counts){.least = least > required ? least : 0, .most = -1, .others = -1};
+    if (most >= 0 && most < least) return bad(object, "maxProperties", "is less than minProperties"), false;
+    if (most >= 0 && most < required)
+        return bad(object, "maxProperties", "is less than the required ones"), false;
+    if (most >= 0) counts->others = most > listed ? most - listed : 0;
+    if (counts->others > OTHERS_LIMIT) counts->others = OTHERS_LIMIT;
+    if (most >= 0 && most < listed) counts->most = most;
+    const int64_t states = (counts->least > counts->most ? counts->least : counts->most) + 1;
+    if (states > COUNT_LIMIT)
+        return schema_refuse(compiler, STATUS_UNSUPPORTED,
+                             counts->least > counts->most ? "minProperties" : "maxProperties",
+                             "is too large"),
+               false;
+    counts->states = (int)states;
+    return compiler->status == STATUS_OK;
+}
+
+/* The end of an object with `count` members; a name may come twice, so that only one other can be counted. NULL: there
+ * is none. */
+static const struct expression *tail_of(const struct object *object, const struct counts *counts,
+                                        const struct expression *other, int count) {
+    struct grammar_builder *b = object->compiler->builder;
+    const struct expression *next = other ? behind_comma(object, other) : NULL, *none = grammar_empty(b);
+    const int high = counts->others < 0 ? -1 : (int)counts->others;
+    const bool full = counts->most >= 0 && count >= counts->most;
+    if (count > 0 && (!other || full || high == 0)) return count >= counts->least ? none : NULL;
+    if (count > 0)
+        return count >= counts->least       ? grammar_repeat(b, next, 0, high)
+               : count + 1 >= counts->least ? grammar_repeat(b, next, 1, high)
+                                            : NULL;
+    if (!other || full || high == 0) return counts->least == 0 ? none : NULL;
+    const struct expression *some =
+        grammar_sequence(b, other, grammar_repeat(b, next, 0, high < 0 ? -1 : high - 1));
+    return counts->least == 0 ? grammar_optional(b, some) : counts->least == 1 ? some : NULL;
+}
+
+/* What may come from some property on, by the number of members before it; NULL: nothing that is allowed. */
+struct rest {
+    const struct expression *of[COUNT_LIMIT + 1];
+};
+
+static const struct expression *called(struct grammar_builder *b, const struct expression *expression) {
+    return expression ? grammar_call(b, rule_of(b, expression)) : NULL;
+}
+
+static const struct expression *or_both(struct grammar_builder *b, const struct expression *one,
+                                        const struct expression *other) {
+    return one && other ? grammar_either(b, one, other) : one ? one : other;
+}
+
+/* Puts a property in front of what may come behind it. */
+static void put_before(const struct object *object, const struct property *property,
+                       const struct counts *counts, const struct expression *here, struct rest *rest) {
+    struct grammar_builder *b = object->compiler->builder;
+    struct rest with = {{NULL}};
+    for (int c = 0; c <= counts->states; c++) rest->of[c] = called(b, rest->of[c]);
+    for (int c = 0; c <= counts->states; c++) {
+        const int after = c < counts->states ? c + 1 : c;
+        const bool full = counts->most >= 0 && c >= counts->most;
+        const struct expression *both =
+            full || !here || !rest->of[after] ? NULL : grammar_sequence(b, here, rest->of[after]);
+        if (both && c > 0) both = behind_comma(object, both);
+        with.of[c] = property->required ? both : or_both(b, both, rest->of[c]);
+    }
+    *rest = with;
+}
+
+static const struct expression *members(const struct object *object, const struct counts *counts) {
     struct schema_compiler *compiler = object->compiler;
     struct grammar_builder *b = compiler->builder;
-    const struct expression *more = grammar_empty(b), *first = grammar_empty(b);
-    if (object->free || object->others) {
-        const struct expression *other =
-            grammar_call(b, rule_of(b, pair(object, other_name(object), object->others)));
-        more = grammar_repeat(b, behind_comma(object, other), 0, -1);
-        first = grammar_optional(b, grammar_sequence(b, other, more));
-    }
+    struct rest rest = {{NULL}};
+    const struct expression *other = called(b, other_member(object));
+    if (compiler->status != STATUS_OK) return NULL;
+    for (int c = 0; c <= counts->states; c++) rest.of[c] = tail_of(object, counts, other, c);
     for (int i = object->properties; i-- > 0 && compiler->status == STATUS_OK;) {
         const struct property *property = &object->property[i];
         if (property->never) continue;
         json_t *text = json_string(property->name);
-        const struct expression *name = json_literal(b, text);
+        const struct expression *name = json_literal(b, text), *here = NULL;
         json_decref(text);
-        const struct expression *here = grammar_call(b, rule_of(b, pair(object, name, property->schema)));
-        const struct expression *behind = grammar_call(b, rule_of(b, more));
-        const struct expression *with = grammar_sequence(b, here, behind);
-        first = property->required ? with : grammar_either(b, with, grammar_call(b, rule_of(b, first)));
-        more = property->required ? behind_comma(object, with)
-                                  : grammar_either(b, behind_comma(object, with), behind);
+        const bool any = !property->schema;
+        if (any || property->required || schema_attempt(compiler, property->schema))
+            here = pair(object, name, property->schema);
+        if (compiler->status != STATUS_OK) return NULL;
+        put_before(object, property, counts, called(b, here), &rest);
     }
-    return first;
+    return rest.of[0];
+}
+
+static const struct expression *inside_of(struct object *object, const json_t *schema) {
+    struct counts counts;
+    if (!read_patterns(object, schema) || !read_properties(object, schema) || !apply_patterns(object) ||
+        !settle_counts(object, schema, &counts))
+        return NULL;
+    const struct expression *inside = members(object, &counts);
+    if (!inside && object->compiler->status == STATUS_OK && !object->compiler->builder->failed)
+        return schema_refuse_left_out(object->compiler, "minProperties", "leaves no object");
+    return inside;
 }
 
 const struct expression *schema_object(struct schema_compiler *compiler, const json_t *schema) {
@@ -237,8 +478,8 @@ const struct expression *schema_object(struct schema_compiler *compiler, const j
     object.capacity = (int)most;
     if (!object.property) return schema_refuse(compiler, STATUS_MEMORY, "properties", "out of memory");
     read_others(&object, schema);
-    const struct expression *inside = NULL;
-    if (read_properties(&object, schema) && check_counts(&object, schema)) inside = members(&object);
+    const struct expression *inside = inside_of(&object, schema);
+    free_patterns(&object);
     free(object.property);
     if (compiler->status != STATUS_OK || !inside) return NULL;
     const struct expression *space = grammar_call(b, compiler->parts.space);

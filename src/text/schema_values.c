@@ -1,82 +1,12 @@
-/* schema_values.c - strings, numbers and arrays of a schema. */
+/* schema_values.c - numbers and arrays of a schema. */
 #include "text/schema_compile.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { CHARACTERS_LIMIT = 8192, ITEMS_LIMIT = 4096, LEADING_LIMIT = 1024 };
+enum { ITEMS_LIMIT = 4096, LEADING_LIMIT = 1024 };
 #define WITHOUT_BOUND INT64_C(999999999999999) /* units of the last decimal: what a double tells apart */
-
-/* ---- strings ---- */
-
-static const char *format_pattern(const char *name) {
-#define OCTET "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-#define H16   "[0-9a-fA-F]{1,4}"
-#define DATE                                                                                                 \
-    "[0-9]{4}-(((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01]))|((0[469]|11)-(0[1-9]|[12][0-9]|30))|(02-(0[1-9]|" \
-    "1[0-9]|2[0-8])))"
-#define TIME  "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
-#define LABEL "[a-zA-Z0-9]([a-zA-Z0-9-]{0,30}[a-zA-Z0-9])?"
-    static const struct {
-        const char *name, *pattern;
-    } rows[] = {{"date", "^" DATE "$"},
-                {"time", "^" TIME "$"},
-                {"date-time", "^" DATE "T" TIME "$"},
-                {"uuid", "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"},
-                {"ipv4", "^" OCTET "(\\." OCTET "){3}$"},
-                {"ipv6", "^(" H16 ":){7}" H16 "$"},
-                {"hostname", "^" LABEL "(\\." LABEL "){0,3}$"},
-                {"email", "^[a-zA-Z0-9_+-]{1,32}(\\.[a-zA-Z0-9_+-]{1,31})?@" LABEL "(\\." LABEL
-                          "){0,2}\\.[a-zA-Z]{2,12}$"},
-                {"uri", "^https?://" LABEL "(\\." LABEL "){0,3}(/[a-zA-Z0-9_.~-]{0,64}){0,8}$"}};
-    for (size_t i = 0; i < COUNT_OF(rows); i++)
-        if (!strcmp(rows[i].name, name)) return rows[i].pattern;
-    return NULL;
-}
-
-static const struct expression *quoted(struct schema_compiler *compiler, const struct expression *inside) {
-    struct grammar_builder *b = compiler->builder;
-    return grammar_sequence(b, grammar_text(b, "\""), grammar_sequence(b, inside, grammar_text(b, "\"")));
-}
-
-static const struct expression *matched(struct schema_compiler *compiler, const char *pattern) {
-    enum status status;
-    const struct expression *inside = regex_characters(compiler->builder, pattern, compiler->origin, &status);
-    if (status != STATUS_OK && compiler->status == STATUS_OK) compiler->status = status;
-    return quoted(compiler, inside);
-}
-
-const struct expression *schema_string(struct schema_compiler *compiler, const json_t *schema) {
-    struct grammar_builder *b = compiler->builder;
-    const json_t *pattern = json_object_get(schema, "pattern"), *format = json_object_get(schema, "format");
-    const int64_t least = schema_count(compiler, schema, "minLength", 0);
-    int64_t most = schema_count(compiler, schema, "maxLength", -1);
-    if (least == -2 || most == -2) return NULL;
-    const bool bounded = least > 0 || most >= 0;
-    if ((pattern != NULL) + (format != NULL) + bounded > 1)
-        return schema_refuse(compiler, STATUS_UNSUPPORTED, pattern ? "pattern" : "format",
-                             "is not supported beside other rules for the same string");
-    if (pattern && !json_is_string(pattern))
-        return schema_refuse(compiler, STATUS_INPUT, "pattern", "must be a string");
-    if (pattern && strlen(json_string_value(pattern)) != json_string_length(pattern))
-        return schema_refuse(compiler, STATUS_UNSUPPORTED, "pattern", "contains the character U+0000");
-    if (format && !json_is_string(format))
-        return schema_refuse(compiler, STATUS_INPUT, "format", "must be a string");
-    if (pattern) return matched(compiler, json_string_value(pattern));
-    if (format) {
-        const char *known = format_pattern(json_string_value(format));
-        if (known) return matched(compiler, known);
-        return schema_refuse(compiler, STATUS_UNSUPPORTED, "format", "this format is not supported");
-    }
-    if (!bounded) return grammar_call(b, compiler->parts.string);
-    if (least > CHARACTERS_LIMIT)
-        return schema_refuse(compiler, STATUS_UNSUPPORTED, "minLength", "is too large");
-    if (most > CHARACTERS_LIMIT) most = CHARACTERS_LIMIT;
-    if (most >= 0 && most < least)
-        return schema_refuse(compiler, STATUS_INPUT, "maxLength", "is less than minLength");
-    return quoted(compiler,
-                  grammar_repeat(b, grammar_call(b, compiler->parts.character), (int)least, (int)most));
-}
 
 /* ---- numbers ---- */
 
@@ -174,6 +104,7 @@ static bool read_bound(struct schema_compiler *compiler, const json_t *schema, c
     if (!bound) return false;
     *value = json_number_value(bound);
     if (json_is_number(bound)) return true;
+    if (json_is_boolean(bound) && !strncmp(keyword, "exclusive", 9)) return false; /* draft 4 */
     (void)schema_refuse(compiler, STATUS_INPUT, keyword, "must be a number");
     return false;
 }
@@ -188,6 +119,8 @@ static struct bounds read_bounds(struct schema_compiler *compiler, const json_t 
     if (read_bound(compiler, schema, "exclusiveMaximum", &value) &&
         (!bounds.has_high || value <= bounds.high))
         bounds.high = value, bounds.has_high = bounds.high_open = true;
+    bounds.low_open |= bounds.has_low && json_is_true(json_object_get(schema, "exclusiveMinimum"));
+    bounds.high_open |= bounds.has_high && json_is_true(json_object_get(schema, "exclusiveMaximum"));
     return bounds;
 }
 
@@ -230,14 +163,105 @@ static const struct expression *in_bounds(struct schema_compiler *compiler, int6
     return sum;
 }
 
+/* ---- multiples ---- */
+
+enum { MULTIPLE_LIMIT = 2000, LISTED_LIMIT = 4096, MULTIPLE_DIGITS = 9 };
+
+static int rule_for(struct grammar_builder *b, const struct expression *expression) {
+    const int rule = grammar_declare(b);
+    grammar_define(b, rule, expression);
+    return rule;
+}
+
+/* Digits of whole numbers that `of` divides: by the rest that those before leave, from the last digit to the first. */
+static const struct expression *multiples_of(struct grammar_builder *b, int of) {
+    int *rule = malloc((size_t)of * sizeof *rule);
+    const struct expression *sum = grammar_text(b, "0");
+    if (!rule) return b->failed = true, NULL;
+    for (int r = 0; r < of; r++) rule[r] = r ? -1 : rule_for(b, grammar_empty(b));
+    for (int digits = 1; digits <= MULTIPLE_DIGITS && !b->failed; digits++) {
+        int *longer = malloc((size_t)of * sizeof *longer);
+        if (!longer) b->failed = true;
+        for (int r = 0; longer && r < of; r++) {
+            const struct expression *ways = NULL;
+            for (char d = '0'; d <= '9'; d++) {
+                const int to = (r * 10 + d - '0') % of;
+                if (rule[to] < 0) continue;
+                const struct expression *way =
+                    grammar_sequence(b, digit_range(b, d, d), grammar_call(b, rule[to]));
+                ways = ways ? grammar_either(b, ways, way) : way;
+                if (r == 0 && d != '0') sum = grammar_either(b, sum, way);
+            }
+            longer[r] = ways ? rule_for(b, ways) : -1;
+        }
+        if (longer) memcpy(rule, longer, (size_t)of * sizeof *rule);
+        free(longer);
+    }
+    free(rule);
+    return grammar_sequence(b, grammar_optional(b, grammar_text(b, "-")), sum);
+}
+
+/* All of them between two bounds, written down. */
+static const struct expression *listed_multiples(struct schema_compiler *compiler,
+                                                 const struct bounds *bounds, double of) {
+    const double first =
+        ceil(bounds->low / of) + (bounds->low_open && ceil(bounds->low / of) * of == bounds->low);
+    json_t *list = json_array();
+    for (double at = first; json_array_size(list) < LISTED_LIMIT; at++) {
+        const double value = at * of;
+        if (value > bounds->high || (bounds->high_open && value == bounds->high)) break;
+        /* only what a validator's division finds whole */
+        if (value / of == nearbyint(value / of))
+            (void)json_array_append_new(list, value == nearbyint(value) && fabs(value) < 9e15
+                                                  ? json_integer((json_int_t)value)
+                                                  : json_real(value));
+    }
+    json_t *schema = json_pack("{s:o}", "enum", list);
+    const json_t *kept = schema_own(compiler, schema);
+    return kept ? schema_rule(compiler, kept) : NULL;
+}
+
+static const struct expression *multiple(struct schema_compiler *compiler, const struct bounds *bounds,
+                                         double of, bool integer) {
+    struct grammar_builder *b = compiler->builder;
+    if (integer && of != nearbyint(of) && 1 / of == nearbyint(1 / of)) of = 1;
+    if (bounds->has_low && bounds->has_high && (bounds->high - bounds->low) / of < LISTED_LIMIT &&
+        (!integer || of == nearbyint(of)))
+        return listed_multiples(compiler, bounds, of);
+    /* of numbers, those that are whole: 1/100 divides every one of them */
+    if (of < 1 && 1 / of == nearbyint(1 / of)) of = 1;
+    if (of != nearbyint(of) || of > MULTIPLE_LIMIT || of < 1)
+        return schema_refuse(compiler, STATUS_UNSUPPORTED, "multipleOf",
+                             "is supported for whole numbers up to 2000 and their inverses");
+    if (!bounds->has_low && !bounds->has_high)
+        return of == 1 ? grammar_call(b, compiler->parts.integer) : multiples_of(b, (int)of);
+    if (bounds->has_high) {
+        const struct bounds near = {.low = bounds->high - 1000 * of,
+                                    .high = bounds->high,
+                                    .has_low = true,
+                                    .has_high = true,
+                                    .high_open = bounds->high_open};
+        return listed_multiples(compiler, &near, of);
+    }
+    const struct bounds near = {.low = bounds->low,
+                                .high = bounds->low + 1000 * of,
+                                .has_low = true,
+                                .has_high = true,
+                                .low_open = bounds->low_open};
+    return listed_multiples(compiler, &near, of);
+}
+
 const struct expression *schema_number(struct schema_compiler *compiler, const json_t *schema, bool integer) {
     struct grammar_builder *b = compiler->builder;
-    const json_t *multiple = json_object_get(schema, "multipleOf");
-    if (multiple && json_number_value(multiple) != 1)
-        return schema_refuse(compiler, STATUS_UNSUPPORTED, "multipleOf", "is supported for 1 only");
-    if (multiple) integer = true;
+    const json_t *divisor = json_object_get(schema, "multipleOf");
+    if (divisor && !(json_number_value(divisor) > 0))
+        return schema_refuse(compiler, STATUS_INPUT, "multipleOf", "must be a number above 0");
     struct bounds bounds = read_bounds(compiler, schema);
     if (compiler->status != STATUS_OK) return NULL;
+    if (divisor && json_number_value(divisor) == 1)
+        integer = true;
+    else if (divisor)
+        return multiple(compiler, &bounds, json_number_value(divisor), integer);
     if (!bounds.has_low && !bounds.has_high)
         return grammar_call(b, integer ? compiler->parts.integer : compiler->parts.number);
     if (integer && bounds.has_low && bounds.low != ceil(bounds.low))
@@ -285,6 +309,15 @@ static const struct expression *comma(struct schema_compiler *compiler, const st
                             grammar_sequence(b, grammar_call(b, compiler->parts.space), item));
 }
 
+/* Items that may be missing and cannot be kept do not come. */
+static const struct expression *more_items(struct schema_compiler *compiler, const json_t *leading,
+                                           const json_t *rest, size_t at, int low, int high) {
+    const json_t *schema = at < json_array_size(leading) ? json_array_get(leading, at) : rest;
+    if (low == 0 && schema && !schema_attempt(compiler, schema)) return grammar_empty(compiler->builder);
+    return grammar_repeat(compiler->builder, comma(compiler, item_of(compiler, leading, rest, at)), low,
+                          high);
+}
+
 /* Item `at`, behind a comma unless it is the first, and what follows it. */
 static const struct expression *items_from(struct schema_compiler *compiler, const json_t *leading,
                                            const json_t *rest, int64_t least, int64_t most) {
@@ -293,15 +326,117 @@ static const struct expression *items_from(struct schema_compiler *compiler, con
     const int low = (int)(least > ahead ? least - ahead : 0),
               high = most < 0 ? -1 : (int)(most > ahead ? most - ahead : 0);
     const struct expression *tail = grammar_empty(b);
-    if (high != 0)
-        tail = grammar_repeat(b, comma(compiler, item_of(compiler, leading, rest, (size_t)ahead)), low, high);
+    if (high != 0) tail = more_items(compiler, leading, rest, (size_t)ahead, low, high);
     for (int64_t at = ahead; at-- > 0 && compiler->status == STATUS_OK;) {
         if (most >= 0 && at >= most) continue;
+        const json_t *schema =
+            (size_t)at < json_array_size(leading) ? json_array_get(leading, (size_t)at) : rest;
+        if (at >= least && schema && !schema_attempt(compiler, schema)) {
+            tail = grammar_empty(b);
+            continue;
+        }
         const struct expression *item = item_of(compiler, leading, rest, (size_t)at);
         tail = grammar_sequence(b, at ? comma(compiler, item) : item, tail);
         if (at >= least) tail = grammar_optional(b, tail);
     }
     return tail;
+}
+
+static const struct expression *bracketed(struct schema_compiler *compiler, const struct expression *items) {
+    struct grammar_builder *b = compiler->builder;
+    const struct expression *space = grammar_call(b, compiler->parts.space);
+    return grammar_sequence(
+        b, grammar_text(b, "["),
+        grammar_sequence(b, space,
+                         grammar_sequence(b, items, grammar_sequence(b, space, grammar_text(b, "]")))));
+}
+
+/* The values that items may have where the schema lists them; of booleans, both. NULL: it does not. */
+static const json_t *values_of_items(struct schema_compiler *compiler, const json_t *items) {
+    enum { VALUES_LIMIT = 128 };
+    const json_t *list = json_object_get(items, "enum"), *type = json_object_get(items, "type");
+    json_t *values = json_array();
+    if (!schema_expand(compiler, &items)) return json_decref(values), NULL;
+    list = json_object_get(items, "enum");
+    type = json_object_get(items, "type");
+    if (!list && json_is_string(type) && !strcmp(json_string_value(type), "boolean") &&
+        json_object_size(items) == 1) {
+        (void)json_array_append_new(values, json_true());
+        (void)json_array_append_new(values, json_false());
+    }
+    const json_t *rest = list ? schema_without(compiler, items, "enum") : NULL;
+    for (size_t i = 0; rest && i < json_array_size(list); i++) {
+        bool known = !schema_allows(compiler, rest, json_array_get(list, i));
+        for (size_t j = 0; j < json_array_size(values) && !known; j++) {
+            const json_t *one = json_array_get(values, j), *other = json_array_get(list, i);
+            known = json_equal((json_t *)one, (json_t *)other) ||
+                    (json_is_number(one) && json_is_number(other) &&
+                     json_number_value(one) == json_number_value(other)) ||
+                    json_is_object(other) || json_is_array(other);
+        }
+        if (!known) (void)json_array_append(values, json_array_get(list, i));
+    }
+    const json_t *kept = schema_own(compiler, values);
+    return kept && json_array_size(kept) && json_array_size(kept) <= VALUES_LIMIT ? kept : NULL;
+}
+
+/* Each value at most once, in the order of the list: from the last on, what may come with so many items before it. */
+static const struct expression *unique_values(struct schema_compiler *compiler, const json_t *values,
+                                              int64_t least, int64_t most) {
+    struct grammar_builder *b = compiler->builder;
+    const int count = (int)json_array_size(values);
+    enum { COUNTED = 130 };
+    const struct expression *rest[COUNTED];
+    if (least > count)
+        return schema_refuse(compiler, STATUS_INPUT, "uniqueItems", "has fewer values than minItems");
+    for (int c = 0; c <= count; c++)
+        rest[c] = c >= least && (most < 0 || c <= most) ? grammar_empty(b) : NULL;
+    for (int i = count; i-- > 0;) {
+        const struct expression *value = json_literal(b, json_array_get(values, (size_t)i));
+        for (int c = 0; c <= i; c++) {
+            const struct expression *with =
+                rest[c + 1] ? grammar_sequence(b, c ? comma(compiler, value) : value, rest[c + 1]) : NULL;
+            const struct expression *both = with && rest[c] ? grammar_either(b, with, rest[c])
+                                            : with          ? with
+                                                            : rest[c];
+            rest[c] = both ? grammar_call(b, rule_for(b, both)) : NULL;
+        }
+    }
+    return rest[0] ? bracketed(compiler, rest[0])
+                   : schema_refuse(compiler, STATUS_INPUT, "maxItems", "leaves no array");
+}
+
+/* The items that must be there stand first. */
+static const struct expression *containing(struct schema_compiler *compiler, const json_t *schema,
+                                           const json_t *rest, int64_t least, int64_t most) {
+    struct grammar_builder *b = compiler->builder;
+    const int64_t needed = schema_count(compiler, schema, "minContains", 1);
+    const json_t *contained = json_object_get(schema, "contains");
+    if (needed == -2) return NULL;
+    if (needed == 0) return schema_array(compiler, schema_without(compiler, schema, "contains"));
+    if (json_object_get(schema, "prefixItems") || json_is_array(json_object_get(schema, "items")))
+        return schema_refuse(compiler, STATUS_UNSUPPORTED, "contains", "is not supported beside prefixItems");
+    if (json_is_true(json_object_get(schema, "uniqueItems")) && (needed > 1 || least > 1))
+        return schema_refuse(compiler, STATUS_UNSUPPORTED, "uniqueItems", "is not supported beside contains");
+    if (json_is_true(json_object_get(schema, "uniqueItems"))) most = 1;
+    if (needed > ITEMS_LIMIT || least > ITEMS_LIMIT)
+        return schema_refuse(compiler, STATUS_UNSUPPORTED, "minContains", "is too large");
+    if (most > ITEMS_LIMIT) most = ITEMS_LIMIT;
+    if (most >= 0 && (most < needed || most < least))
+        return schema_refuse(compiler, STATUS_INPUT, "contains", "leaves no array");
+    const json_t *both = rest ? schema_merge(compiler, rest, contained) : contained;
+    const struct expression *first = both ? schema_rule(compiler, both) : NULL,
+                            *more = first && (most < 0 || most > needed) && !json_is_false(rest)
+                                        ? rest ? schema_attempt(compiler, rest)
+                                               : grammar_call(b, compiler->parts.value)
+                                        : NULL;
+    if (!first || compiler->status != STATUS_OK) return NULL;
+    const int low = (int)(least > needed ? least - needed : 0), high = most < 0 ? -1 : (int)(most - needed);
+    if (!more && low > 0) more = first;
+    const struct expression *all = grammar_sequence(
+        b, first, grammar_repeat(b, comma(compiler, first), (int)needed - 1, (int)needed - 1));
+    if (more) all = grammar_sequence(b, all, grammar_repeat(b, comma(compiler, more), low, high));
+    return bracketed(compiler, all);
 }
 
 const struct expression *schema_array(struct schema_compiler *compiler, const json_t *schema) {
@@ -318,19 +453,17 @@ const struct expression *schema_array(struct schema_compiler *compiler, const js
     if (least > ITEMS_LIMIT) return schema_refuse(compiler, STATUS_UNSUPPORTED, "minItems", "is too large");
     if (most >= 0 && most < least)
         return schema_refuse(compiler, STATUS_INPUT, "maxItems", "is less than minItems");
+    if (json_object_get(schema, "contains")) return containing(compiler, schema, rest, least, most);
     if (json_is_true(json_object_get(schema, "uniqueItems"))) {
+        const json_t *values = json_array_size(leading) ? NULL : values_of_items(compiler, rest);
+        if (values) return unique_values(compiler, values, least, most);
         if (least > 1)
             return schema_refuse(compiler, STATUS_UNSUPPORTED, "uniqueItems",
-                                 "is not supported for two or more items");
+                                 "is not supported for two or more items, but for those of an enum");
         most = most == 0 ? 0 : 1; /* one item is always unique */
     }
     const struct expression *items =
         most == 0 ? grammar_empty(b)
                   : items_from(compiler, leading, json_is_false(rest) ? NULL : rest, least, most);
-    if (compiler->status != STATUS_OK) return NULL;
-    const struct expression *space = grammar_call(b, compiler->parts.space);
-    return grammar_sequence(
-        b, grammar_text(b, "["),
-        grammar_sequence(b, space,
-                         grammar_sequence(b, items, grammar_sequence(b, space, grammar_text(b, "]")))));
+    return compiler->status == STATUS_OK ? bracketed(compiler, items) : NULL;
 }

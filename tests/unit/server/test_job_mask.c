@@ -172,7 +172,7 @@ static void an_answer_that_nothing_can_follow_is_cut(void **state) {
     if (!fixture->trie) skip();
     assert_int_equal(gbnf_grammar(&grammar, lines, strlen(lines), "test"), STATUS_OK);
     assert_int_equal(job_mask_open(&mask, grammar, fixture->trie, &fixture->engine, 1, false), STATUS_OK);
-    assert_string_equal(next_bytes(fixture, mask, text), "ab");
+    assert_string_equal(next_bytes(fixture, mask, text), "b"); /* behind a there would be no end */
     come(fixture, mask, "b");
     assert_string_equal(next_bytes(fixture, mask, text), "$");
     assert_false(job_mask_was_cut(mask, 0));

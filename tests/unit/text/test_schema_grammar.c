@@ -127,13 +127,11 @@ static void what_cannot_be_kept_is_named(void **state) {
         enum status status;
     } rows[] = {
         {"{\"not\":{}}", "not", STATUS_UNSUPPORTED},
-        {"{\"if\":{}}", "if", STATUS_UNSUPPORTED},
-        {"{\"type\":\"object\",\"patternProperties\":{}}", "patternProperties", STATUS_UNSUPPORTED},
-        {"{\"oneOf\":[{\"type\":\"string\"},{\"minLength\":2}]}", "oneOf", STATUS_UNSUPPORTED},
-        {"{\"type\":\"integer\",\"multipleOf\":3}", "multipleOf", STATUS_UNSUPPORTED},
-        {"{\"type\":\"string\",\"pattern\":\"(?=a)\"}", "look around", STATUS_UNSUPPORTED},
+        {"{\"maxContains\":2}", "maxContains", STATUS_UNSUPPORTED},
+        {"{\"oneOf\":[{\"uniqueItems\":true},{\"uniqueItems\":false}]}", "oneOf", STATUS_UNSUPPORTED},
+        {"{\"type\":\"integer\",\"multipleOf\":2.5}", "multipleOf", STATUS_UNSUPPORTED},
+        {"{\"type\":\"string\",\"pattern\":\"a(?=a)\"}", "look around", STATUS_UNSUPPORTED},
         {"{\"type\":\"string\",\"pattern\":\"(a)\\\\1\"}", "escape", STATUS_UNSUPPORTED},
-        {"{\"type\":\"string\",\"format\":\"regex\"}", "format", STATUS_UNSUPPORTED},
         {"{\"type\":\"array\",\"uniqueItems\":true,\"minItems\":2}", "uniqueItems", STATUS_UNSUPPORTED},
         {"{\"$ref\":\"http://example.com/x\"}", "$ref", STATUS_UNSUPPORTED},
         {"{\"$ref\":\"#\"}", "itself", STATUS_INPUT},
@@ -147,7 +145,6 @@ static void what_cannot_be_kept_is_named(void **state) {
          STATUS_INPUT},
         {"{\"type\":\"object\",\"required\":[\"a\\u0000b\"]}", "required", STATUS_INPUT},
         {"{\"type\":\"string\",\"pattern\":\"^a\\u0000b$\"}", "U+0000", STATUS_UNSUPPORTED},
-        {"{\"oneOf\":[{\"const\":1},{\"const\":1.0}]}", "oneOf", STATUS_UNSUPPORTED},
         {"false", "no value", STATUS_INPUT},
         {"7", "object", STATUS_INPUT}};
     (void)state;
@@ -202,7 +199,7 @@ static void try_repeated(const char *head, const char *part, int times, const ch
 
 static void huge_schemas_are_refused(void **state) {
     (void)state;
-    try_repeated("{\"enum\":[0", ",\"v%d\"", 100000, "]}", STATUS_LIMIT);
+    try_repeated("{\"enum\":[0", ",\"v%d\"", 100000, "]}", STATUS_OK);
     try_repeated("{\"enum\":[0", ",\"v%d\"", 2000, "]}", STATUS_OK);
     try_repeated("{\"type\":\"string\",\"pattern\":\"", "|a", 1000000, "\"}", STATUS_LIMIT);
     try_repeated("{\"type\":\"string\",\"pattern\":\"^(a", "|b", 1000000, ")$\"}", STATUS_LIMIT);
@@ -211,13 +208,13 @@ static void huge_schemas_are_refused(void **state) {
     try_repeated("{\"type\":\"object\",\"properties\":{\"", "n", 1000000,
                  "\":{}},\"additionalProperties\":true}", STATUS_LIMIT);
     try_repeated("{\"type\":\"array\",\"prefixItems\":[true", ",true", 60000, "]}", STATUS_LIMIT);
-    try_repeated("{\"oneOf\":[{\"const\":-1}", ",{\"const\":%d}", 5000, "]}", STATUS_UNSUPPORTED);
+    try_repeated("{\"oneOf\":[{\"minLength\":1}", ",{\"minLength\":%d}", 5000, "]}", STATUS_UNSUPPORTED);
     try_repeated("{\"type\":\"string\",\"pattern\":\"", "[a", 1, "\"}", STATUS_UNSUPPORTED);
     try_repeated(
         "{\"$defs\":{\"A\":{\"type\":\"object\",\"required\":[\"a\"],\"properties\":{\"a\":{\"$ref\":\"#/"
         "$defs/A\"}}},\"B\":{\"type\":\"object\",\"required\":[\"a\"],\"properties\":{\"a\":{\"$ref\":\"#/"
         "$defs/B\"}}}},\"oneOf\":[{\"$ref\":\"#/$defs/A\"}",
-        ",{\"$ref\":\"#/$defs/B\"}", 1, "]}", STATUS_UNSUPPORTED);
+        ",{\"$ref\":\"#/$defs/B\"}", 1, "]}", STATUS_INPUT);
 }
 
 /* ---- the standard's test suite ---- */
@@ -275,7 +272,7 @@ static void nothing_invalid_is_allowed(void **state) {
     print_message("%d schemas compiled, %d refused; %d valid values allowed\n", tally.compiled, tally.refused,
                   tally.accepted);
     assert_int_equal(tally.wrong, 0);
-    assert_true(tally.compiled >= 290 && tally.accepted >= 400);
+    assert_true(tally.compiled >= 470 && tally.accepted >= 630);
 }
 
 /* ---- masks ---- */

@@ -1,0 +1,329 @@
+/* schema_plain.c - what grammars have no words for, said in those that they have: "not", "if", "oneOf" and dependencies
+ * become alternatives, of which each is allowed for certain. What is allowed in no such way is left out. */
+#include "text/schema_compile.h"
+
+#include <string.h>
+
+enum { NEGATION_DEPTH = 12, CONSTANTS_LIMIT = 16 };
+
+/* New references are borrowed from the compiler once they are owned; NULL goes through. */
+static json_t *negate(struct schema_compiler *compiler, const json_t *schema, int depth);
+
+static void add(json_t *list, json_t *schema) {
+    if (schema) (void)json_array_append_new(list, schema);
+}
+
+static void add_all(json_t *list, json_t *more) {
+    (void)json_array_extend(list, more);
+    json_decref(more);
+}
+
+/* ---- what is not of some types ---- */
+
+static json_t *names_of_types(int types) {
+    static const char *const names[] = {"object", "array", "string", "number", "integer", "boolean", "null"};
+    json_t *list = json_array();
+    for (int i = 0; i < (int)COUNT_OF(names); i++)
+        if (types >> i & 1) add(list, json_string(names[i]));
+    return list;
+}
+
+/* Integers are numbers: without one, none of the other. */
+static void add_other_types(json_t *list, int types) {
+    if (types & (SCHEMA_NUMBER | SCHEMA_INTEGER)) types |= SCHEMA_NUMBER | SCHEMA_INTEGER;
+    const int others = SCHEMA_ANY & ~types;
+    if (others) add(list, json_pack("{s:o}", "type", names_of_types(others)));
+}
+
+static int types_of_values(const json_t *values) {
+    int types = 0;
+    for (size_t i = 0; i < json_array_size(values); i++)
+        for (int bit = 1; bit <= SCHEMA_NULL; bit <<= 1)
+            if (schema_type_fits(bit, json_array_get(values, i))) types |= bit;
+    return types;
+}
+
+/* Below the least of the numbers and above the largest. */
+static void add_other_numbers(json_t *list, const json_t *values) {
+    double low = 0, high = 0;
+    bool any = false;
+    for (size_t i = 0; i < json_array_size(values); i++) {
+        const json_t *value = json_array_get(values, i);
+        if (!json_is_number(value)) continue;
+        const double number = json_number_value(value);
+        if (!any || number < low) low = number;
+        if (!any || number > high) high = number;
+        any = true;
+    }
+    if (!any) return;
+    add(list, json_pack("{s:s,s:f}", "type", "number", "exclusiveMinimum", high));
+    add(list, json_pack("{s:s,s:f}", "type", "number", "exclusiveMaximum", low));
+}
+
+static void negate_values(json_t *list, const json_t *values) {
+    const int types = types_of_values(values);
+    bool truth = false, falsity = false;
+    add_other_types(list, types);
+    if (types & SCHEMA_STRING)
+        add(list, json_pack("{s:s,s:[{s:O}]}", "type", "string", SCHEMA_NOT, "enum", values));
+    if (types & (SCHEMA_NUMBER | SCHEMA_INTEGER)) add_other_numbers(list, values);
+    for (size_t i = 0; i < json_array_size(values); i++) {
+        truth |= json_is_true(json_array_get(values, i));
+        falsity |= json_is_false(json_array_get(values, i));
+    }
+    if (truth != falsity) add(list, json_pack("{s:b}", "const", falsity));
+}
+
+/* ---- what breaks one keyword ---- */
+
+static void negate_types(struct schema_compiler *compiler, json_t *list, const json_t *schema) {
+    const int types = schema_types(compiler, schema);
+    if (types >= 0) add_other_types(list, types);
+}
+
+/* The bound's opposite, in values of its type. */
+static void negate_bounds(json_t *list, const json_t *schema) {
+    static const struct {
+        const char *keyword, *type, *opposite;
+        int shift; /* of counts */
+    } rows[] = {{"minimum", "number", "exclusiveMaximum", 0},
+                {"maximum", "number", "exclusiveMinimum", 0},
+                {"exclusiveMinimum", "number", "maximum", 0},
+                {"exclusiveMaximum", "number", "minimum", 0},
+                {"minLength", "string", "maxLength", -1},
+                {"maxLength", "string", "minLength", 1},
+                {"minItems", "array", "maxItems", -1},
+                {"maxItems", "array", "minItems", 1},
+                {"minProperties", "object", "maxProperties", -1},
+                {"maxProperties", "object", "minProperties", 1}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const json_t *bound = json_object_get(schema, rows[i].keyword);
+        const double value = json_number_value(bound) + rows[i].shift;
+        if (!json_is_number(bound) || (rows[i].shift && value < 0)) continue;
+        json_t *number = rows[i].shift ? json_integer((json_int_t)value) : json_incref((json_t *)bound);
+        add(list, json_pack("{s:s,s:o}", "type", rows[i].type, rows[i].opposite, number));
+    }
+}
+
+static void negate_properties(struct schema_compiler *compiler, json_t *list, const json_t *schema,
+                              int depth) {
+    const json_t *required = json_object_get(schema, "required");
+    const char *name;
+    json_t *value;
+    for (size_t i = 0; i < json_array_size(required); i++) {
+        name = json_string_value(json_array_get(required, i));
+        if (name) add(list, json_pack("{s:s,s:{s:b}}", "type", "object", "properties", name, 0));
+    }
+    json_object_foreach((json_t *)json_object_get(schema, "properties"), name, value) {
+        json_t *others = negate(compiler, value, depth), *other;
+        size_t i;
+        json_array_foreach(others, i, other)
+            add(list, json_pack("{s:s,s:[s],s:{s:O}}", "type", "object", "required", name, "properties", name,
+                                other));
+        json_decref(others);
+    }
+}
+
+/* None of them, or NULL where one cannot be ruled out. */
+static json_t *none_of(struct schema_compiler *compiler, const json_t *schemas, int depth, size_t except) {
+    json_t *all = json_array();
+    for (size_t i = 0; i < json_array_size(schemas); i++) {
+        if (i == except) continue;
+        json_t *others = negate(compiler, json_array_get(schemas, i), depth);
+        if (json_array_size(others) == 0) {
+            json_decref(others);
+            json_decref(all);
+            return NULL;
+        }
+        add(all, json_pack("{s:o}", "anyOf", others));
+    }
+    return all;
+}
+
+static void negate_combinations(struct schema_compiler *compiler, json_t *list, const json_t *schema,
+                                int depth) {
+    static const char *const keywords[] = {"anyOf", "oneOf"};
+    const json_t *all = json_object_get(schema, "allOf"), *not = json_object_get(schema, "not"),
+                 *condition = json_object_get(schema, "if");
+    for (size_t i = 0; i < json_array_size(all); i++)
+        add_all(list, negate(compiler, json_array_get(all, i), depth));
+    if (not ) (void)json_array_append(list, (json_t *)not );
+    for (size_t i = 0; i < COUNT_OF(keywords); i++) {
+        const json_t *choices = json_object_get(schema, keywords[i]);
+        json_t *none = choices ? none_of(compiler, choices, depth, SIZE_MAX) : NULL;
+        if (none) add(list, json_pack("{s:o}", "allOf", none));
+    }
+    if (!condition) return;
+    json_t *then = json_object_get(schema, "then"), *otherwise = json_object_get(schema, "else");
+    json_t *not_then = then ? negate(compiler, then, depth) : json_array(),
+           *not_else = otherwise ? negate(compiler, otherwise, depth) : json_array(),
+           *not_if = negate(compiler, condition, depth);
+    if (json_array_size(not_then))
+        add(list, json_pack("{s:[O,{s:O}]}", "allOf", condition, "anyOf", not_then));
+    if (json_array_size(not_else) && json_array_size(not_if))
+        add(list, json_pack("{s:[{s:O},{s:O}]}", "allOf", "anyOf", not_if, "anyOf", not_else));
+    json_decref(not_then);
+    json_decref(not_else);
+    json_decref(not_if);
+}
+
+/* Schemas that allow only what `schema` does not; maybe none. New reference. */
+static json_t *negate(struct schema_compiler *compiler, const json_t *schema, int depth) {
+    json_t *list = json_array();
+    if (json_is_false(schema)) add(list, json_object());
+    if (!json_is_object(schema) || depth == NEGATION_DEPTH || compiler->status != STATUS_OK) return list;
+    if (json_object_get(schema, "$ref")) {
+        const char *reference = json_string_value(json_object_get(schema, "$ref"));
+        const json_t *target = reference ? schema_at(compiler, reference) : NULL;
+        if (target) add_all(list, negate(compiler, target, depth + 1));
+    }
+    const json_t *values = json_object_get(schema, "enum"), *value = json_object_get(schema, "const"),
+                 *pattern = json_object_get(schema, "pattern");
+    if (json_object_get(schema, "type")) negate_types(compiler, list, schema);
+    if (json_array_size(values) <= CONSTANTS_LIMIT && json_array_size(values)) negate_values(list, values);
+    if (value) {
+        json_t *one = json_pack("[O]", value);
+        negate_values(list, one);
+        json_decref(one);
+    }
+    if (json_is_string(pattern))
+        add(list, json_pack("{s:s,s:[{s:O}]}", "type", "string", SCHEMA_NOT, "pattern", pattern));
+    negate_bounds(list, schema);
+    negate_properties(compiler, list, schema, depth + 1);
+    negate_combinations(compiler, list, schema, depth + 1);
+    return list;
+}
+
+/* ---- keywords that become alternatives ---- */
+
+/* `schema` with these alternatives, beside those it has. Takes over both. */
+static json_t *with_choices(struct schema_compiler *compiler, json_t *schema, json_t *choices,
+                            const char *keyword) {
+    if (json_array_size(choices) == 0) {
+        json_decref(choices);
+        json_decref(schema);
+        (void)schema_refuse(compiler, STATUS_UNSUPPORTED, keyword, "cannot be kept by any grammar");
+        return NULL;
+    }
+    json_t *all = json_copy(json_object_get(schema, "hadal:choices"));
+    if (!all) all = json_array();
+    add(all, choices);
+    (void)json_object_set_new(schema, "hadal:choices", all);
+    return schema;
+}
+
+static json_t *plain_not(struct schema_compiler *compiler, json_t *schema) {
+    json_t *choices = negate(compiler, json_object_get(schema, "not"), 0);
+    (void)json_object_del(schema, "not");
+    return with_choices(compiler, schema, choices, "not");
+}
+
+static json_t *plain_if(struct schema_compiler *compiler, json_t *schema) {
+    json_t *condition = json_object_get(schema, "if"), *then = json_object_get(schema, "then"),
+           *otherwise = json_object_get(schema, "else"), *choices = json_array();
+    if (then || otherwise) {
+        json_t *others = negate(compiler, condition, 0), *other;
+        size_t i;
+        if (!json_is_false(then))
+            add(choices, then ? json_pack("{s:[O,O]}", "allOf", condition, then) : json_incref(condition));
+        json_array_foreach(others, i, other)
+            add(choices, otherwise ? json_pack("{s:[O,O]}", "allOf", other, otherwise) : json_incref(other));
+        json_decref(others);
+    }
+    static const char *const keywords[] = {"if", "then", "else"};
+    if (then || otherwise)
+        schema = with_choices(compiler, schema, choices, "if");
+    else
+        json_decref(choices);
+    for (size_t i = 0; schema && i < COUNT_OF(keywords); i++) (void)json_object_del(schema, keywords[i]);
+    return schema;
+}
+
+static bool are_apart(struct schema_compiler *compiler, const json_t *list) {
+    for (size_t i = 0; i < json_array_size(list); i++)
+        for (size_t j = 0; j < i; j++)
+            if (schemas_overlap(compiler, json_array_get(list, i), json_array_get(list, j))) return false;
+    return true;
+}
+
+/* Each alternative without the others. */
+static json_t *plain_one_of(struct schema_compiler *compiler, json_t *schema) {
+    enum { CHOICES_LIMIT = 64 };
+    json_t *list = json_incref(json_object_get(schema, "oneOf")), *choices = json_array();
+    (void)json_object_del(schema, "oneOf");
+    if (are_apart(compiler, list)) {
+        json_decref(choices);
+        return with_choices(compiler, schema, list, "oneOf");
+    }
+    for (size_t i = 0; i < json_array_size(list) && json_array_size(list) <= CHOICES_LIMIT; i++) {
+        json_t *none = none_of(compiler, list, 0, i);
+        if (!none) continue;
+        (void)json_array_append(none, json_array_get(list, i));
+        add(choices, json_pack("{s:o}", "allOf", none));
+    }
+    json_decref(list);
+    return with_choices(compiler, schema, choices, "oneOf");
+}
+
+/* A name that brings others with it, or a schema: it does not come, or they do. */
+static json_t *plain_dependencies(struct schema_compiler *compiler, json_t *schema, const char *keyword) {
+    json_t *map = json_incref(json_object_get(schema, keyword)), *value;
+    const char *name;
+    (void)json_object_del(schema, keyword);
+    json_object_foreach(map, name, value) {
+        if (json_is_array(value) && json_array_size(value) == 0) continue;
+        if (json_is_true(value)) continue;
+        json_t *choices = json_array();
+        if (json_is_array(value)) add(choices, json_pack("{s:O}", "required", value));
+        if (json_is_object(value)) (void)json_array_append(choices, value);
+        add(choices, json_pack("{s:{s:b}}", "properties", name, 0));
+        schema = with_choices(compiler, schema, choices, keyword);
+        if (!schema) break;
+    }
+    json_decref(map);
+    return schema;
+}
+
+/* Alternatives of several keywords hold at once: all but one stand in allOf, which the compiler merges. */
+static json_t *settle_choices(json_t *schema) {
+    json_t *all = json_incref(json_object_get(schema, "hadal:choices")),
+           *list = json_copy(json_object_get(schema, "allOf"));
+    (void)json_object_del(schema, "hadal:choices");
+    if (!list) list = json_array();
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        json_t *choices = json_array_get(all, i);
+        if (json_object_get(schema, "anyOf"))
+            add(list, json_pack("{s:O}", "anyOf", choices));
+        else
+            (void)json_object_set(schema, "anyOf", choices);
+    }
+    if (json_array_size(list)) (void)json_object_set(schema, "allOf", list);
+    json_decref(list);
+    json_decref(all);
+    return schema;
+}
+
+const json_t *schema_plain(struct schema_compiler *compiler, const json_t *schema) {
+    static const char *const dependencies[] = {"dependencies", "dependentRequired", "dependentSchemas"};
+    bool plain = !json_object_get(schema, "not") && !json_object_get(schema, "if") &&
+                 !json_object_get(schema, "oneOf");
+    for (size_t i = 0; i < COUNT_OF(dependencies); i++)
+        plain = plain && !json_object_get(schema, dependencies[i]);
+    if (plain || !json_is_object(schema)) return schema;
+    json_t *copy = json_copy((json_t *)schema);
+    if (copy && json_object_get(copy, "oneOf") && !json_is_array(json_object_get(copy, "oneOf"))) {
+        json_decref(copy);
+        return schema_refuse(compiler, STATUS_INPUT, "oneOf", "must be an array of schemas"), NULL;
+    }
+    if (copy && json_object_get(copy, "oneOf")) copy = plain_one_of(compiler, copy);
+    if (copy && json_object_get(copy, "not")) copy = plain_not(compiler, copy);
+    if (copy && json_object_get(copy, "if")) copy = plain_if(compiler, copy);
+    for (size_t i = 0; copy && i < COUNT_OF(dependencies); i++)
+        if (json_object_get(copy, dependencies[i]))
+            copy = plain_dependencies(compiler, copy, dependencies[i]);
+    if (!copy) {
+        (void)schema_refuse(compiler, STATUS_MEMORY, "schema", "out of memory");
+        return NULL;
+    }
+    return schema_own(compiler, settle_choices(copy));
+}

@@ -1,0 +1,298 @@
+/* schema_string.c - strings of a schema: one rule for them is a grammar as it is; several at once, or what must not be,
+ * are automata that are combined.
+ *
+ * Characters of a string are written in one way only, escaped where they have to be, so that a difference of two languages
+ * of such texts is one of strings. */
+#include "text/json_print.h"
+#include "text/schema_compile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHARACTERS_LIMIT = 8192, COUNTED_LIMIT = 256, COUNTED_LEAST = 48 };
+
+static const char *format_pattern(const char *name) {
+#define OCTET "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+#define H16   "[0-9a-fA-F]{1,4}"
+#define DATE                                                                                                 \
+    "[0-9]{4}-(((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01]))|((0[469]|11)-(0[1-9]|[12][0-9]|30))|(02-(0[1-9]|" \
+    "1[0-9]|2[0-8])))"
+#define TIME  "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+#define LABEL "[a-zA-Z0-9]([a-zA-Z0-9-]{0,30}[a-zA-Z0-9])?"
+#define EMAIL "^[a-zA-Z0-9_+-]{1,32}(\\.[a-zA-Z0-9_+-]{1,31})?@" LABEL "(\\." LABEL "){0,2}\\.[a-zA-Z]{2,12}$"
+#define URL   "^https?://" LABEL "(\\." LABEL "){0,3}(/[a-zA-Z0-9_.~-]{0,64}){0,8}$"
+    static const struct {
+        const char *name, *pattern;
+    } rows[] = {{"date", "^" DATE "$"},
+                {"time", "^" TIME "$"},
+                {"date-time", "^" DATE "T" TIME "$"},
+                {"uuid", "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"},
+                {"ipv4", "^" OCTET "(\\." OCTET "){3}$"},
+                {"ipv6", "^(" H16 ":){7}" H16 "$"},
+                {"hostname", "^" LABEL "(\\." LABEL "){0,3}$"},
+                {"email", EMAIL},
+                {"duration", "^P([0-9]{1,4}D|T[0-9]{1,4}[HMS]|[0-9]{1,3}W)$"},
+                {"regex", "^[a-zA-Z0-9_ -]{0,64}$"},
+                {"json-pointer", "^(/[a-zA-Z0-9_-]{0,32}){0,8}$"},
+                {"relative-json-pointer", "^[0-9]{1,2}(/[a-zA-Z0-9_-]{1,32}){0,4}$"},
+                {"json-pointer-uri-fragment", "^#(/[a-zA-Z0-9_-]{0,32}){0,8}$"},
+                {"uri-template", "^https?://" LABEL "(/[a-zA-Z0-9_.~-]{0,64}){0,8}$"},
+                {"uri-reference", URL},
+                {"url", URL},
+                {"iri", URL},
+                {"iri-reference", URL},
+                {"idn-email", EMAIL},
+                {"idn-hostname", "^" LABEL "(\\." LABEL "){0,3}$"},
+                {"host-name", "^" LABEL "(\\." LABEL "){0,3}$"},
+                {"ip-address", "^" OCTET "(\\." OCTET "){3}$"},
+                {"iso-date-time", "^" DATE "T" TIME "$"},
+                {"iso-time", "^" TIME "$"},
+                {"color", "^#[0-9a-fA-F]{6}$"},
+                {"uri", URL}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (!strcmp(rows[i].name, name)) return rows[i].pattern;
+    return NULL;
+}
+
+static const struct expression *quoted(struct schema_compiler *compiler, const struct expression *inside) {
+    struct grammar_builder *b = compiler->builder;
+    return grammar_sequence(b, grammar_text(b, "\""), grammar_sequence(b, inside, grammar_text(b, "\"")));
+}
+
+static const struct expression *matched(struct schema_compiler *compiler, const char *pattern) {
+    enum status status;
+    const struct expression *inside = regex_characters(compiler->builder, pattern, compiler->origin, &status);
+    if (status != STATUS_OK && compiler->status == STATUS_OK) compiler->status = status;
+    return quoted(compiler, inside);
+}
+
+/* ---- automata ---- */
+
+struct strings {
+    struct schema_compiler *compiler;
+    struct grammar_builder builder; /* of expressions that become machines */
+    struct machine *all;            /* so far; NULL: any string */
+    int64_t most;
+};
+
+bool schema_spend_states(struct schema_compiler *compiler, const struct machine *machine) {
+    enum { STATES_LIMIT = 1 << 17 };
+    if (machine) compiler->states += machine_states(machine);
+    if (compiler->states <= STATES_LIMIT) return true;
+    (void)schema_refuse(compiler, STATUS_LIMIT, "pattern", "all patterns together are too large");
+    return false;
+}
+
+static bool take_status(struct strings *strings, enum status status) {
+    if (status != STATUS_OK && strings->compiler->status == STATUS_OK) strings->compiler->status = status;
+    return status == STATUS_OK;
+}
+
+/* What is allowed becomes what this expression allows of it, or with `but_not` what it does not. */
+static bool narrow(struct strings *strings, const struct expression *expression, bool but_not) {
+    struct machine *one = NULL, *both = NULL;
+    if (strings->compiler->status != STATUS_OK) return false;
+    if (!strings->all) {
+        const struct expression *any =
+            grammar_repeat(&strings->builder, json_characters(&strings->builder, 0, 0x10FFFF), 0, -1);
+        if (!take_status(strings, machine_open(&strings->all, but_not ? any : expression))) return false;
+        if (!but_not) return schema_spend_states(strings->compiler, strings->all);
+    }
+    bool done = take_status(strings, machine_open(&one, expression)) &&
+                take_status(strings, machine_combine(&both, strings->all, one, but_not));
+    done =
+        done && schema_spend_states(strings->compiler, one) && schema_spend_states(strings->compiler, both);
+    machine_close(one);
+    if (!done) {
+        machine_close(both);
+        return false;
+    }
+    machine_close(strings->all);
+    strings->all = both;
+    return true;
+}
+
+/* The end of a group that begins behind `at`; NULL: none. */
+static const char *group_end(const char *at) {
+    int depth = 1;
+    bool bracket = false;
+    for (; *at; at++) {
+        if (*at == '\\' && at[1])
+            at++;
+        else if (bracket || *at == '[')
+            bracket = *at != ']';
+        else if ((*at == '(' && ++depth) || (*at == ')' && --depth == 0)) {
+            if (depth == 0) return at;
+        }
+    }
+    return NULL;
+}
+
+static bool narrow_by_pattern(struct strings *strings, const char *pattern, bool but_not);
+
+/* ^(?!x)(?=y)z is what begins with no x, begins with y, and matches ^z. */
+static bool narrow_by_looks(struct strings *strings, const char *pattern) {
+    bool done = true;
+    const char *at = pattern + 1;
+    struct buffer part = {0};
+    while (done && at[0] == '(' && at[1] == '?' && (at[2] == '!' || at[2] == '=')) {
+        const char *end = group_end(at + 3);
+        if (!end || strchr("*+?{", end[1] ? end[1] : ' ')) break;
+        buffer_clear(&part);
+        /* $ ends an alternative only outside of groups, where the ends of lines are looked for */
+        const bool ends = end > at + 3 && end[-1] == '$' && !memchr(at + 3, '|', (size_t)(end - at - 3));
+        buffer_printf(&part, ends ? "^%.*s$" : "^(?:%.*s)", (int)(end - at - 3 - ends), at + 3);
+        done = !part.failed && narrow_by_pattern(strings, part.data, at[2] == '!');
+        at = end + 1;
+    }
+    buffer_clear(&part);
+    buffer_printf(&part, "^%s", at);
+    done = done && !part.failed && narrow_by_pattern(strings, part.data, false);
+    buffer_free(&part);
+    return done;
+}
+
+static bool looks_around_first(const char *pattern) {
+    return !strncmp(pattern, "^(?!", 4) || !strncmp(pattern, "^(?=", 4);
+}
+
+static bool narrow_by_pattern(struct strings *strings, const char *pattern, bool but_not) {
+    enum status status;
+    if (!but_not && looks_around_first(pattern) && !group_end(pattern + 4)) return false;
+    if (!but_not && looks_around_first(pattern)) return narrow_by_looks(strings, pattern);
+    const struct expression *inside =
+        regex_characters(&strings->builder, pattern, strings->compiler->origin, &status);
+    return take_status(strings, status) && inside && narrow(strings, inside, but_not);
+}
+
+static bool narrow_by_text(struct strings *strings, const json_t *list, bool but_not) {
+    struct grammar_builder *b = &strings->builder;
+    const struct expression *sum = NULL;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *value = json_array_get(list, i);
+        struct buffer text = {0};
+        if (!json_is_string(value)) continue;
+        json_print_text(&text, json_string_value(value), json_string_length(value));
+        const struct expression *one = text.failed || text.bytes < 2 ? NULL
+                                       : text.bytes == 2             ? grammar_empty(b)
+                                                         : grammar_bytes(b, text.data + 1, text.bytes - 2);
+        sum = sum ? grammar_either(b, sum, one) : one;
+        buffer_free(&text);
+    }
+    if (!sum) return but_not;
+    return narrow(strings, sum, but_not);
+}
+
+static const char *usable_pattern(struct strings *strings, const json_t *pattern) {
+    const char *text = json_string_value(pattern);
+    if (!text)
+        (void)schema_refuse(strings->compiler, STATUS_INPUT, "pattern", "must be a string");
+    else if (strlen(text) != json_string_length(pattern))
+        (void)schema_refuse(strings->compiler, STATUS_UNSUPPORTED, "pattern",
+                            "contains the character U+0000");
+    else
+        return text;
+    return NULL;
+}
+
+static bool narrow_by_rules(struct strings *strings, const json_t *schema, bool but_not) {
+    const json_t *pattern = json_object_get(schema, "pattern"), *format = json_object_get(schema, "format"),
+                 *list = json_object_get(schema, "enum");
+    const char *text = pattern ? usable_pattern(strings, pattern) : NULL,
+               *known = json_is_string(format) ? format_pattern(json_string_value(format)) : NULL;
+    if (pattern && (!text || !narrow_by_pattern(strings, text, but_not))) return false;
+    if (known && !but_not && !narrow_by_pattern(strings, known, false)) return false;
+    return !list || narrow_by_text(strings, list, but_not);
+}
+
+static bool narrow_by_list(struct strings *strings, const json_t *list, bool but_not) {
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (!narrow_by_rules(strings, json_array_get(list, i), but_not)) return false;
+    return true;
+}
+
+/* Lengths cost states: at most so many characters are allowed, which is fewer than the schema does. */
+static bool narrow_by_length(struct strings *strings, int64_t least, int64_t most) {
+    struct grammar_builder *b = &strings->builder;
+    if (least <= 0 && most < 0) return true;
+    if (least > COUNTED_LIMIT)
+        return schema_refuse(strings->compiler, STATUS_UNSUPPORTED, "minLength", "is too large"), false;
+    for (int limit = COUNTED_LIMIT;; limit = COUNTED_LEAST) {
+        int high = most < 0 ? -1 : (int)(most < limit ? most : limit);
+        if (high >= 0 && high < least) high = (int)least;
+        if (narrow(strings, grammar_repeat(b, json_characters(b, 0, 0x10FFFF), (int)least, high), false))
+            return true;
+        if (limit == COUNTED_LEAST || strings->compiler->status != STATUS_LIMIT || most < 0) return false;
+        strings->compiler->status = STATUS_OK;
+    }
+}
+
+struct machine *schema_strings(struct schema_compiler *compiler, const json_t *schema) {
+    struct strings strings = {.compiler = compiler};
+    const int64_t least = schema_count(compiler, schema, "minLength", 0),
+                  most = schema_count(compiler, schema, "maxLength", -1);
+    bool done = least != -2 && most != -2 && narrow_by_rules(&strings, schema, false) &&
+                narrow_by_list(&strings, json_object_get(schema, SCHEMA_AND), false) &&
+                narrow_by_list(&strings, json_object_get(schema, SCHEMA_NOT), true) &&
+                narrow_by_length(&strings, least, most);
+    if (done && !strings.all)
+        done = narrow(&strings,
+                      grammar_repeat(&strings.builder, json_characters(&strings.builder, 0, 0x10FFFF), 0, -1),
+                      false);
+    grammar_builder_free(&strings.builder);
+    if (done) return strings.all;
+    machine_close(strings.all);
+    if (compiler->status == STATUS_LIMIT && schema_spend_states(compiler, NULL))
+        compiler->status = STATUS_UNSUPPORTED;
+    (void)schema_refuse(compiler, STATUS_UNSUPPORTED, "pattern",
+                        "cannot be kept beside the other rules for this string");
+    return NULL;
+}
+
+static const struct expression *combined(struct schema_compiler *compiler, const json_t *schema) {
+    struct machine *machine = schema_strings(compiler, schema);
+    if (!machine) return NULL;
+    const bool empty = machine_is_empty(machine);
+    const struct expression *inside = machine_expression(machine, compiler->builder);
+    machine_close(machine);
+    if (empty)
+        return schema_refuse(compiler, STATUS_INPUT, "pattern",
+                             "allows no string beside the other rules for it");
+    return quoted(compiler, inside);
+}
+
+/* ---- one rule alone ---- */
+
+static const struct expression *of_length(struct schema_compiler *compiler, int64_t least, int64_t most) {
+    struct grammar_builder *b = compiler->builder;
+    if (least > CHARACTERS_LIMIT)
+        return schema_refuse(compiler, STATUS_UNSUPPORTED, "minLength", "is too large");
+    if (most > CHARACTERS_LIMIT) most = CHARACTERS_LIMIT;
+    if (most >= 0 && most < least)
+        return schema_refuse(compiler, STATUS_INPUT, "maxLength", "is less than minLength");
+    return quoted(compiler,
+                  grammar_repeat(b, grammar_call(b, compiler->parts.character), (int)least, (int)most));
+}
+
+const struct expression *schema_string(struct schema_compiler *compiler, const json_t *schema) {
+    const json_t *pattern = json_object_get(schema, "pattern"), *format = json_object_get(schema, "format");
+    const int64_t least = schema_count(compiler, schema, "minLength", 0),
+                  most = schema_count(compiler, schema, "maxLength", -1);
+    const char *text = json_string_value(pattern);
+    if (least == -2 || most == -2) return NULL;
+    if (format && !json_is_string(format))
+        return schema_refuse(compiler, STATUS_INPUT, "format", "must be a string");
+    /* what the standard does not know, such as int32, says nothing of strings */
+    const char *known = format ? format_pattern(json_string_value(format)) : NULL;
+    const bool bounded = least > 0 || most >= 0,
+               more = json_object_get(schema, SCHEMA_AND) || json_object_get(schema, SCHEMA_NOT);
+    if ((pattern != NULL) + (known != NULL) + bounded > 1 || more || (text && looks_around_first(text)))
+        return combined(compiler, schema);
+    if (pattern && !text) return schema_refuse(compiler, STATUS_INPUT, "pattern", "must be a string");
+    if (pattern && strlen(text) != json_string_length(pattern))
+        return schema_refuse(compiler, STATUS_UNSUPPORTED, "pattern", "contains the character U+0000");
+    if (pattern) return matched(compiler, text);
+    if (known) return matched(compiler, known);
+    return bounded ? of_length(compiler, least, most)
+                   : grammar_call(compiler->builder, compiler->parts.string);
+}

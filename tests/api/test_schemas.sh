@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# test_schemas.sh BUILD - answers that follow the schemas of public collections, checked by ajv: some of them, or all with
+# SCHEMAS=all, which takes minutes and prints what was refused and why.
+set -uo pipefail
+. tools/report.sh
+build=$1
+model=../shared/models/tiny-v3
+modules=$build/tests/api
+work=$(mktemp -d)
+server=
+trap 'kill $server 2> /dev/null; rm -rf "$work"' EXIT
+
+if [ ! -d "$model" ] || [ ! -d ../shared/schemas ] || ! cmp -s tests/api/package-lock.json "$modules/installed"; then
+    skip "schemas need node, the packages that test_clients.sh installs, $model and ../shared/schemas"
+    report_end
+    exit
+fi
+cp tests/api/*.mjs "$modules"
+"$HADAL" serve -m "$model" --template deepseek-v3 --port 0 --no-log --parallel 8 2> "$work/errors" &
+server=$!
+for ((i = 0; i < 100; i++)); do
+    url=$(sed -n 's/.*serving \(http:[^,]*\),.*/\1/p' "$work/errors")
+    [ -n "$url" ] && break
+    sleep 0.1
+done
+if node "$modules/schemas.mjs" "$url" none ../shared/schemas "${SCHEMAS:-}" > "$work/output" 2>&1; then
+    [ -z "${SCHEMAS:-}" ] || cat "$work/output"
+    pass "answers follow their schemas: $(tail -1 "$work/output")"
+else
+    fail "answers follow their schemas" "$(cat "$work/output")"
+fi
+report_end
