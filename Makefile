@@ -110,7 +110,10 @@ $(SHARED_LIB): $(SHARED_OBJECTS) tools/hadal.map
 # The generator of the exercises that recipes/reasoner learns from.
 $B/reasoner-tasks: $(patsubst %.c,$B/%.o,$(wildcard recipes/reasoner/tasks/*.c))
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS) $^ -o $@ $(ALL_LIBS)
-recipes: $B/reasoner-tasks
+# Of recipes/zero.
+$B/zero-parity: $B/recipes/zero/parity.o
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS) $^ -o $@
+recipes: $B/reasoner-tasks $B/zero-parity
 
 # ---- tests ----
 # tests/**/test_*.c are programs that end with a cmocka summary; those under unit/cli may use the command line's parts.

@@ -1,5 +1,5 @@
-/* cmd_train.c - `hadal train pretrain` and `sft`: options to a run of training, and what is shown of it: a line now and then
- * on standard output, the progress on standard error. */
+/* cmd_train.c - `hadal train`: options to a run of training, and what is shown of pretraining and tuning: a line now and then
+ * on standard output, the progress on standard error. Reinforcement learning is in train_grpo.c. */
 #include "base/memory.h"
 #include "base/thread_pool.h"
 #include "cli/answer_options.h"
@@ -8,8 +8,6 @@
 #include "cli/progress.h"
 #include "cli/train.h"
 #include "kernel/kernel.h"
-#include "train/dialogue.h"
-#include "train/pretrain.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -146,13 +144,6 @@ static void read_optimizer(const struct option_values *values, struct pretrain_o
     options->seed = (uint64_t)option_int(values, "seed");
 }
 
-/* What all of an option's making needs to live as long as the run. */
-struct form_source {
-    struct checkpoint checkpoint;
-    struct arena arena;
-    struct dialogue_form form;
-};
-
 /* The template of --template, else of the model that is begun with, else of the tokenizer's directory. Pretraining does without
  * when its texts are texts. */
 static enum status read_form(const struct option_values *values, bool needed, struct form_source *source,
@@ -173,18 +164,27 @@ static enum status read_form(const struct option_values *values, bool needed, st
                   : STATUS_OK;
 }
 
-static void form_source_close(struct form_source *source) {
+void form_source_close(struct form_source *source) {
     checkpoint_close(&source->checkpoint);
     arena_free(&source->arena);
 }
 
-static enum status read_options(const struct option_values *values, struct pretrain_options *options,
-                                struct form_source *source, json_t **config) {
+static enum status read_kind(const struct option_values *values, enum training *kind) {
+    static const char *const names[] = {
+        [TRAINING_PRETRAIN] = "pretrain", [TRAINING_SFT] = "sft", [TRAINING_GRPO] = "grpo"};
     const char *const *what;
     int count = option_positionals(values, &what);
-    bool sft = count == 1 && !strcmp(what[0], "sft");
-    if (count != 1 || (!sft && strcmp(what[0], "pretrain") != 0))
-        return fail(STATUS_USAGE, "say which training: hadal train pretrain ... or sft ...");
+    for (size_t i = 0; count == 1 && i < COUNT_OF(names); i++) {
+        *kind = (enum training)i;
+        if (!strcmp(what[0], names[i])) return STATUS_OK;
+    }
+    return fail(STATUS_USAGE, "say which training: hadal train pretrain, sft or grpo ...");
+}
+
+enum status train_options_read(const struct option_values *values, enum training kind,
+                               struct pretrain_options *options, struct form_source *source,
+                               json_t **config) {
+    bool tuned = kind != TRAINING_PRETRAIN;
     options->init = option_text(values, "init");
     options->tokenizer = option_text(values, "tokenizer");
     options->datas = option_texts(values, "data", &options->data);
@@ -196,10 +196,10 @@ static enum status read_options(const struct option_values *values, struct pretr
     options->valid_every = option_int(values, "valid-every");
     options->keep = (int)option_int(values, "keep");
     options->keep_best = option_flag(values, "keep-best");
-    options->packing = sft ? PACK_WHOLE : option_flag(values, "cross-texts") ? PACK_CROSS : PACK_CUT;
+    options->packing = tuned ? PACK_WHOLE : option_flag(values, "cross-texts") ? PACK_CROSS : PACK_CUT;
     if (!options->tokenizer) options->tokenizer = options->init;
-    if (sft && !options->init) return fail(STATUS_USAGE, "--init MODEL says what is tuned");
-    TRY(read_form(values, sft, source, options));
+    if (tuned && !options->init) return fail(STATUS_USAGE, "--init MODEL says what is tuned");
+    TRY(read_form(values, tuned, source, options));
     read_sizes(values, options);
     read_optimizer(values, options);
     read_schedule(values, options);
@@ -249,14 +249,22 @@ static enum status pretrain(struct pretrain_options *options, int64_t log_every)
     return status;
 }
 
+static enum status run(const struct option_values *values, enum training kind,
+                       struct pretrain_options *options) {
+    if (kind == TRAINING_GRPO) return train_grpo(values, options);
+    return option_flag(values, "dry-run") ? print_plan(options)
+                                          : pretrain(options, option_int(values, "log-every"));
+}
+
 static enum status train_model(const struct option_values *values) {
     json_t *config = NULL;
     struct pretrain_options options = {0};
     struct form_source source = {0};
-    enum status status = read_options(values, &options, &source, &config);
-    if (status == STATUS_OK)
-        status = option_flag(values, "dry-run") ? print_plan(&options)
-                                                : pretrain(&options, option_int(values, "log-every"));
+    enum training kind;
+    if (option_flag(values, "selftest")) return train_selftest(values);
+    TRY(read_kind(values, &kind));
+    enum status status = train_options_read(values, kind, &options, &source, &config);
+    if (status == STATUS_OK) status = run(values, kind, &options);
     form_source_close(&source);
     json_decref(config);
     return status;

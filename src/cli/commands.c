@@ -200,6 +200,10 @@ static const struct command_row rows[COMMAND_COUNT] = {
                 "reasoning in \"reasoning_content\", by the model's own template. Conversations stay whole, "
                 "as "
                 "many in a sequence as fit.\n\n"
+                "grpo asks --init the prompts of --data, rewards the answers by what --verifier or the lines "
+                "say, and makes the better ones of each group likelier. Sampler and trainer compute the same "
+                "bits: before the first update of a step every ratio of probabilities is exactly 1. It says "
+                "in words when there is nothing to learn from.\n\n"
                 "tokenizer makes a byte-level BPE tokenizer of --vocab tokens from --data, into the "
                 "directory "
                 "of -o. plot draws the curves of up to eight runs as SVG.\n\n"
@@ -208,12 +212,15 @@ static const struct command_row rows[COMMAND_COUNT] = {
                 "and "
                 "TensorBoard finds the same in RUN. A "
                 "run that was interrupted in any way goes on with --resume auto, as if it had not been.",
-            .examples = "Is this feasible here, and how long would it take?\n"
-                        "hadal train pretrain --config small.json --tokenizer TOK --data texts --steps 2000 "
-                        "--dry-run\n"
-                        "Train, and talk about it:\n"
-                        "hadal train pretrain --config small.json --tokenizer TOK --data texts -o run\n"
-                        "hadal generate -m run/latest -p 'Once upon'",
+            .examples =
+                "Is this feasible here, and how long would it take?\n"
+                "hadal train pretrain --config small.json --tokenizer TOK --data texts --steps 2000 "
+                "--dry-run\n"
+                "Train, and talk about it:\n"
+                "hadal train pretrain --config small.json --tokenizer TOK --data texts -o run\n"
+                "hadal generate -m run/latest -p 'Once upon'\n"
+                "Reinforcement learning on questions with numbers for answers:\n"
+                "hadal train grpo --init run/latest --data questions.jsonl --verifier numeric -o better",
         },
     [COMMAND_CHECK] =
         {

@@ -1,10 +1,34 @@
-/* train.h - the jobs of `hadal train` beside training itself, each in its own file. */
+/* train.h - what the files of `hadal train` share. */
 #ifndef HADAL_CLI_TRAIN_H
 #define HADAL_CLI_TRAIN_H
 
 #include "cli/options.h"
+#include "train/dialogue.h"
+#include "train/pretrain.h"
 
-must_use enum status train_tokenizer(const struct option_values *values); /* texts to a tokenizer */
-must_use enum status train_plot(const struct option_values *values);      /* a run's metrics to a picture */
+enum training { TRAINING_PRETRAIN, TRAINING_SFT, TRAINING_GRPO };
+
+/* What the template of conversations needs to live as long as the run. */
+struct form_source {
+    struct checkpoint checkpoint;
+    struct arena arena;
+    struct dialogue_form form;
+};
+void form_source_close(struct form_source *source); /* zeroed allowed */
+
+/* Options that every kind of training takes. They live as long as `values`, `source` and `config`. */
+must_use enum status train_options_read(const struct option_values *values, enum training kind,
+                                        struct pretrain_options *options, struct form_source *source,
+                                        json_t **config);
+
+/* train_grpo.c */
+must_use enum status train_grpo(const struct option_values *values, const struct pretrain_options *base);
+must_use enum status train_selftest(const struct option_values *values);
+
+/* train_tokenizer.c */
+must_use enum status train_tokenizer(const struct option_values *values);
+
+/* train_plot.c */
+must_use enum status train_plot(const struct option_values *values); /* a run's metrics to a picture */
 
 #endif

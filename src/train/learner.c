@@ -30,7 +30,6 @@ void learner_close(struct learner *learner) {
     free(learner->row_token);
     free(learner->slope);
     free(learner->logits);
-    free(learner->routes);
     *learner = (struct learner){0};
 }
 
@@ -84,23 +83,6 @@ static enum status check_lessons(const struct learner *learner, const struct les
 
 /* ---- experts ---- */
 
-static int64_t route_numbers(const struct learner *learner, const struct lesson *lesson, int lessons) {
-    const struct model_desc *d = &learner->trainer->model.desc;
-    int64_t rows = 0;
-    for (int i = 0; i < lessons; i++) rows += lesson_rows(&lesson[i]);
-    return rows * d->layers * d->experts_used;
-}
-
-static enum status take_routes(struct learner *learner, const struct lesson *lesson, int lessons) {
-    int64_t count = route_numbers(learner, lesson, lessons);
-    if (count <= learner->route_capacity) return STATUS_OK;
-    int32_t *routes = realloc(learner->routes, (size_t)count * sizeof *routes);
-    if (!routes) return fail(STATUS_MEMORY, "no memory for the experts of %d answers", lessons);
-    learner->routes = routes;
-    learner->route_capacity = count;
-    return STATUS_OK;
-}
-
 static int64_t batch_routes(const struct learner *learner) {
     const struct model_desc *d = &learner->trainer->model.desc;
     return (int64_t)learner->packed.batch.rows * d->layers * d->experts_used;
@@ -142,18 +124,35 @@ static void measure_batch(struct learner *learner, const struct lesson *lesson, 
 
 enum status learner_measure(struct learner *learner, const struct lesson *lesson, int lessons,
                             enum learner_measure what) {
-    int64_t at = 0;
     TRY(check_lessons(learner, lesson, lessons));
-    if (what == MEASURE_ROUTES) TRY(take_routes(learner, lesson, lessons));
     for (int first = 0; first < lessons;) {
         first = fill_batch(learner, lesson, first, lessons);
-        struct train_routes routes = {.expert = learner->routes + at};
-        TRY(trainer_forward(learner->trainer, &learner->packed.batch,
-                            what == MEASURE_ROUTES ? &routes : NULL));
-        at += what == MEASURE_ROUTES ? batch_routes(learner) : 0;
-        if (what != MEASURE_ROUTES) measure_batch(learner, lesson, what == MEASURE_REFERENCE);
+        TRY(trainer_forward(learner->trainer, &learner->packed.batch, NULL));
+        measure_batch(learner, lesson, what == MEASURE_REFERENCE);
     }
     return STATUS_OK;
+}
+
+enum status learner_record(struct learner *learner, const struct lesson *lesson, int lessons,
+                           struct lesson_routes *routes) {
+    int64_t count = 0, at = 0;
+    const struct model_desc *d = &learner->trainer->model.desc;
+    TRY(check_lessons(learner, lesson, lessons));
+    for (int i = 0; i < lessons; i++) count += (int64_t)lesson_rows(&lesson[i]) * d->layers * d->experts_used;
+    routes->expert = malloc((size_t)count * sizeof *routes->expert + 1);
+    if (!routes->expert) return fail(STATUS_MEMORY, "no memory for the experts of %d answers", lessons);
+    for (int first = 0; first < lessons;) {
+        first = fill_batch(learner, lesson, first, lessons);
+        struct train_routes record = {.expert = routes->expert + at};
+        TRY(trainer_forward(learner->trainer, &learner->packed.batch, &record));
+        at += batch_routes(learner);
+    }
+    return STATUS_OK;
+}
+
+void lesson_routes_free(struct lesson_routes *routes) {
+    free(routes->expert);
+    *routes = (struct lesson_routes){0};
 }
 
 /* ---- learning ---- */
@@ -221,16 +220,17 @@ static void set_slopes(struct learner *learner, const struct lesson *lesson, int
 }
 
 enum status learner_learn(struct learner *learner, const struct lesson *lesson, int lessons,
-                          const struct learner_totals *totals, bool replay, struct learner_sums *sums) {
+                          const struct learner_totals *totals, const struct lesson_routes *replay,
+                          struct learner_sums *sums) {
     int64_t at = 0;
     TRY(check_lessons(learner, lesson, lessons));
-    MUST(!replay || route_numbers(learner, lesson, lessons) <= learner->route_capacity);
+
     struct loss_scale scale = {.mtp = totals->tokens ? learner->options.mtp / (double)totals->tokens : 0,
                                .balance =
                                    totals->tokens ? learner->options.balance / (double)totals->tokens : 0};
     for (int first = 0, end; first < lessons; first = end) {
         end = fill_batch(learner, lesson, first, lessons);
-        struct train_routes routes = {.expert = learner->routes + at, .replay = true};
+        struct train_routes routes = {.expert = replay ? replay->expert + at : NULL, .replay = true};
         struct descent descent = {learner, lesson, 0};
         const struct train_batch *batch = &learner->packed.batch;
         TRY(trainer_forward(learner->trainer, batch, replay ? &routes : NULL));

@@ -1,8 +1,8 @@
 /* learner.h - answers and their advantages to gradients: packed into batches, forward, slopes by policy.h, and back.
  *
  * Probabilities are those that the answers were sampled with: of logits divided by the temperature, among the tokens that
- * could be sampled. With `fixed routes` the experts of each token stay those of the first pass over a set of lessons,
- * however the weights move in between. Owned by the trainer's thread. */
+ * could be sampled. With recorded routes the experts of each token stay those of the record, however the weights move in
+ * between. Owned by the trainer's thread. */
 #ifndef HADAL_TRAIN_LEARNER_H
 #define HADAL_TRAIN_LEARNER_H
 
@@ -31,8 +31,6 @@ struct learner {
     int *row_lesson, *row_token; /* [rows] which token of which lesson a row predicts; -1: none */
     double *slope;               /* [rows] */
     float *logits;               /* [LEARNER_ROWS, vocab] */
-    int32_t *routes;             /* of all batches, one behind the other; NULL: none */
-    int64_t route_capacity;
 };
 
 enum { LEARNER_ROWS = 256 };
@@ -46,11 +44,18 @@ struct learner_totals {
     int64_t answers, tokens;
 };
 
-/* Forward alone: the log-probability of each token goes to lesson.now, or to lesson.reference; with `record` the experts
- * are kept for learner_learn() of the same lessons. */
-enum learner_measure { MEASURE_NOW, MEASURE_REFERENCE, MEASURE_ROUTES };
+/* Forward alone: the log-probability of each token goes to lesson.now, or to lesson.reference. */
+enum learner_measure { MEASURE_NOW, MEASURE_REFERENCE };
 must_use enum status learner_measure(struct learner *learner, const struct lesson *lesson, int lessons,
                                      enum learner_measure what);
+
+/* The experts of every token of some lessons. */
+struct lesson_routes {
+    int32_t *expert; /* of all batches, one behind the other */
+};
+must_use enum status learner_record(struct learner *learner, const struct lesson *lesson, int lessons,
+                                    struct lesson_routes *routes);
+void lesson_routes_free(struct lesson_routes *routes); /* zeroed allowed */
 
 struct learner_sums {
     struct policy_sums policy;
@@ -59,9 +64,9 @@ struct learner_sums {
     int64_t rows;
 };
 
-/* Adds the gradients of the lessons. `replay`: with the experts of the last MEASURE_ROUTES of these lessons. */
+/* Adds the gradients of the lessons. `replay`: with the experts recorded for the same lessons; NULL: free ones. */
 must_use enum status learner_learn(struct learner *learner, const struct lesson *lesson, int lessons,
-                                   const struct learner_totals *totals, bool replay,
+                                   const struct learner_totals *totals, const struct lesson_routes *replay,
                                    struct learner_sums *sums);
 
 #endif

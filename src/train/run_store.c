@@ -224,6 +224,9 @@ static enum status write_step(const struct run_store *store, const char *directo
     TRY(write_json(directory, "config.json", json_incref((json_t *)store->config)));
     TRY(write_tensors(directory, "model.safetensors", &trainer->parameters, &values));
     TRY(write_tensors(inner, "optimizer.safetensors", &trainer->parameters, &moments));
+    struct moments reference = {{store->reference}, {""}, 1};
+    if (store->reference)
+        TRY(write_tensors(inner, "reference.safetensors", &trainer->parameters, &reference));
     TRY(write_json(inner, "state.json", state_json(state, optimizer)));
     flush_directory(inner);
     flush_directory(directory);
@@ -310,18 +313,17 @@ static enum status load_moment(const struct tensor_list *list, const struct para
     return STATUS_OK;
 }
 
-static enum status load_moments(const char *path, const struct parameters *parameters,
-                                struct optimizer *optimizer) {
+static enum status load_moments(const char *path, const struct parameters *parameters, float *const array[],
+                                const char *const prefix[], int arrays) {
     struct file_map map;
     struct arena arena = {0};
     struct tensor_list list = {0};
-    float *array[2] = {optimizer->first, optimizer->second};
     TRY(file_map_open(&map, path));
     enum status status = safetensors_parse(&map, &arena, &list);
     if (status == STATUS_OK) status = tensor_list_sort(&list);
-    for (int m = 0; m < 2; m++)
+    for (int m = 0; m < arrays; m++)
         for (int i = 0; status == STATUS_OK && i < parameters->count; i++)
-            status = load_moment(&list, &parameters->item[i], moment_name[m], path, array[m]);
+            status = load_moment(&list, &parameters->item[i], prefix[m], path, array[m]);
     if (status == STATUS_OK) status = file_map_check(&map);
     tensor_list_free(&list);
     arena_free(&arena);
@@ -393,7 +395,11 @@ enum status run_store_load(const struct run_store *store, int64_t step, struct t
     TRY(join(directory, store->path, name));
     TRY(run_load_weights(directory, trainer));
     TRY(join(path, directory, "trainer/optimizer.safetensors"));
-    TRY(load_moments(path, &trainer->parameters, optimizer));
+    TRY(load_moments(path, &trainer->parameters, (float *const[]){optimizer->first, optimizer->second},
+                     moment_name, 2));
+    TRY(join(path, directory, "trainer/reference.safetensors"));
+    if (store->reference)
+        TRY(load_moments(path, &trainer->parameters, &store->reference, (const char *const[]){""}, 1));
     TRY(join(path, directory, "trainer/state.json"));
     TRY(json_read_file(path, STATE_LIMIT, &root));
     enum status status = read_state((struct json_reader){root, path}, optimizer, state);
@@ -414,7 +420,7 @@ static enum status keep_lines(const struct buffer *old, int64_t step, struct eve
         const json_t *number = json_object_get(root, "step");
         if (status == STATUS_OK && json_is_integer(number) && json_integer_value(number) <= step) {
             buffer_append(kept, line, (size_t)(end - line) + 1);
-            status = event_file_write(events, root);
+            if (events) status = event_file_write(events, root);
         }
         json_decref(root);
         at += (size_t)(end - line) + 1;
@@ -422,27 +428,36 @@ static enum status keep_lines(const struct buffer *old, int64_t step, struct eve
     return status;
 }
 
-static enum status rewrite_metrics(struct run_store *store, const char *path, int64_t step) {
+static enum status rewrite_lines(const struct run_store *store, const char *name, const char *path,
+                                 int64_t step, struct event_file *events) {
     struct buffer old = {0}, kept = {0};
     if (file_check_regular(path) != STATUS_OK) return STATUS_OK;
     TRY(buffer_read_file(&old, path, (size_t)1 << 30));
-    enum status status = keep_lines(&old, step, &store->events, &kept);
+    enum status status = keep_lines(&old, step, events, &kept);
     if (status == STATUS_OK) status = buffer_check(&kept, path);
-    if (status == STATUS_OK)
-        status = write_text(store->path, "metrics.jsonl", kept.data ? kept.data : "", kept.bytes);
+    if (status == STATUS_OK) status = write_text(store->path, name, kept.data ? kept.data : "", kept.bytes);
     buffer_free(&old);
     buffer_free(&kept);
     return status;
 }
 
-enum status run_store_open_metrics(struct run_store *store, int64_t step) {
+static enum status open_lines(struct run_store *store, const char *name, int64_t step,
+                              struct event_file *events, FILE **file) {
     char path[PATH_BYTES];
-    TRY(join(path, store->path, "metrics.jsonl"));
+    TRY(join(path, store->path, name));
+    TRY(rewrite_lines(store, name, path, step, events));
+    *file = fopen(path, "ae");
+    return *file ? STATUS_OK : fail(STATUS_IO, "%s: cannot open: %s", path, strerror(errno));
+}
+
+enum status run_store_open_lines(struct run_store *store, const char *name, int64_t step, FILE **file) {
+    return open_lines(store, name, step, NULL, file);
+}
+
+enum status run_store_open_metrics(struct run_store *store, int64_t step) {
     event_file_close(&store->events);
     TRY(event_file_open(&store->events, store->path));
-    TRY(rewrite_metrics(store, path, step));
-    store->metrics = fopen(path, "ae");
-    return store->metrics ? STATUS_OK : fail(STATUS_IO, "%s: cannot open: %s", path, strerror(errno));
+    return open_lines(store, "metrics.jsonl", step, &store->events, &store->metrics);
 }
 
 enum status run_store_write_metrics(struct run_store *store, json_t *line) {

@@ -32,6 +32,7 @@ struct run_store {
     const json_t *config;  /* written as config.json; borrowed */
     const char *tokenizer; /* directory, or a file in it, whose tokenizer files are copied */
     int keep;              /* newest steps that stay, beside the best; 0: all */
+    float *reference; /* [elements] weights of another policy that a run needs too; borrowed. NULL: none */
     FILE *metrics;
     struct event_file events;
     int lock; /* the open directory: one process at a time */
@@ -51,6 +52,9 @@ must_use enum status run_store_load(const struct run_store *store, int64_t step,
 
 /* Opens metrics.jsonl to append to, without what it says of steps from `step` on. */
 must_use enum status run_store_open_metrics(struct run_store *store, int64_t step);
+/* The same for another file of lines with "step" in the run's directory, which no other program reads. */
+must_use enum status run_store_open_lines(struct run_store *store, const char *name, int64_t step,
+                                          FILE **file);
 /* One line, with the time when it has none; takes `line` over. */
 must_use enum status run_store_write_metrics(struct run_store *store, json_t *line);
 

@@ -88,9 +88,11 @@ static struct learner_sums learn(struct scene *scene, const struct learner_optio
     struct learner_totals totals = {ANSWERS, 0};
     for (int i = 0; i < ANSWERS; i++) totals.tokens += scene->answer[i].tokens;
     must_ok(learner_open(&learner, &scene->trainer, options));
-    if (replay) must_ok(learner_measure(&learner, scene->lesson, ANSWERS, MEASURE_ROUTES));
+    struct lesson_routes routes = {0};
+    if (replay) must_ok(learner_record(&learner, scene->lesson, ANSWERS, &routes));
     trainer_clear(&scene->trainer);
-    must_ok(learner_learn(&learner, scene->lesson, ANSWERS, &totals, replay, &sums));
+    must_ok(learner_learn(&learner, scene->lesson, ANSWERS, &totals, replay ? &routes : NULL, &sums));
+    lesson_routes_free(&routes);
     learner_close(&learner);
     return sums;
 }
@@ -215,7 +217,8 @@ static void test_routes_stay(void **state) {
     scene_open(&scene, TINY_V3, &plain, 50);
     struct learner_options options = learner_usual(&scene);
     must_ok(learner_open(&learner, &scene.trainer, &options));
-    must_ok(learner_measure(&learner, scene.lesson, ANSWERS, MEASURE_ROUTES));
+    struct lesson_routes routes = {0};
+    must_ok(learner_record(&learner, scene.lesson, ANSWERS, &routes));
     must_ok(learner_measure(&learner, scene.lesson, ANSWERS, MEASURE_NOW));
     memcpy(before, scene.now, sizeof before);
     for (int i = 0; i < scene.trainer.parameters.count;
@@ -226,7 +229,8 @@ static void test_routes_stay(void **state) {
             scene.trainer.parameters.value[item->first + e] += e % 2 ? 9 : -9;
     }
     trainer_clear(&scene.trainer);
-    must_ok(learner_learn(&learner, scene.lesson, ANSWERS, &totals, true, &sums));
+    must_ok(learner_learn(&learner, scene.lesson, ANSWERS, &totals, &routes, &sums));
+    lesson_routes_free(&routes);
     for (int i = 0; i < ANSWERS; i++)
         assert_memory_equal(scene.now[i], before[i], (size_t)scene.answer[i].tokens * sizeof(double));
     must_ok(learner_measure(&learner, scene.lesson, ANSWERS, MEASURE_NOW));

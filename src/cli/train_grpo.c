@@ -1,0 +1,175 @@
+/* train_grpo.c - `hadal train grpo`: options to a run of reinforcement learning, and what is shown of it. */
+#include "base/bytes.h"
+#include "cli/interrupt.h"
+#include "cli/progress.h"
+#include "cli/train.h"
+#include "train/bandit.h"
+#include "train/grpo.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MICRO_TOKENS = 4096 };
+
+/* ---- what is shown ---- */
+
+struct screen {
+    struct progress progress;
+    char what[80];
+    int64_t begun, every;
+};
+
+static void show_beginning(void *context, const struct grpo_report *report, int64_t tasks) {
+    struct screen *screen = context;
+    screen->begun = report->step;
+    printf("%lld tasks; ", (long long)tasks);
+    if (report->step)
+        printf("going on after step %lld\n", (long long)report->step);
+    else
+        printf("%lld steps\n", (long long)report->steps);
+    fflush(stdout);
+    snprintf(screen->what, sizeof screen->what, "sampling");
+    progress_start(&screen->progress, screen->what, report->steps - report->step, "steps");
+}
+
+static void print_step(const struct grpo_report *r) {
+    printf("step %lld  reward %.3f  right %.1f%%  live %d/%d  length %.1f", (long long)r->step, r->reward,
+           100 * r->right, r->live, r->groups, r->length);
+    if (r->truncated > 0) printf("  cut off %.1f%%", 100 * r->truncated);
+    if (!r->skipped) printf("  entropy %.3f  gradient %.3g", r->entropy, r->norm);
+    if (r->clipped_low + r->clipped_high > 0)
+        printf("  clipped %.2f%%", 100 * (r->clipped_low + r->clipped_high));
+    if (r->kl > 0) printf("  kl %.4f", r->kl);
+    if (r->deviation > 0) printf("  ratio off by %.2g", r->deviation);
+    printf("  %.1f + %.1f s\n", r->rollout_seconds, r->learn_seconds);
+    if (r->words) printf("step %lld: %s\n", (long long)r->step, r->words);
+    fflush(stdout);
+}
+
+static bool show_step(void *context, const struct grpo_report *report) {
+    struct screen *screen = context;
+    snprintf(screen->what, sizeof screen->what, "step %lld, right %.0f%%", (long long)report->step,
+             100 * report->right);
+    if (report->step == report->steps || report->step % screen->every == 0) {
+        progress_finish(&screen->progress);
+        print_step(report);
+    }
+    progress_update(&screen->progress, report->step - screen->begun);
+    return !interrupt_seen();
+}
+
+static void show_validation(void *context, const struct grpo_validation *validation) {
+    struct screen *screen = context;
+    progress_finish(&screen->progress);
+    printf("step %lld  held-out tasks: right %.1f%%, length %.1f\n", (long long)validation->step,
+           100 * validation->right, validation->length);
+    fflush(stdout);
+}
+
+static bool going(void *context) {
+    (void)context;
+    return !interrupt_seen();
+}
+
+/* ---- options ---- */
+
+static void read_policy(const struct option_values *values, struct policy_options *policy) {
+    const char *normaliser = option_text(values, "normalise");
+    *policy = (struct policy_options){
+        .advantage = !strcmp(option_text(values, "advantage"), "std") ? ADVANTAGE_STD : ADVANTAGE_MEAN,
+        .ratio = !strcmp(option_text(values, "ratio"), "sequence") ? RATIO_SEQUENCE : RATIO_TOKEN,
+        .normaliser = !strcmp(normaliser, "tokens")      ? NORMALISE_TOKENS
+                      : !strcmp(normaliser, "sequences") ? NORMALISE_SEQUENCES
+                                                         : NORMALISE_CONSTANT,
+        .clip_low = option_real(values, "clip-low"),
+        .clip_high = option_real(values, "clip-high"),
+        .dual_clip = option_real(values, "dual-clip"),
+        .kl = option_real(values, "kl"),
+        .kl_unbiased = !strcmp(option_text(values, "kl-form"), "unbiased"),
+        .off_policy = option_real(values, "off-policy")};
+}
+
+static void read_sampling(const struct option_values *values, struct sampling *sampling) {
+    *sampling = sampling_default();
+    sampling->temperature = option_real(values, "temperature");
+    sampling->top_k = option_int(values, "top-k");
+    sampling->top_p = option_real(values, "top-p");
+    sampling->min_p = option_real(values, "min-p");
+}
+
+/* Large models want small steps: 1e-4 at a width of 64, 1e-6 at 1536. */
+static double usual_rate(const json_t *config) {
+    double width = (double)json_integer_value(json_object_get(config, "hidden_size"));
+    return width > 64 ? 1e-4 * pow(64 / width, 1.5) : 1e-4;
+}
+
+static void read_rates(const struct option_values *values, struct grpo_options *options) {
+    struct schedule *schedule = &options->base.schedule;
+    if (!option_given(values, "lr")) schedule->peak = usual_rate(options->base.config);
+    if (!option_given(values, "lr-floor")) schedule->floor = schedule->peak / 10;
+    if (!option_given(values, "schedule")) schedule->kind = SCHEDULE_CONSTANT;
+    options->mtp = option_given(values, "mtp-weight") ? option_real(values, "mtp-weight") : 0;
+    options->balance = option_given(values, "balance") ? option_real(values, "balance") : 0;
+    options->bias_rate = option_given(values, "bias-rate") ? option_real(values, "bias-rate") : 0;
+}
+
+static enum status read_options(const struct option_values *values, struct grpo_options *options) {
+    read_policy(values, &options->policy);
+    read_sampling(values, &options->sampling);
+    read_rates(values, options);
+    options->prompts = (int)option_int(values, "batch");
+    options->group = (int)option_int(values, "group");
+    options->longest = (int)option_int(values, "answer-tokens");
+    options->at_once = (int)option_int(values, "at-once");
+    options->micro_rows = MICRO_TOKENS;
+    if (option_given(values, "micro-batch"))
+        options->micro_rows =
+            (int)min_i64(option_int(values, "micro-batch") * options->base.sequence_rows, 1 << 20);
+    options->refill = (int)option_int(values, "refill");
+    options->least_groups = (int)option_int(values, "least-groups");
+    options->updates = (int)option_int(values, "updates");
+    options->epochs = (int)option_int(values, "epochs");
+    options->overlong = (int)option_int(values, "overlong");
+    options->mask_truncated = option_flag(values, "mask-truncated");
+    options->keep_routing = !strcmp(option_text(values, "keep-routing"), "on");
+    options->reference_every = option_int(values, "reference-every");
+    options->samples_every = option_int(values, "samples-every");
+    if (!(options->sampling.temperature > 0))
+        return fail(STATUS_USAGE, "--temperature 0: answers that are all the same teach nothing");
+    return STATUS_OK;
+}
+
+enum status train_grpo(const struct option_values *values, const struct pretrain_options *base) {
+    const char *const *names;
+    struct verifiers verifiers;
+    struct screen screen = {.every = option_int(values, "log-every")};
+    struct grpo_listener listener = {&screen, show_beginning, going, show_step, show_validation};
+    struct grpo_options options = {.base = *base, .verifiers = &verifiers, .listener = &listener};
+    if (!base->datas) return fail(STATUS_USAGE, "--data PATH says what is asked");
+    if (!base->run) return fail(STATUS_USAGE, "-o RUN says where the run goes");
+    TRY(read_options(values, &options));
+    int count = option_texts(values, "verifier", &names);
+    TRY(verifiers_open(&verifiers, names, count));
+    interrupt_catch();
+    enum status status = grpo_run(&options);
+    progress_finish(&screen.progress);
+    verifiers_close(&verifiers);
+    return status;
+}
+
+/* ---- --selftest ---- */
+
+static void show_check(void *context, const char *what, double found, double bound) {
+    (void)context;
+    printf("%-64s %10.3g  (at most %g)\n", what, found, bound);
+}
+
+enum status train_selftest(const struct option_values *values) {
+    struct bandit_options options = {.threads = (int)option_int(values, "threads"),
+                                     .seed = (uint64_t)option_int(values, "seed"),
+                                     .check = show_check};
+    enum status status = bandit_run(&options);
+    if (status == STATUS_OK) printf("what is rewarded is learnt\n");
+    return status;
+}

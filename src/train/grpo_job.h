@@ -1,0 +1,43 @@
+/* grpo_job.h - what the files behind grpo.h share. */
+#ifndef HADAL_TRAIN_GRPO_JOB_H
+#define HADAL_TRAIN_GRPO_JOB_H
+
+#include "train/grpo.h"
+
+struct grpo_group { /* answers to one prompt */
+    int64_t task;
+    struct rollout_answer *answer; /* [group] */
+    double *reward, *advantage;    /* [group] */
+};
+
+struct grpo_job {
+    const struct grpo_options *options;
+    struct model_desc desc;
+    json_t *config;
+    struct tokenizer *tokenizer;
+    struct task_list tasks, valid;
+    struct task_order order;
+    struct trainer trainer;
+    struct optimizer optimizer;
+    struct rollout *rollout;
+    struct learner learner;
+    struct run_store store;
+    struct run_state state; /* `sequence` is the place in the order of the tasks */
+    FILE *samples;
+    float *reference;        /* [elements] weights of the reference policy; NULL without kl */
+    struct grpo_group *live; /* [prompts] groups of the step that are learnt from */
+    int lives;
+    struct lesson *lesson; /* [prompts * group] */
+    double *logprob;       /* of all lessons: now, then reference */
+    int64_t logprob_capacity;
+};
+
+/* grpo_sample.c: groups of answers with their rewards in job->live; what there is to say goes to the report. */
+must_use enum status grpo_sample(struct grpo_job *job, struct grpo_report *report);
+void grpo_drop_groups(struct grpo_job *job);
+must_use enum status grpo_validate(struct grpo_job *job, struct grpo_validation *validation);
+
+/* grpo_learn.c: the updates from job->live. */
+must_use enum status grpo_learn(struct grpo_job *job, struct grpo_report *report);
+
+#endif

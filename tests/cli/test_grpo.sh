@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# test_grpo.sh - hadal train grpo: the self-test, a run on sums of bits that is killed and goes on to the same weights, what it says
+# when there is nothing to learn, and what it refuses.
+set -uo pipefail
+. tools/report.sh
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+if "$HADAL" train --selftest --threads 2 > "$work/out" 2> "$work/errors" && grep -q 'is learnt' "$work/out" &&
+    grep -q 'ratio - 1.* 0 ' "$work/out"; then
+    pass "the self-test finds the optimum"
+else
+    fail "the self-test finds the optimum" "$(cat "$work/out" "$work/errors")"
+fi
+
+# A model that knows the form of an answer and not which.
+for i in $(seq 600); do echo "{\"text\": \"$((i % 2))$((i / 2 % 2)):=$((i % 3 % 2))\"}"; done > "$work/texts.jsonl"
+for a in 0 1; do for b in 0 1; do
+    echo "{\"prompt\": \"$a$b:\", \"answer\": $((a ^ b)), \"verifier\": \"numeric\"}"
+done; done > "$work/tasks.jsonl"
+"$HADAL" train pretrain --config recipes/zero/config.json --tokenizer recipes/zero/tokenizer --data "$work/texts.jsonl" \
+    --sequence 64 --batch 8 --steps 40 --lr 3e-3 --deviation 0.1 --threads 2 -o "$work/base" > /dev/null 2> "$work/errors" ||
+    fail "pretraining" "$(cat "$work/errors")"
+
+usual=(grpo --init "$work/base/latest" --plain --data "$work/tasks.jsonl" --valid "$work/tasks.jsonl" --batch 4 --group 16
+    --answer-tokens 6 --lr 1e-3 --steps 12 --save-every 3 --threads 2 --log-every 1 --samples-every 2)
+# train RUN ARGUMENTS...
+train() {
+    local run=$1
+    shift
+    "$HADAL" train "${usual[@]}" -o "$work/$run" "$@"
+}
+# What of the metrics is the same in every run: all but the time.
+steps() {
+    python3 -c '
+import json, sys
+for line in open(sys.argv[1]):
+    row = json.loads(line)
+    print(sorted((k, v) for k, v in row.items() if "second" not in k and k != "time"))' "$work/$1/metrics.jsonl"
+}
+
+train whole > "$work/out" 2> "$work/errors" || fail "a run" "$(cat "$work/errors")"
+learnt=$(python3 -c '
+import json, sys
+rows = [json.loads(line) for line in open(sys.argv[1])]
+right = [row["valid_right"] for row in rows if "valid_right" in row]
+first = [row["first_deviation"] for row in rows if "first_deviation" in row]
+print(len(first) == 12 and right[-1] > right[0] and not any(first))' "$work/whole/metrics.jsonl")
+[ "$learnt" = True ] && pass "what is rewarded becomes likelier, and every first ratio is 1" ||
+    fail "what is rewarded becomes likelier, and every first ratio is 1" "$(steps whole)"
+if "$HADAL" generate -m "$work/whole/latest" -p "01:" -n 4 --temperature 0 > /dev/null 2> "$work/errors" &&
+    [ "$(wc -l < "$work/whole/samples.jsonl")" = 12 ]; then
+    pass "what it leaves is a model, and some answers"
+else
+    fail "what it leaves is a model, and some answers" "$(cat "$work/errors")"
+fi
+
+state=pass
+for kill_at in 4 9; do
+    "$HADAL" train "${usual[@]}" -o "$work/killed" --resume auto > "$work/out" 2> "$work/errors" &
+    pid=$!
+    for _ in $(seq 1200); do
+        [ -e "$work/killed/metrics.jsonl" ] && [ "$(wc -l < "$work/killed/metrics.jsonl")" -ge "$kill_at" ] && break
+        kill -0 $pid 2> /dev/null || break
+        sleep 0.02
+    done
+    kill -9 $pid 2> /dev/null
+    wait $pid 2> /dev/null
+done
+train killed --resume auto --at-once 5 > "$work/out" 2> "$work/errors" || state="the last part fails: $(cat "$work/errors")"
+if [ "$state" = pass ] && [ "$(steps whole)" = "$(steps killed)" ] &&
+    cmp -s "$work/whole/latest/model.safetensors" "$work/killed/latest/model.safetensors" &&
+    cmp -s "$work/whole/samples.jsonl" "$work/killed/samples.jsonl"; then
+    pass "a run that is killed, and samples fewer at once, is the run that is not, bit for bit"
+else
+    fail "a run that is killed, and samples fewer at once, is the run that is not, bit for bit" "$state"
+fi
+
+# ---- every other way to learn
+
+others() {
+    local name=$1
+    shift
+    rm -rf "$work/other"
+    if train other --steps 3 --resume auto "$@" > "$work/out" 2> "$work/errors"; then pass "$name"; else fail "$name" "$(cat "$work/errors")"; fi
+}
+others "updates, epochs, kept experts and a reference" --updates 2 --epochs 2 --kl 0.05 --reference-every 2 --top-p 0.95 --top-k 5
+others "GSPO" --ratio sequence --clip-low 3e-4 --clip-high 4e-4 --updates 4 --normalise sequences --advantage std
+others "token mean, dual clip, limits of length" --normalise tokens --dual-clip 3 --mask-truncated --overlong 2 --off-policy 0.1 --kl 0.01 --kl-form plain
+deviation=$(python3 -c '
+import json, sys
+print(max(json.loads(line).get("deviation", 0) for line in open(sys.argv[1])))' "$work/other/metrics.jsonl")
+[ "$deviation" = 0 ] && pass "one update leaves every ratio at 1" || fail "one update leaves every ratio at 1" "$deviation"
+
+sed 's/"answer": ./"answer": 5/' "$work/tasks.jsonl" > "$work/hopeless.jsonl"
+"$HADAL" train grpo --init "$work/base/latest" --plain --data "$work/hopeless.jsonl" --batch 2 --answer-tokens 6 --steps 2 --threads 2 \
+    --log-every 1 -o "$work/hopeless" > "$work/out" 2>&1
+grep -q 'nothing to learn: every answer to every prompt is wrong' "$work/out" &&
+    cmp -s "$work/base/latest/model.safetensors" "$work/hopeless/latest/model.safetensors" &&
+    pass "hopeless tasks are called so, and change nothing" || fail "hopeless tasks are called so, and change nothing" "$(cat "$work/out")"
+
+# ---- mistakes
+
+refused() {
+    local expected=$1 message=$2 output
+    shift 2
+    output=$("$HADAL" train grpo "$@" 2> "$work/errors")
+    if [ $? = "$expected" ] && [ "$(wc -l < "$work/errors")" = 1 ] && grep -qF -- "$message" "$work/errors"; then
+        pass "refused: $message"
+    else
+        fail "refused: $message" "$output$(cat "$work/errors")"
+    fi
+}
+common=(--init "$work/base/latest" --plain --answer-tokens 6)
+refused 2 "--data PATH" "${common[@]}" -o "$work/none"
+refused 2 "-o RUN" "${common[@]}" --data "$work/tasks.jsonl"
+refused 2 "'magic' is not known" "${common[@]}" --data "$work/tasks.jsonl" --verifier magic -o "$work/none"
+refused 2 "--temperature 0" "${common[@]}" --data "$work/tasks.jsonl" --temperature 0 -o "$work/none"
+
+refused 1 "beyond max_position_embeddings" "${common[@]}" --data "$work/tasks.jsonl" --answer-tokens 4000 -o "$work/none"
+refused 1 "holds a run already" "${common[@]}" --data "$work/tasks.jsonl" -o "$work/whole"
+refused 1 "other tasks" "${common[@]}" --data "$work/hopeless.jsonl" --batch 4 --group 16 --resume auto -o "$work/whole"
+echo '{"prompt": "1"}' > "$work/bad.jsonl"
+refused 1 "bad.jsonl, line 1" "${common[@]}" --data "$work/bad.jsonl" -o "$work/none"
+refused 1 "there are no tasks" "${common[@]}" --data /dev/null -o "$work/none"
+[ ! -e "$work/none" ] && pass "nothing is left of what is refused" || fail "nothing is left of what is refused" "$(ls "$work/none")"
+report_end
