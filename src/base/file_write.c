@@ -145,7 +145,7 @@ static void flush_directory(const char *target) {
 enum status file_writer_finish(struct file_writer *writer) {
     MUST(writer->open);
     TRY(write_pending(writer));
-    if (writer->temporary && fsync(writer->file)) return write_failed(writer);
+    if (writer->temporary && !writer->lazy && fsync(writer->file)) return write_failed(writer);
     writer->open = false;
     if (close(writer->file)) return write_failed(writer);
     if (!writer->temporary) return STATUS_OK;
@@ -153,7 +153,7 @@ enum status file_writer_finish(struct file_writer *writer) {
         return fail(STATUS_IO, "%s: cannot rename the finished file: %s", writer->path, strerror(errno));
     free(writer->temporary);
     writer->temporary = NULL;
-    flush_directory(writer->target);
+    if (!writer->lazy) flush_directory(writer->target);
     return STATUS_OK;
 }
 

@@ -20,6 +20,7 @@ struct file_writer {
     int64_t bytes; /* appended so far */
     int file;
     bool open;
+    bool lazy; /* set after opening: nothing is flushed, for content that is checked when it is read */
 };
 
 must_use enum status file_writer_open(struct file_writer *writer, const char *path);

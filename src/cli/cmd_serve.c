@@ -43,6 +43,7 @@ static enum status options_from(const struct option_values *values, struct serve
                                        .thinking_budget = option_given(values, "thinking-budget")
                                                               ? option_int(values, "thinking-budget")
                                                               : -1,
+                                       .request_seconds = option_real(values, "request-time"),
                                        .queue_seconds = option_real(values, "queue-time"),
                                        .explain_cache = option_flag(values, "explain-cache"),
                                        .drain_seconds = option_real(values, "drain-time"),

@@ -1149,8 +1149,9 @@ static const struct option_row rows[] = {
      .kind = OPTION_TEXT,
      .argument = "FILE",
      .commands = SERVE,
-     .help = "Who may use the server: a key on each line, or blake2b: and the hash of one, and behind it the "
-             "name of the account. Unset: anybody who reaches it."},
+     .help =
+         "Who may use the server: a key on each line, or blake2b: and the hash of one, and behind it the "
+         "name of the account and the priority of its requests, -100 to 100. Unset: anybody who reaches it."},
     {.name = "tls-cert",
      .kind = OPTION_TEXT,
      .argument = "FILE",
@@ -1218,6 +1219,13 @@ static const struct option_row rows[] = {
      .fallback = "600",
      .commands = SERVE,
      .help = "How long a request may wait before its answer begins; then it gets 503. 0: any time."},
+    {.name = "request-time",
+     .kind = OPTION_REAL,
+     .high = 1000000,
+     .argument = "SECONDS",
+     .fallback = "0",
+     .commands = SERVE,
+     .help = "How long a request may take in all; then its answer ends as it is. 0: any time."},
     {.name = "account-requests",
      .kind = OPTION_INT,
      .low = 1,

@@ -109,6 +109,7 @@ static enum status append_all(struct file_writer *writer, const struct page_head
 enum status page_file_write(const char *path, const struct page_header *header, const uint8_t *bytes) {
     struct file_writer writer = {0};
     enum status status = file_writer_open(&writer, path);
+    writer.lazy = true; /* what the system loses is a miss, and waiting for a busy disk would lose more */
     if (status == STATUS_OK) status = append_all(&writer, header, bytes);
     file_writer_close(&writer);
     return status;

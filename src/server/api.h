@@ -40,10 +40,10 @@ struct api {
     char fingerprint[32];
     struct job *first; /* all that are open */
     int jobs;
-    int documents;           /* that are being read */
-    int64_t started;         /* seconds since 1970 */
-    int64_t thinking_budget; /* of requests that say nothing; -1: none */
-    double queue_seconds;    /* that a request may wait; 0: any time */
+    int documents;                         /* that are being read */
+    int64_t started;                       /* seconds since 1970 */
+    int64_t thinking_budget;               /* of requests that say nothing; -1: none */
+    double queue_seconds, request_seconds; /* that a request may wait, and take; 0: any time */
     bool explain_cache;
     struct api_counts counts;
     void (*log)(void *context, const char *line);

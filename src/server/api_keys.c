@@ -26,6 +26,16 @@ static enum status read_hash(struct api_key *key, const char *word, const char *
     return STATUS_OK;
 }
 
+static enum status read_priority(struct api_key *key, const char *word, const char *path, int line) {
+    char *end;
+    long value = word ? strtol(word, &end, 10) : 0;
+    if (word && (*end || value < -API_PRIORITY_MOST || value > API_PRIORITY_MOST))
+        return fail(STATUS_INPUT, "%s:%d: a priority is a number from %d to %d", path, line,
+                    -API_PRIORITY_MOST, API_PRIORITY_MOST);
+    key->priority = (int)value;
+    return STATUS_OK;
+}
+
 static enum status read_line(struct api_key *key, char *text, const char *path, int line) {
     static const char blanks[] = " \t\r";
     char *rest, *word = strtok_r(text, blanks, &rest), *account = word ? strtok_r(NULL, blanks, &rest) : NULL;
@@ -38,8 +48,9 @@ static enum status read_line(struct api_key *key, char *text, const char *path, 
     if (account && strlen(account) > API_ACCOUNT_BYTES)
         return fail(STATUS_INPUT, "%s:%d: an account's name has at most %d bytes", path, line,
                     API_ACCOUNT_BYTES);
-    if (strtok_r(NULL, blanks, &rest))
-        return fail(STATUS_INPUT, "%s:%d: a key, an account, and nothing else", path, line);
+    TRY(read_priority(key, account ? strtok_r(NULL, blanks, &rest) : NULL, path, line));
+    if (account && strtok_r(NULL, blanks, &rest))
+        return fail(STATUS_INPUT, "%s:%d: a key, an account, a priority, and nothing else", path, line);
     if (account)
         strcpy(key->account, account);
     else
@@ -81,6 +92,18 @@ enum status api_keys_open(struct api_keys *keys, const char *path) {
 void api_keys_close(struct api_keys *keys) {
     free(keys->key);
     *keys = (struct api_keys){0};
+}
+
+int api_keys_priority(const struct api_keys *keys, const char *account) {
+    bool any = false;
+    int most = 0;
+    for (int i = 0; i < keys->keys; i++) {
+        const struct api_key *key = &keys->key[i];
+        if (strcmp(key->account, account) || (any && key->priority <= most)) continue;
+        most = key->priority;
+        any = true;
+    }
+    return most;
 }
 
 const struct api_key *api_keys_find(const struct api_keys *keys, const char *text) {

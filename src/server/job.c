@@ -305,6 +305,8 @@ static struct service_request request_of(struct job *job, const struct token_lis
         .prompt = prompt->id,
         .prompt_tokens = (int)prompt->count,
         .account = job->account,
+        .priority = api_keys_priority(&job->api->keys, job->account),
+        .deadline = job->api->request_seconds > 0 ? job->arrival + job->api->request_seconds : 0,
         .reply = {.sampling = order->sampling,
                   .max_tokens = order->max_tokens,
                   .stop = order->stop,

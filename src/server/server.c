@@ -167,6 +167,7 @@ static enum status open_parts(struct server *server, const struct server_options
     if (!api->dialect) return fail(STATUS_USAGE, "\"%.64s\" is no dialect of the API", options->dialect);
     api->thinking_budget = options->thinking_budget;
     api->queue_seconds = options->queue_seconds;
+    api->request_seconds = options->request_seconds;
     api->explain_cache = options->explain_cache;
     api->log = options->log;
     api->log_context = options->log_context;

@@ -75,6 +75,23 @@ if told_to_retry "$(ask)" 503; then pass "what has waited for too long gets 503"
 kill "${streams[@]}" 2> /dev/null
 server_end
 
+printf 'sk-0123456789 low -1\nsk-9876543210 high 5\n' > "$work/keys"
+key=(-H 'Authorization: Bearer sk-0123456789')
+server_start "${serve[@]}" --parallel 1 --api-keys "$work/keys"
+stream 1 & streams=($!)
+await hadal_requests_running 1
+key=(-H 'Authorization: Bearer sk-9876543210')
+code=$(ask)
+key=()
+if [ "$code" = 200 ] && [ "$(metric hadal_preemptions_total)" = 1 ] && ! grep -q 'data: \[DONE\]' "$work/stream1"; then pass "a higher priority does not wait"; else fail "a higher priority does not wait" "$code, $(metric hadal_preemptions_total) preemptions"; fi
+kill "${streams[@]}" 2> /dev/null
+server_end
+
+server_start "${serve[@]}" --request-time 0.4
+stream 1
+if grep -q '"finish_reason":"insufficient_system_resource"' "$work/stream1" && tail -3 "$work/stream1" | grep -q 'data: \[DONE\]'; then pass "what takes too long ends as it is"; else fail "what takes too long ends as it is" "$(tail -3 "$work/stream1")"; fi
+server_end
+
 # One signal: the answer comes whole, nothing new begins, pages are kept. Two: the end.
 server_start "${serve[@]}" --parallel 2 --kv-cache-dir "$work/kv"
 stream 1 & streams=($!)

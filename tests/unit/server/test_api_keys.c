@@ -21,7 +21,8 @@ static enum status keys_of(struct api_keys *keys, const char *text, size_t bytes
 
 static void keys_and_hashes_are_found(void **state) {
     /* the hash of "sk-second-key" */
-    static const char text[] = "# keys\n\n  sk-first-key\r\nblake2b:%s bob\nsk-third-key   carol\n";
+    static const char text[] =
+        "# keys\n\n  sk-first-key\r\nblake2b:%s bob\nsk-third-key   carol 7\nsk-fourth-key carol -3\n";
     struct api_keys keys;
     (void)state;
     assert_int_equal(keys_of(&keys, "sk-second-key x", 15), STATUS_OK);
@@ -30,7 +31,10 @@ static void keys_and_hashes_are_found(void **state) {
     api_keys_close(&keys);
     snprintf(file, sizeof file, text, hex);
     assert_int_equal(keys_of(&keys, file, strlen(file)), STATUS_OK);
-    assert_int_equal(keys.keys, 3);
+    assert_int_equal(keys.keys, 4);
+    assert_int_equal(api_keys_priority(&keys, "carol"), 7);
+    assert_int_equal(api_keys_priority(&keys, "bob"), 0);
+    assert_int_equal(api_keys_priority(&keys, "nobody"), 0);
     assert_string_equal(api_keys_find(&keys, "sk-first-key")->account, "key-3");
     assert_string_equal(api_keys_find(&keys, "sk-second-key")->account, "bob");
     assert_string_equal(api_keys_find(&keys, "sk-third-key")->account, "carol");
@@ -46,7 +50,9 @@ static void what_is_wrong_is_told_without_the_key(void **state) {
     } rows[] = {{"", "holds no key"},
                 {"# nothing\n", "holds no key"},
                 {"short\n", ":1: a key needs"},
-                {"ok-0123456789 a b\n", ":1: a key, an account, and nothing else"},
+                {"ok-0123456789 a b\n", ":1: a priority is a number"},
+                {"ok-0123456789 a 101\n", ":1: a priority is a number"},
+                {"ok-0123456789 a 1 2\n", ":1: a key, an account, a priority, and nothing else"},
                 {"\nblake2b:zz\n", ":2: behind blake2b: there must be"},
                 {"blake2b:00ff\n", "64 hexadecimal digits"}};
     struct api_keys keys;
