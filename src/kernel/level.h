@@ -17,8 +17,8 @@ kernels_add avx512_add_decoders, avx512_add_dot, avx512_add_dot_blocks, avx512_a
     avx512_add_panels, avx512_add_low_panels, avx512_add_outer;
 kernels_add amx_add_panels, amx_add_dot_rows, amx_add_outer;
 
-/* Any of avx512_add_panels()' formats; what the amx level has for a few rows. */
-panel_multiply avx512_panel_multiply;
+/* Any of the formats of avx512_add_panels() and of avx512_add_low_panels(); what the amx level has for a few rows. */
+panel_multiply avx512_panel_multiply, avx512_low_panel_multiply;
 
 /* exp(x) without fused operations, so that every level gives the same bits: x = n ln 2 + r with |r| <= ln 2 / 2,
  * exp(r) = 1 + (r + r^2 p(r)), p of degree four fitted for the least relative error, and two factors that make 2^n so

@@ -24,6 +24,7 @@ enum {
 /* What the formats differ in. */
 struct recipe {
     stage_function *stage;
+    panel_multiply *vectors; /* for a few rows */
     int unit_inputs, unit_bytes;
     int sum_inputs; /* 32 or 16 */
     bool minima;
@@ -254,7 +255,7 @@ INLINE void multiply(const struct panel_product *product, int64_t begin, int64_t
                      const struct recipe *recipe) {
     struct work w;
     if (product->rows <= FEW_ROWS || begin >= end || product->w->in == 0) {
-        avx512_panel_multiply(product, begin, end);
+        recipe->vectors(product, begin, end);
         return;
     }
     __builtin_memset(w.slot, 0, sizeof w.slot);
@@ -274,22 +275,38 @@ INLINE void multiply(const struct panel_product *product, int64_t begin, int64_t
 }
 
 static void multiply_i8(const struct panel_product *p, int64_t begin, int64_t end) {
-    multiply(p, begin, end, &(struct recipe){stage_i8, I8_UNIT, I8_BYTES, 32, false});
+    multiply(p, begin, end, &(struct recipe){stage_i8, avx512_panel_multiply, I8_UNIT, I8_BYTES, 32, false});
 }
 static void multiply_i4(const struct panel_product *p, int64_t begin, int64_t end) {
-    multiply(p, begin, end, &(struct recipe){stage_i4, I4_UNIT, I4_BYTES, 32, false});
+    multiply(p, begin, end, &(struct recipe){stage_i4, avx512_panel_multiply, I4_UNIT, I4_BYTES, 32, false});
 }
 static void multiply_i5(const struct panel_product *p, int64_t begin, int64_t end) {
-    multiply(p, begin, end, &(struct recipe){stage_i5, I4_UNIT, I5_BYTES, 32, false});
+    multiply(p, begin, end, &(struct recipe){stage_i5, avx512_panel_multiply, I4_UNIT, I5_BYTES, 32, false});
 }
 static void multiply_q4_k(const struct panel_product *p, int64_t begin, int64_t end) {
-    multiply(p, begin, end, &(struct recipe){stage_q4_k, K_UNIT, Q4_K_BYTES, 32, true});
+    multiply(p, begin, end,
+             &(struct recipe){stage_q4_k, avx512_panel_multiply, K_UNIT, Q4_K_BYTES, 32, true});
 }
 static void multiply_q5_k(const struct panel_product *p, int64_t begin, int64_t end) {
-    multiply(p, begin, end, &(struct recipe){stage_q5_k, K_UNIT, Q5_K_BYTES, 32, true});
+    multiply(p, begin, end,
+             &(struct recipe){stage_q5_k, avx512_panel_multiply, K_UNIT, Q5_K_BYTES, 32, true});
 }
 static void multiply_q6_k(const struct panel_product *p, int64_t begin, int64_t end) {
-    multiply(p, begin, end, &(struct recipe){stage_q6_k, K_UNIT, Q6_K_BYTES, 16, false});
+    multiply(p, begin, end,
+             &(struct recipe){stage_q6_k, avx512_panel_multiply, K_UNIT, Q6_K_BYTES, 16, false});
+}
+
+static void multiply_iq4_nl(const struct panel_product *p, int64_t begin, int64_t end) {
+    multiply(p, begin, end,
+             &(struct recipe){stage_iq4_nl, avx512_low_panel_multiply, I4_UNIT, I4_BYTES, 32, false});
+}
+static void multiply_iq4_xs(const struct panel_product *p, int64_t begin, int64_t end) {
+    multiply(p, begin, end,
+             &(struct recipe){stage_iq4_xs, avx512_low_panel_multiply, K_UNIT, IQ4_XS_BYTES, 32, false});
+}
+static void multiply_mxfp4(const struct panel_product *p, int64_t begin, int64_t end) {
+    multiply(p, begin, end,
+             &(struct recipe){stage_mxfp4, avx512_low_panel_multiply, MXFP4_UNIT, MXFP4_BYTES, 32, false});
 }
 
 void amx_add_panels(struct kernels *kernels) {
@@ -299,4 +316,7 @@ void amx_add_panels(struct kernels *kernels) {
     kernels->panel_multiply[PANEL_Q4_K] = multiply_q4_k;
     kernels->panel_multiply[PANEL_Q5_K] = multiply_q5_k;
     kernels->panel_multiply[PANEL_Q6_K] = multiply_q6_k;
+    kernels->panel_multiply[PANEL_IQ4_NL] = multiply_iq4_nl;
+    kernels->panel_multiply[PANEL_IQ4_XS] = multiply_iq4_xs;
+    kernels->panel_multiply[PANEL_MXFP4] = multiply_mxfp4;
 }

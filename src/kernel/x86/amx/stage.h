@@ -5,6 +5,7 @@
 
 #include "kernel/panel.h"
 #include "kernel/panel_layout.h"
+#include "tensor/block.h"
 
 #include <immintrin.h>
 
@@ -84,6 +85,56 @@ INLINE void stage_i4(const uint8_t *unit, int blocks, struct stage *stage) {
     }
 }
 
+/* ---- places in a table of sixteen levels ---- */
+
+INLINE __m512i stage_table(const int8_t levels[16]) {
+    return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)levels));
+}
+
+/* As stage_quarter, with what stands in the table. */
+INLINE void stage_level_quarter(const uint8_t *quarter, __m512i table, int8_t (*number)[LINE]) {
+    const __m512i low = _mm512_set1_epi8(15);
+    for (int g = 0; g < 8; g++) {
+        __m512i both = stage_line(quarter + g * LINE), high = _mm512_srli_epi16(both, 4);
+        _mm512_store_si512(number[g], _mm512_shuffle_epi8(table, _mm512_and_si512(both, low)));
+        _mm512_store_si512(number[8 + g], _mm512_shuffle_epi8(table, _mm512_and_si512(high, low)));
+    }
+}
+
+INLINE void stage_iq4_nl(const uint8_t *unit, int blocks, struct stage *stage) {
+    __m512i table = stage_table(iq4_levels);
+    stage_steps(stage, blocks, 8);
+    for (int b = 0; b < blocks; b += 2, unit += I4_BYTES) {
+        stage_ask(unit + I4_SCALE, I4_BYTES - I4_SCALE);
+        stage_level_quarter(unit, table, stage->number + b * 8);
+        _mm512_store_ps(stage->scale[b], stage_halves(unit + I4_SCALE));
+        _mm512_store_ps(stage->scale[b + 1], stage_halves(unit + I4_SCALE + 32));
+    }
+}
+
+/* 2^(e - 128), which is denormal for the lowest two. */
+INLINE __m512 stage_half_powers(const uint8_t *at) {
+    __m512i exponent = _mm512_cvtepu8_epi32(stage_bytes(at));
+    __m512i bits = _mm512_slli_epi32(_mm512_sub_epi32(exponent, _mm512_set1_epi32(1)), 23);
+    __mmask16 lowest = _mm512_cmplt_epu32_mask(exponent, _mm512_set1_epi32(2));
+    bits = _mm512_mask_sllv_epi32(bits, lowest, _mm512_set1_epi32(1 << 21), exponent);
+    return _mm512_castsi512_ps(bits);
+}
+
+/* Units of 128. */
+INLINE void stage_mxfp4(const uint8_t *unit, int blocks, struct stage *stage) {
+    enum { UNIT_BLOCKS = MXFP4_UNIT / PANEL_BLOCK };
+    __m512i table = stage_table(mxfp4_levels);
+    stage_steps(stage, blocks, 8);
+    for (int b = 0; b < blocks; b += UNIT_BLOCKS, unit += MXFP4_BYTES) {
+        stage_ask(unit + MXFP4_EXPONENT, MXFP4_BYTES - MXFP4_EXPONENT);
+        stage_level_quarter(unit, table, stage->number + b * 8);
+        stage_level_quarter(unit + K_QUARTER, table, stage->number + (b + 2) * 8);
+        for (int i = 0; i < UNIT_BLOCKS; i++)
+            _mm512_store_ps(stage->scale[b + i], stage_half_powers(unit + MXFP4_EXPONENT + i * PANEL_OUTS));
+    }
+}
+
 INLINE void stage_i5(const uint8_t *unit, int blocks, struct stage *stage) {
     const __m512i bit = _mm512_set1_epi8(1), offset = _mm512_set1_epi8(-16);
     stage_steps(stage, blocks, 8);
@@ -134,6 +185,18 @@ INLINE void stage_q5_k(const uint8_t *unit, int blocks, struct stage *stage) {
             __m512i fifth = _mm512_slli_epi16(_mm512_and_si512(bits, bit), 4);
             _mm512_store_si512(stage->number[b * 8 + g], _mm512_or_si512(nibble, fifth));
         }
+    }
+}
+
+INLINE void stage_iq4_xs(const uint8_t *unit, int blocks, struct stage *stage) {
+    __m512i table = stage_table(iq4_levels);
+    __m512 factor = stage_halves(unit + IQ4_XS_FACTOR);
+    stage_steps(stage, blocks, 8);
+    stage_ask(unit + IQ4_XS_SCALE, IQ4_XS_BYTES - IQ4_XS_SCALE);
+    for (int q = 0; q < 4; q++) stage_level_quarter(unit + q * K_QUARTER, table, stage->number + q * 16);
+    for (int b = 0; b < SPAN_BLOCKS; b++) {
+        __m512i s = _mm512_cvtepi8_epi32(stage_bytes(unit + IQ4_XS_SCALE + b * PANEL_OUTS));
+        _mm512_store_ps(stage->scale[b], _mm512_mul_ps(factor, _mm512_cvtepi32_ps(s)));
     }
 }
 

@@ -180,10 +180,18 @@ static void multiply_q3_k(const struct panel_product *p, int64_t begin, int64_t 
     multiply(p, begin, end, q3_k_unit, K_UNIT, Q3_K_BYTES);
 }
 
+/* The formats of this file. */
+static panel_multiply *const own[PANEL_COUNT] = {[PANEL_IQ4_NL] = multiply_iq4_nl,
+                                                 [PANEL_IQ4_XS] = multiply_iq4_xs,
+                                                 [PANEL_MXFP4] = multiply_mxfp4,
+                                                 [PANEL_Q2_K] = multiply_q2_k,
+                                                 [PANEL_Q3_K] = multiply_q3_k};
+
+void avx512_low_panel_multiply(const struct panel_product *product, int64_t begin, int64_t end) {
+    own[product->w->format](product, begin, end);
+}
+
 void avx512_add_low_panels(struct kernels *kernels) {
-    kernels->panel_multiply[PANEL_IQ4_NL] = multiply_iq4_nl;
-    kernels->panel_multiply[PANEL_IQ4_XS] = multiply_iq4_xs;
-    kernels->panel_multiply[PANEL_MXFP4] = multiply_mxfp4;
-    kernels->panel_multiply[PANEL_Q2_K] = multiply_q2_k;
-    kernels->panel_multiply[PANEL_Q3_K] = multiply_q3_k;
+    for (int format = PANEL_I8; format < PANEL_COUNT; format++)
+        if (own[format]) kernels->panel_multiply[format] = own[format];
 }
