@@ -581,8 +581,17 @@ static const struct option_row rows[] = {
      .argument = "NAME",
      .repeats = true,
      .commands = TRAIN,
-     .help = "What an answer is rewarded for: numeric, exact or format, or NAME=WEIGHT; the first says "
-             "whether it is right. A task's own \"verifier\" comes before it."},
+     .help =
+         "What an answer is rewarded for: numeric, exact, boxed, format, language, countdown, code or "
+         "external, "
+         "or NAME=WEIGHT; the first says whether it is right. A task's own \"verifier\" comes before it."},
+    {.name = "verifier-command",
+     .kind = OPTION_TEXT,
+     .argument = "PROGRAM",
+     .commands = TRAIN,
+     .help =
+         "The program of the verifier external, with its arguments: it reads a line of JSON for each answer "
+         "and writes one with its \"score\", 0 to 1."},
     {.name = "group",
      .kind = OPTION_INT,
      .low = 2,

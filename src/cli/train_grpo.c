@@ -151,6 +151,7 @@ enum status train_grpo(const struct option_values *values, const struct pretrain
     TRY(read_options(values, &options));
     int count = option_texts(values, "verifier", &names);
     TRY(verifiers_open(&verifiers, names, count));
+    verifiers_set_command(&verifiers, option_text(values, "verifier-command"));
     interrupt_catch();
     enum status status = grpo_run(&options);
     progress_finish(&screen.progress);

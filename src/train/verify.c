@@ -8,7 +8,12 @@
 static const struct verifier_row rows[] = {
     {"numeric", check_answer_text, score_numeric},
     {"exact", check_answer_text, score_exact},
+    {"boxed", check_answer_text, score_boxed},
     {"format", NULL, score_format},
+    {"language", check_language, score_language},
+    {"countdown", check_countdown, score_countdown},
+    {"code", check_code, score_code},
+    {"external", NULL, score_external},
 };
 
 static const struct verifier_row *find_row(const char *name, size_t bytes) {
@@ -39,7 +44,12 @@ enum status verifiers_open(struct verifiers *verifiers, const char *const *names
     return STATUS_OK;
 }
 
+void verifiers_set_command(struct verifiers *verifiers, const char *command) {
+    verifiers->command = command;
+}
+
 void verifiers_close(struct verifiers *verifiers) {
+    external_close(verifiers->external);
     *verifiers = (struct verifiers){0};
 }
 

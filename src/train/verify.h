@@ -2,7 +2,12 @@
  *
  *     numeric    the last number of the answer equals "answer"; within "tolerance", where that is given
  *     exact      the answer is "answer" but for white space around it
+ *     boxed      the last \boxed{...} of the answer says what "answer" says, by the rules of math_text.h
  *     format     <think>, reasoning, </think> and then an answer, once and in this order
+ *     language   the share of words, of the whole text, in the script of "language": en or zh
+ *     countdown  an expression of + - * / and brackets gives "target", with each of "numbers" used at most once
+ *     code       a program passes the "tests" of its task in a sandbox (sandbox.h); the score is the share that pass
+ *     external   a program of the user's says so (verify_external.c)
  *
  * A line names what applies to it in "verifier": a name, or a list of names and of {"name", "weight"}. Without that the
  * run's own apply. A reward is the sum of weight times score, each score being between 0 and 1; an answer counts
@@ -34,10 +39,14 @@ struct verifier_choice {
 struct verifiers {
     struct verifier_choice choice[VERIFIERS_MOST];
     int choices;
+    const char *command;       /* of `external`, or NULL; borrowed */
+    struct external *external; /* it runs */
 };
 
 /* names [count]: "name" or "name=weight". STATUS_USAGE names what is unknown. */
 must_use enum status verifiers_open(struct verifiers *verifiers, const char *const *names, int count);
+/* The program of `external`: words apart by spaces, which are given to no shell. */
+void verifiers_set_command(struct verifiers *verifiers, const char *command);
 void verifiers_close(struct verifiers *verifiers); /* zeroed allowed */
 
 /* Is the task one that can be verified: are its verifiers known and the fields there that they need? */
@@ -63,5 +72,14 @@ const char *answer_field(const json_t *line, char room[64]);
 enum status score_numeric(struct verifiers *verifiers, const struct verify_request *request, double *score);
 enum status score_exact(struct verifiers *verifiers, const struct verify_request *request, double *score);
 enum status score_format(struct verifiers *verifiers, const struct verify_request *request, double *score);
+enum status score_boxed(struct verifiers *verifiers, const struct verify_request *request, double *score);
+enum status check_language(const json_t *line, const char *origin);
+enum status score_language(struct verifiers *verifiers, const struct verify_request *request, double *score);
+enum status check_countdown(const json_t *line, const char *origin);
+enum status score_countdown(struct verifiers *verifiers, const struct verify_request *request, double *score);
+enum status check_code(const json_t *line, const char *origin);
+enum status score_code(struct verifiers *verifiers, const struct verify_request *request, double *score);
+enum status score_external(struct verifiers *verifiers, const struct verify_request *request, double *score);
+void external_close(struct external *external); /* NULL allowed */
 
 #endif
