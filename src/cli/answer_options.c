@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -85,4 +86,15 @@ enum status render_options_from(const struct option_values *values, const struct
     enum status status = chat_template_choose(checkpoint, &options->template, NULL);
     if (status != STATUS_UNSUPPORTED) return status;
     return fail(status, "%s; choose one with --template", status_message());
+}
+
+const char *drafts_text(const struct generation_timings *timings, char text[DRAFTS_TEXT_BYTES]) {
+    char gain[48] = "";
+    *text = 0;
+    if (!timings->drafted) return text;
+    if (timings->draft_gain > 0)
+        snprintf(gain, sizeof gain, ", %.2f times as fast with drafts", timings->draft_gain);
+    snprintf(text, DRAFTS_TEXT_BYTES, ", %d of %d drafts accepted (%.0f %%)%s", timings->accepted,
+             timings->drafted, 100 * draft_acceptance(timings), gain);
+    return text;
 }

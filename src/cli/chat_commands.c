@@ -1,6 +1,7 @@
 /* chat_commands.c - what a line that begins with a slash does: one row and one function for each command. */
 #include "base/file_write.h"
 #include "base/memory.h"
+#include "cli/answer_options.h"
 #include "cli/chat.h"
 #include "cli/environment.h"
 #include "cli/suggest.h"
@@ -144,7 +145,8 @@ static enum status run_stats(struct chat_session *session, const char *argument)
            last->prefill_seconds, prefill_speed(last));
     printf("answer    %d tokens in %.2f s (%.1f tokens/s)\n", last->generated_tokens, last->decode_seconds,
            decode_speed(last));
-    if (last->drafted) printf("drafts    %d of %d accepted\n", last->accepted, last->drafted);
+    char drafts[DRAFTS_TEXT_BYTES];
+    if (*drafts_text(last, drafts)) printf("drafts    %s\n", drafts + 2);
     printf("so far    %d answers, %d tokens generated, %d prompt tokens from the cache\n", session->answers,
            session->total_tokens, session->reused_tokens);
     printf("memory    weights %s, cache %s, computing %s; resident %s\n", bytes_text(plan.weights, weights),

@@ -36,8 +36,8 @@ static void print_speed(const struct generation_timings *timings) {
     fprintf(stderr, "prompt %d tokens, %d cached, %.1f tokens/s; answer %d tokens, %.1f tokens/s",
             timings->prompt_tokens, timings->cached_tokens, prefill_speed(timings), timings->generated_tokens,
             decode_speed(timings));
-    if (timings->drafted) fprintf(stderr, ", %d of %d drafts accepted", timings->accepted, timings->drafted);
-    fputc('\n', stderr);
+    char drafts[DRAFTS_TEXT_BYTES];
+    fprintf(stderr, "%s\n", drafts_text(timings, drafts));
 }
 
 static void report_end(struct chat_session *session) {

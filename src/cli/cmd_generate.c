@@ -143,13 +143,13 @@ static json_t *ids_json(const int32_t *id, int count) {
 
 static json_t *timings_json(const struct generate_job *job) {
     const struct generation_timings *timings = &job->generation.timings;
-    return json_pack("{s:i,s:i,s:i,s:i,s:i,s:f,s:f,s:f,s:f,s:f,s:f}", "prompt_tokens", timings->prompt_tokens,
-                     "cached_tokens", timings->cached_tokens, "generated_tokens", timings->generated_tokens,
-                     "drafted", timings->drafted, "accepted", timings->accepted, "acceptance",
-                     draft_acceptance(timings), "load_seconds", job->load_seconds, "prefill_seconds",
-                     timings->prefill_seconds, "decode_seconds", timings->decode_seconds,
-                     "prefill_tokens_per_second", prefill_speed(timings), "decode_tokens_per_second",
-                     decode_speed(timings));
+    return json_pack("{s:i,s:i,s:i,s:i,s:i,s:f,s:f,s:f,s:f,s:f,s:f,s:f}", "prompt_tokens",
+                     timings->prompt_tokens, "cached_tokens", timings->cached_tokens, "generated_tokens",
+                     timings->generated_tokens, "drafted", timings->drafted, "accepted", timings->accepted,
+                     "acceptance", draft_acceptance(timings), "draft_gain", timings->draft_gain,
+                     "load_seconds", job->load_seconds, "prefill_seconds", timings->prefill_seconds,
+                     "decode_seconds", timings->decode_seconds, "prefill_tokens_per_second",
+                     prefill_speed(timings), "decode_tokens_per_second", decode_speed(timings));
 }
 
 static enum status print_json(struct generate_job *job) {
@@ -174,8 +174,8 @@ static void print_stats(const struct generate_job *job) {
             "prompt %d tokens in %.2f s (%.1f/s), answer %d tokens in %.2f s (%.1f/s), loaded in %.2f s",
             timings->prompt_tokens, timings->prefill_seconds, prefill_speed(timings),
             timings->generated_tokens, timings->decode_seconds, decode_speed(timings), job->load_seconds);
-    if (timings->drafted) fprintf(stderr, ", %d of %d drafts accepted", timings->accepted, timings->drafted);
-    fputc('\n', stderr);
+    char drafts[DRAFTS_TEXT_BYTES];
+    fprintf(stderr, "%s\n", drafts_text(timings, drafts));
 }
 
 /* Fewer tokens than were asked for, and not because the model had no more to say. */

@@ -182,6 +182,7 @@ enum status generation_run(struct generation *generation, const struct generatio
     if (status == STATUS_OK) status = decode(generation, events, row);
     enum status finished = speculation_finish(&generation->speculation);
     timings->drafted = generation->speculation.drafted;
+    timings->draft_gain = draft_pace_gain(&generation->sequence->engine->pace);
     timings->accepted = generation->speculation.accepted;
     if (status == STATUS_OK) status = finished;
     if (status == STATUS_OK) status = flush(generation, events);

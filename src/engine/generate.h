@@ -31,6 +31,7 @@ struct generation_timings {
     int prompt_tokens, cached_tokens; /* the cached ones were not computed again, unless to begin drafting */
     int generated_tokens;
     int drafted, accepted; /* drafts, and those that were right: each saved a step */
+    double draft_gain;     /* draft_pace_gain() so far */
     double prefill_seconds, decode_seconds;
 };
 /* Accepted drafts over drafts; 0 when there were none. */

@@ -60,6 +60,16 @@ ids=$(field ids) prompt=$(field prompt_ids)
 same "a model without a module drafts nothing" 0 "$(field drafted)"
 generate 0 -p hello "${greedy[@]}" --json --speculate on
 same "nor when told to" "0 $ids" "$(field drafted) $(field ids)"
+same "and gains nothing" 0 "$(printf %.0f "$(field draft_gain)")"
+tiny=../shared/models/tiny-v3
+if [ -d "$tiny" ]; then
+    drafts=$("$HADAL" generate -m "$tiny" --ids 5,6,7,8,9 --temperature 0 -n 200 --speculate on --stats 2>&1 > /dev/null)
+    [[ $drafts =~ ([0-9]+)\ of\ ([0-9]+)\ drafts\ accepted\ \([0-9]+\ %\) ]] && pass "--stats tells of drafts" ||
+        fail "--stats tells of drafts" "$drafts"
+    drafts=$("$HADAL" generate -m "$tiny" --ids 5,6,7,8,9 --temperature 0 -n 200 --speculate auto --stats 2>&1 > /dev/null)
+    [[ $drafts == *" times as fast with drafts"* ]] && pass "--stats tells what drafts gain" ||
+        fail "--stats tells what drafts gain" "$drafts"
+fi
 if command -v python3 > /dev/null; then
     same "the text of both forms is the same" "$text" \
         "$(python3 -c 'import json, sys; print(json.load(sys.stdin)["text"])' < "$work/output")"
