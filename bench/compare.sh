@@ -104,6 +104,7 @@ run_llama_bench() {
         keep "$name"
         return
     fi
+    reason=${reason//"$model"/${model##*/}}
     echo "compare.sh: $name cannot run $model with $*: $reason" >&2
     jq -n -c --arg model "${model##*/}" --arg peer "$name" --arg arguments "$*" --arg reason "$reason" \
         '{$model, $peer, $arguments, $reason}' >> "$work/failed"

@@ -29,8 +29,8 @@ def compared:
 
 # What a peer could not run, in its own words.
 def failed:
-    [.[].record | .failed // [] | .[] | [(.model | base), .peer, "`\(.arguments)`", (.reason | gsub("[|\n]"; " "))]]
-    | unique | map(row);
+    [.[].record | .failed // [] | .[] | .model |= base] | group_by([.model, .peer, .reason])
+    | map([.[0].model, .[0].peer, (map("`\(.arguments)`") | unique | join(", ")), (.[0].reason | gsub("[|\n]"; " "))] | row);
 
 def alone:
     [.[] | select(.record.command and (.record.command | startswith("hadal bench machine") | not)) | .name as $name | .record.results[]

@@ -123,8 +123,9 @@ static const struct option_row rows[] = {
     {.name = "stats",
      .kind = OPTION_FLAG,
      .commands = SAMPLERS,
-     .help = "After each answer, print tokens and speed to standard error, and of a model that drafts with its "
-             "own module how many drafts were right and what they gain."},
+     .help =
+         "After each answer, print tokens and speed to standard error, and of a model that drafts with its "
+         "own module how many drafts were right and what they gain."},
 
     /* chat templates */
     {.name = "chat",
