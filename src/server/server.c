@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,6 +164,8 @@ static enum status open_events(struct server *server) {
 /* What can be refused at once comes before the model, which may take long. */
 static enum status open_parts(struct server *server, const struct server_options *options) {
     struct api *api = &server->api;
+    /* before other threads draw random numbers and hash */
+    if (sodium_init() < 0) return fail(STATUS_INTERNAL, "the library of hashes does not start");
     api->dialect = dialect_find(options->dialect ? options->dialect : "deepseek");
     if (!api->dialect) return fail(STATUS_USAGE, "\"%.64s\" is no dialect of the API", options->dialect);
     api->thinking_budget = options->thinking_budget;
