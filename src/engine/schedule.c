@@ -90,6 +90,7 @@ static struct account *account_take(struct scheduler *scheduler, const char *nam
         if (!strcmp((*end)->name, name)) return *end;
     struct account *made = calloc(1, sizeof *made);
     if (made) made->name = strdup(name);
+    if (made) made->deficit = PREFILL_QUANTUM; /* its first turn is not for nothing */
     if (made && made->name) return *end = made;
     free(made);
     return NULL;

@@ -32,7 +32,7 @@ void client_close(struct client *client);
 /* Fills in listener and context. */
 void client_listen(struct client *client, struct service_request *request);
 enum status client_submit(struct client *client, struct service *service, struct service_request request);
-/* Until the last event; the program ends after a minute without it. */
+/* Until the last event; the program ends after four minutes without it. */
 void client_wait(struct client *client);
 /* Until there are so many tokens of the first answer, or the end. */
 void client_wait_tokens(struct client *client, int tokens);
