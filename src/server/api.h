@@ -36,7 +36,8 @@ struct api {
     struct api_model model;
     const struct dialect *dialect;
     pthread_mutex_t trie_lock;
-    struct token_trie *trie; /* made when the first answer has to follow a grammar, and never changed */
+    struct mask_shared *masks; /* likewise */
+    struct token_trie *trie;   /* made when the first answer has to follow a grammar, and never changed */
     char fingerprint[32];
     struct job *first; /* all that are open */
     int jobs;

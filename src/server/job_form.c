@@ -13,9 +13,11 @@ static enum status open_mask(struct job *job, struct grammar *grammar) {
     enum status status = STATUS_OK;
     pthread_mutex_lock(&api->trie_lock);
     if (!api->trie) status = token_trie_open(&api->trie, engine->tokenizer, engine->model.desc.vocab);
+    if (status == STATUS_OK && !api->masks) status = mask_shared_open(&api->masks, api->trie);
     pthread_mutex_unlock(&api->trie_lock);
     if (status == STATUS_OK)
-        return job_mask_open(&job->mask, grammar, api->trie, engine, job->order.choices, job->thinking);
+        return job_mask_open(&job->mask, grammar, &(struct job_vocabulary){engine, api->trie, api->masks},
+                             job->order.choices, job->thinking);
     grammar_close(grammar);
     return status;
 }

@@ -1,6 +1,7 @@
 /* job_mask.c - a matcher for each answer, and one table of masks for all. */
 #include "server/job_mask.h"
 
+#include "base/clock.h"
 #include "text/tool_calls.h"
 
 #include <stdlib.h>
@@ -36,9 +37,44 @@ struct job_mask {
     size_t words, known_words; /* of the model's vocabulary, and of the tree's */
 };
 
-enum status job_mask_open(struct job_mask **mask, struct grammar *grammar, const struct token_trie *trie,
-                          const struct engine *engine, int choices, bool thinking) {
+/* A byte that may come next, such that much of the grammar comes up; -1: none. */
+static int sample_byte(const struct matcher *matcher) {
+    static const char first[] = "\",}]";
+    const struct grammar *grammar = matcher->grammar;
+    struct byte_set bytes = {{0}};
+    for (int i = 0; i < matcher->set.places; i++) {
+        const struct byte_set *more = &grammar->set[grammar->node[matcher->set.place[i].node].other];
+        for (int w = 0; w < 4; w++) bytes.bits[w] |= more->bits[w];
+    }
+    for (const char *c = first; *c; c++)
+        if (byte_set_has(&bytes, (unsigned char)*c)) return *c;
+    for (int b = '!'; b < 256 + '!'; b++)
+        if (byte_set_has(&bytes, (unsigned char)b)) return b & 255;
+    return -1;
+}
+
+/* The masks along a short text are known before the engine asks for them: to make one takes longer than a step has time. */
+static void prepare(struct job_mask *mask) {
+    enum { SAMPLE_BYTES = 256 };
+    const double end = clock_seconds() + 0.05;
+    const size_t words = mask->words > mask->known_words ? mask->words : mask->known_words;
+    uint32_t *allowed = calloc(words, sizeof *allowed);
+    struct matcher matcher = {0};
+    bool going = allowed && matcher_open(&matcher, mask->grammar) == STATUS_OK;
+    for (int i = 0; going && i < SAMPLE_BYTES && clock_seconds() < end; i++) {
+        const int next = mask_table_allow(mask->table, &matcher, allowed) ? sample_byte(&matcher) : -1;
+        const char byte = (char)next;
+        going = next >= 0 && matcher_push(&matcher, &byte, 1);
+    }
+    matcher_close(&matcher);
+    free(allowed);
+}
+
+enum status job_mask_open(struct job_mask **mask, struct grammar *grammar,
+                          const struct job_vocabulary *vocabulary, int choices, bool thinking) {
     struct job_mask *opened = calloc(1, sizeof *opened);
+    const struct engine *engine = vocabulary->engine;
+    const struct token_trie *trie = vocabulary->trie;
     *mask = NULL;
     if (!opened) {
         grammar_close(grammar);
@@ -51,12 +87,13 @@ enum status job_mask_open(struct job_mask **mask, struct grammar *grammar, const
     opened->words = ((size_t)engine->model.desc.vocab + 31) / 32;
     opened->known_words = ((size_t)trie->vocabulary + 31) / 32;
     opened->answer = calloc((size_t)choices, sizeof *opened->answer);
-    enum status status = opened->answer ? mask_table_open(&opened->table, trie, grammar)
+    enum status status = opened->answer ? mask_table_open(&opened->table, trie, grammar, vocabulary->shared)
                                         : fail(STATUS_MEMORY, "out of memory for the grammar of an answer");
     for (; status == STATUS_OK && opened->choices < choices; opened->choices++) {
         opened->answer[opened->choices].thinking = thinking;
         status = matcher_open(&opened->answer[opened->choices].matcher, grammar);
     }
+    if (status == STATUS_OK) prepare(opened);
     if (status == STATUS_OK)
         *mask = opened;
     else

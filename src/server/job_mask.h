@@ -10,10 +10,15 @@
 
 struct job_mask;
 
+struct job_vocabulary {
+    const struct engine *engine;
+    const struct token_trie *trie;
+    struct mask_shared *shared; /* NULL: nothing */
+};
+
 /* Takes over the grammar, also on failure. `thinking`: the answers begin in the middle of reasoning. */
 must_use enum status job_mask_open(struct job_mask **mask, struct grammar *grammar,
-                                   const struct token_trie *trie, const struct engine *engine, int choices,
-                                   bool thinking);
+                                   const struct job_vocabulary *vocabulary, int choices, bool thinking);
 void job_mask_close(struct job_mask *mask); /* NULL allowed */
 /* The grammar says this control token by its text, once and before all else that might: the name of a function ends so. */
 void job_mask_separator(struct job_mask *mask, const char *token);

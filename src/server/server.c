@@ -227,6 +227,7 @@ void server_close(struct server *server) {
     if (server->stop) event_free(server->stop);
     if (server->stop_wake >= 0) close(server->stop_wake);
     if (server->base) event_base_free(server->base);
+    mask_shared_close(server->api.masks);
     token_trie_close(server->api.trie);
     pthread_mutex_destroy(&server->api.trie_lock);
     api_keys_close(&server->api.keys);

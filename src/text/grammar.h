@@ -27,9 +27,10 @@ struct grammar_builder {
     struct arena arena;             /* owns the expressions */
     const struct expression **rule; /* [rules] */
     int rules, capacity, expressions;
-    bool failed;  /* out of memory, or more than a limit: then nothing is made any more */
-    bool full;    /* it was a limit */
-    int circular; /* where that failed: a rule that begins with itself; -1: none */
+    bool failed;      /* out of memory, or more than a limit: then nothing is made any more */
+    bool full;        /* it was a limit */
+    int shared_rules; /* the first rules, which are the parts of JSON in every grammar that has them; 0: none */
+    int circular;     /* where that failed: a rule that begins with itself; -1: none */
 };
 void grammar_builder_free(struct grammar_builder *builder);
 
@@ -66,8 +67,14 @@ struct grammar {
     struct grammar_node *node;
     struct byte_set *set;
     int32_t *start; /* [rules] */
+    int32_t *
+        alike; /* [nodes] one that is the same for as long as a token is: itself, or that of another repetition */
     int nodes, sets, rules, root;
+    int shared_nodes; /* the first ones: those of the shared rules */
 };
+
+/* For how many bytes nodes must be the same to be alike: no token is longer. */
+enum { GRAMMAR_AHEAD_BYTES = 32 };
 
 /* Rule `root` is the whole text. STATUS_LIMIT for too large a grammar, STATUS_INPUT for a rule that begins with itself
  * or was never defined. The builder may be freed afterwards. */

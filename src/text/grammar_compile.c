@@ -10,6 +10,7 @@ enum { DEPTH_LIMIT = 8192, STEPS_LIMIT = 1 << 24 };
 
 struct compiler {
     struct grammar *grammar;
+    const struct grammar_builder *builder;
     int node_capacity, set_capacity, depth, steps;
     bool failed, full;
 };
@@ -26,7 +27,11 @@ static int32_t add_node(struct compiler *compiler, enum node_kind kind, int32_t 
             return 0;
         }
         compiler->node_capacity = more;
+        int32_t *alike = realloc(grammar->alike, (size_t)more * sizeof *alike);
+        if (alike) grammar->alike = alike;
+        if (!alike) return compiler->failed = true, 0;
     }
+    grammar->alike[grammar->nodes] = grammar->nodes;
     grammar->node[grammar->nodes] = (struct grammar_node){kind, next, other};
     return grammar->nodes++;
 }
@@ -60,6 +65,33 @@ static int32_t compile_text(struct compiler *compiler, const struct expression *
     return next;
 }
 
+/* Does it take a byte at least, for certain? */
+static bool takes_bytes(const struct compiler *compiler, const struct expression *expression, int depth) {
+    if (!expression || depth == 16) return false;
+    switch (expression->kind) {
+    case EXPRESSION_EMPTY: return false;
+    case EXPRESSION_TEXT: return expression->bytes > 0;
+    case EXPRESSION_SET: return true;
+    case EXPRESSION_SEQUENCE:
+        return takes_bytes(compiler, expression->two, depth + 1) ||
+               takes_bytes(compiler, expression->one, depth + 1);
+    case EXPRESSION_EITHER:
+        return takes_bytes(compiler, expression->two, depth + 1) &&
+               takes_bytes(compiler, expression->one, depth + 1);
+    case EXPRESSION_REPEAT: return expression->low > 0 && takes_bytes(compiler, expression->one, depth + 1);
+    case EXPRESSION_CALL: return takes_bytes(compiler, compiler->builder->rule[expression->low], depth + 1);
+    }
+    return false;
+}
+
+/* Repetitions are made from the last to the first, node for node the same: while more of them follow than a token can
+ * take, one is like the one made before it. */
+static void note_alike(struct compiler *compiler, int32_t before, int32_t begin) {
+    struct grammar *grammar = compiler->grammar;
+    if (compiler->failed || grammar->nodes - begin != begin - before) return;
+    for (int32_t n = begin; n < grammar->nodes; n++) grammar->alike[n] = grammar->alike[n - (begin - before)];
+}
+
 /* x{2,4} is x x (x (x)?)?, x{1,} is x with a way back behind it. */
 static int32_t compile_repeat(struct compiler *compiler, const struct expression *expression, int32_t next) {
     const struct expression *one = expression->one;
@@ -70,9 +102,21 @@ static int32_t compile_repeat(struct compiler *compiler, const struct expression
         compiler->grammar->node[split].next = body;
         at = split;
     }
-    for (int i = expression->low; i < expression->high && !compiler->failed; i++)
+    const bool counted = expression->high > GRAMMAR_AHEAD_BYTES || expression->low > GRAMMAR_AHEAD_BYTES;
+    const bool steps = counted && takes_bytes(compiler, one, 0);
+    int32_t before = 0;
+    for (int i = expression->low; i < expression->high && !compiler->failed; i++) {
+        const int32_t begin = compiler->grammar->nodes;
         at = add_node(compiler, NODE_SPLIT, compile(compiler, one, at), next);
-    for (int i = 0; i < expression->low && !compiler->failed; i++) at = compile(compiler, one, at);
+        if (steps && i - expression->low > GRAMMAR_AHEAD_BYTES) note_alike(compiler, before, begin);
+        before = begin;
+    }
+    for (int i = 0; i < expression->low && !compiler->failed; i++) {
+        const int32_t begin = compiler->grammar->nodes;
+        at = compile(compiler, one, at);
+        if (steps && i > GRAMMAR_AHEAD_BYTES) note_alike(compiler, before, begin);
+        before = begin;
+    }
     return at;
 }
 
@@ -263,6 +307,7 @@ static enum status compile_rules(struct compiler *compiler, struct grammar_build
         int32_t end = add_node(compiler, NODE_END, -1, -1);
         grammar->start[r] = compile(compiler, builder->rule[r], end);
         if (compiler->failed) break;
+        if (r + 1 == builder->shared_rules) grammar->shared_nodes = grammar->nodes;
     }
     if (compiler->full || builder->full)
         return fail(STATUS_LIMIT, "the grammar is too large: more than %d places", GRAMMAR_NODES_LIMIT);
@@ -281,7 +326,7 @@ enum status grammar_open(struct grammar **grammar, struct grammar_builder *build
     opened->rules = builder->rules;
     opened->root = root;
     opened->start = calloc((size_t)builder->rules + 1, sizeof *opened->start);
-    struct compiler compiler = {.grammar = opened, .failed = !opened->start};
+    struct compiler compiler = {.grammar = opened, .builder = builder, .failed = !opened->start};
     enum status status = compile_rules(&compiler, builder);
     if (status == STATUS_OK)
         *grammar = opened;
@@ -293,6 +338,7 @@ enum status grammar_open(struct grammar **grammar, struct grammar_builder *build
 void grammar_close(struct grammar *grammar) {
     if (!grammar) return;
     free(grammar->node);
+    free(grammar->alike);
     free(grammar->set);
     free(grammar->start);
     free(grammar);

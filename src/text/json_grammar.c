@@ -65,15 +65,25 @@ static const struct expression *escapes(struct grammar_builder *b) {
     return grammar_sequence(b, grammar_text(b, "\\"), grammar_either(b, any_of(b, "\"\\/bfnrt"), code));
 }
 
-static void define_string(const struct json_parts *parts) {
-    struct grammar_builder *b = parts->builder;
-    const struct expression *quote = grammar_text(b, "\""), *plain = NULL;
+static const struct expression *plain_character(struct grammar_builder *b) {
     static const uint32_t pieces[][2] = {{0x20, 0x21}, {0x23, 0x5B}, {0x5D, 0x10FFFF}};
+    const struct expression *plain = NULL;
     for (size_t i = 0; i < COUNT_OF(pieces); i++)
         plain = either(b, plain, grammar_range(b, pieces[i][0], pieces[i][1]));
-    grammar_define(b, parts->plain, plain);
-    grammar_define(b, parts->character, grammar_either(b, plain, escapes(b)));
-    const struct expression *inside = grammar_repeat(b, grammar_either(b, plain, escapes(b)), 0, -1);
+    return plain;
+}
+
+const struct expression *json_any_character(struct grammar_builder *builder) {
+    return grammar_either(builder, plain_character(builder), escapes(builder));
+}
+
+static void define_string(const struct json_parts *parts) {
+    struct grammar_builder *b = parts->builder;
+    const struct expression *quote = grammar_text(b, "\"");
+    grammar_define(b, parts->name_end,
+                   grammar_sequence(b, grammar_repeat(b, plain_character(b), 0, -1), quote));
+    grammar_define(b, parts->character, json_any_character(b));
+    const struct expression *inside = grammar_repeat(b, json_any_character(b), 0, -1);
     grammar_define(b, parts->string, grammar_sequence(b, quote, grammar_sequence(b, inside, quote)));
 }
 
@@ -131,10 +141,12 @@ static void define_values(const struct json_parts *parts) {
 }
 
 void json_parts_open(struct json_parts *parts, struct grammar_builder *builder) {
+    const bool first = builder->rules == 0;
     *parts = (struct json_parts){.builder = builder};
-    int *const rules[] = {&parts->space,  &parts->value,   &parts->object,    &parts->array, &parts->string,
-                          &parts->number, &parts->integer, &parts->character, &parts->plain};
+    int *const rules[] = {&parts->space,  &parts->value,   &parts->object,    &parts->array,   &parts->string,
+                          &parts->number, &parts->integer, &parts->character, &parts->name_end};
     for (size_t i = 0; i < COUNT_OF(rules); i++) *rules[i] = grammar_declare(builder);
+    if (first) builder->shared_rules = builder->rules;
     const struct expression *line =
         grammar_sequence(builder, grammar_text(builder, "\n"),
                          grammar_repeat(builder, grammar_text(builder, " "), 0, INDENTATION));

@@ -13,14 +13,16 @@ struct json_parts {
     struct grammar_builder *builder;
     int space, value, object, array, string, number, integer; /* rules */
     int character;                                            /* of a string, escaped or not */
-    int plain;                                                /* of a string, not escaped */
+    int name_end; /* the rest of a string without escapes, and its quote */
 };
 
-/* Declares and defines the rules. */
+/* Declares and defines the rules. Where they are the first of a grammar, masks of tokens are shared among grammars. */
 void json_parts_open(struct json_parts *parts, struct grammar_builder *builder);
 
 /* A character from `low` to `high` inside a string: as itself, or escaped where it has to be. */
 const struct expression *json_characters(struct grammar_builder *builder, uint32_t low, uint32_t high);
+/* The character of a string that the rule `character` is, in full. */
+const struct expression *json_any_character(struct grammar_builder *builder);
 /* A JSON value as it is written without spaces, its strings as json_print_text() writes them. */
 const struct expression *json_literal(struct grammar_builder *builder, const json_t *value);
 /* Its text; the caller frees. NULL: out of memory. */
@@ -35,7 +37,7 @@ must_use enum status json_object_grammar(struct grammar **grammar);
  * and where it stands, STATUS_INPUT for a schema that is none or allows nothing. */
 must_use enum status schema_grammar(struct grammar **grammar, const json_t *schema, const char *origin);
 /* The same as a part of a grammar. NULL with a failure recorded in *status. */
-const struct expression *schema_expression(struct grammar_builder *builder, const json_t *schema,
+const struct expression *schema_expression(const struct json_parts *parts, const json_t *schema,
                                            const char *origin, enum status *status);
 /* What a regular expression of ECMAScript matches anywhere in a string, as the inside of a JSON string. NULL with a
  * failure recorded in *status. */

@@ -423,11 +423,14 @@ const struct expression *schema_rule(struct schema_compiler *compiler, const jso
     return says && compiler->status == STATUS_OK ? grammar_call(b, rule) : NULL;
 }
 
-const struct expression *schema_expression(struct grammar_builder *builder, const json_t *schema,
+const struct expression *schema_expression(const struct json_parts *parts, const json_t *schema,
                                            const char *origin, enum status *status) {
-    struct schema_compiler compiler = {
-        .builder = builder, .root = schema, .origin = origin, .owned = json_array(), .status = STATUS_OK};
-    json_parts_open(&compiler.parts, builder);
+    struct schema_compiler compiler = {.builder = parts->builder,
+                                       .parts = *parts,
+                                       .root = schema,
+                                       .origin = origin,
+                                       .owned = json_array(),
+                                       .status = STATUS_OK};
     const struct expression *expression = schema_rule(&compiler, schema);
     if (compiler.status != STATUS_OK) *status = compiler.status;
     json_decref(compiler.owned);
@@ -439,8 +442,10 @@ enum status schema_grammar(struct grammar **grammar, const json_t *schema, const
     struct grammar_builder builder = {0};
     enum status compiled = STATUS_OK;
     *grammar = NULL;
+    struct json_parts parts;
+    json_parts_open(&parts, &builder);
     const int root = grammar_declare(&builder);
-    grammar_define(&builder, root, schema_expression(&builder, schema, origin, &compiled));
+    grammar_define(&builder, root, schema_expression(&parts, schema, origin, &compiled));
     enum status status = compiled;
     if (status == STATUS_OK) status = grammar_open(grammar, &builder, root);
     if (status == STATUS_INPUT && compiled == STATUS_OK && builder.circular < 0)

@@ -72,18 +72,19 @@ static const struct expression *join(struct schema_compiler *compiler, const str
     return sum && more ? grammar_either(compiler->builder, sum, more) : sum ? sum : more;
 }
 
-/* Every continuation that makes none of the names, which are alike up to `at`. NULL: there is none. */
-static const struct expression *other_rest(struct schema_compiler *compiler, struct names names, size_t at) {
+/* Every continuation that makes none of the names, which are alike up to `at`, and the quote behind it; `rest` is any.
+ * NULL: there is none. */
+static const struct expression *other_rest(struct schema_compiler *compiler, struct names names, size_t at,
+                                           const struct expression *rest) {
     struct grammar_builder *b = compiler->builder;
-    const struct expression *rest = grammar_repeat(b, grammar_call(b, compiler->parts.plain), 0, -1),
-                            *sum = NULL;
+    const struct expression *sum = NULL;
     uint32_t next = 0;
     int i = 0;
     if (b->failed) return NULL;
     if (names.names > 0 && !names.name[0][at])
         i++; /* this very text is a name: it may not end here */
     else
-        sum = grammar_empty(b);
+        sum = grammar_text(b, "\"");
     while (i < names.names) {
         int bytes, end = i;
         const uint32_t code = utf8_decode((const unsigned char *)names.name[i] + at, &bytes);
@@ -94,7 +95,7 @@ static const struct expression *other_rest(struct schema_compiler *compiler, str
         }
         const struct expression *here = plain_range(compiler, code, code),
                                 *below = other_rest(compiler, (struct names){names.name + i, end - i},
-                                                    at + (size_t)bytes);
+                                                    at + (size_t)bytes, rest);
         if (here && below) sum = join(compiler, sum, grammar_sequence(b, here, below));
         next = code + 1;
         i = end;
@@ -105,6 +106,7 @@ static const struct expression *other_rest(struct schema_compiler *compiler, str
 
 static const struct expression *other_name(const struct object *object) {
     struct grammar_builder *b = object->compiler->builder;
+    if (object->properties == 0) return grammar_call(b, object->compiler->parts.string);
     for (int i = 0; i < object->properties; i++)
         if (strlen(object->property[i].name) > NAME_LIMIT)
             return schema_refuse(object->compiler, STATUS_LIMIT, "properties",
@@ -116,9 +118,10 @@ static const struct expression *other_name(const struct object *object) {
     }
     for (int i = 0; i < object->properties; i++) name[i] = object->property[i].name;
     qsort(name, (size_t)object->properties, sizeof *name, compare_names);
-    const struct expression *rest = other_rest(object->compiler, (struct names){name, object->properties}, 0);
+    const struct expression *rest = other_rest(object->compiler, (struct names){name, object->properties}, 0,
+                                               grammar_call(b, object->compiler->parts.name_end));
     free(name);
-    return grammar_sequence(b, grammar_text(b, "\""), grammar_sequence(b, rest, grammar_text(b, "\"")));
+    return grammar_sequence(b, grammar_text(b, "\""), rest);
 }
 
 /* ---- reading ---- */

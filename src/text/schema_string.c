@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHARACTERS_LIMIT = 8192, COUNTED_LIMIT = 256, COUNTED_LEAST = 48 };
+enum { CHARACTERS_LIMIT = 8192, USUAL_LIMIT = 512, COUNTED_LIMIT = 256, COUNTED_LEAST = 48 };
 
 static const char *format_pattern(const char *name) {
 #define OCTET "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
@@ -18,8 +18,8 @@ static const char *format_pattern(const char *name) {
     "[0-9]{4}-(((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01]))|((0[469]|11)-(0[1-9]|[12][0-9]|30))|(02-(0[1-9]|" \
     "1[0-9]|2[0-8])))"
 #define TIME  "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
-#define LABEL "[a-zA-Z0-9]([a-zA-Z0-9-]{0,30}[a-zA-Z0-9])?"
-#define EMAIL "^[a-zA-Z0-9_+-]{1,32}(\\.[a-zA-Z0-9_+-]{1,31})?@" LABEL "(\\." LABEL "){0,2}\\.[a-zA-Z]{2,12}$"
+#define LABEL "[a-zA-Z0-9]([a-zA-Z0-9-]{0,60}[a-zA-Z0-9])?"
+#define EMAIL "^[a-zA-Z0-9_+-]{1,40}(\\.[a-zA-Z0-9_+-]{1,20})?@" LABEL "(\\." LABEL "){0,2}\\.[a-zA-Z]{2,12}$"
 #define URL   "^https?://" LABEL "(\\." LABEL "){0,3}(/[a-zA-Z0-9_.~-]{0,64}){0,8}$"
     static const struct {
         const char *name, *pattern;
@@ -267,11 +267,10 @@ static const struct expression *of_length(struct schema_compiler *compiler, int6
     struct grammar_builder *b = compiler->builder;
     if (least > CHARACTERS_LIMIT)
         return schema_refuse(compiler, STATUS_UNSUPPORTED, "minLength", "is too large");
-    if (most > CHARACTERS_LIMIT) most = CHARACTERS_LIMIT;
     if (most >= 0 && most < least)
         return schema_refuse(compiler, STATUS_INPUT, "maxLength", "is less than minLength");
-    return quoted(compiler,
-                  grammar_repeat(b, grammar_call(b, compiler->parts.character), (int)least, (int)most));
+    if (most > USUAL_LIMIT) most = least > USUAL_LIMIT ? least : USUAL_LIMIT; /* a place for each character */
+    return quoted(compiler, grammar_repeat(b, json_any_character(b), (int)least, (int)most));
 }
 
 const struct expression *schema_string(struct schema_compiler *compiler, const json_t *schema) {

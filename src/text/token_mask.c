@@ -1,6 +1,9 @@
 /* token_mask.c - the walk of a grammar and the tree of tokens side by side, and what is remembered of it. */
 #include "text/token_mask.h"
 
+#include "text/json_grammar.h"
+
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +54,13 @@ struct mask_table {
     int32_t *escape;
     int32_t *group; /* nodes of one frame */
     int group_capacity;
+    struct mask_shared *shared; /* NULL: none */
+};
+
+struct mask_shared {
+    pthread_mutex_t lock;
+    struct grammar *grammar;
+    struct mask_table *table; /* its entries are never forgotten */
 };
 
 static void free_entry(struct entry *entry) {
@@ -78,12 +88,13 @@ static void forget_states(struct mask_table *table) {
 }
 
 enum status mask_table_open(struct mask_table **table, const struct token_trie *trie,
-                            const struct grammar *grammar) {
+                            const struct grammar *grammar, struct mask_shared *shared) {
     struct mask_table *opened = calloc(1, sizeof *opened);
     *table = NULL;
     if (!opened) return fail(STATUS_MEMORY, "out of memory for masks of tokens");
     opened->trie = trie;
     opened->grammar = grammar;
+    opened->shared = shared;
     memset(opened->state_bucket, -1, sizeof opened->state_bucket);
     opened->words = ((size_t)trie->vocabulary + 31) / 32;
     opened->list = malloc(((size_t)trie->tokens + 1) * sizeof(int32_t));
@@ -166,12 +177,27 @@ static bool open_states(struct mask_table *table) {
     return table->states > 0 || state_of(table, &none) == EMPTY_STATE;
 }
 
+/* Bytes that no place of the set tells from this one. */
+static struct byte_set bytes_alike(const struct mask_table *table, const struct place_set *set,
+                                   unsigned char byte) {
+    const struct grammar *grammar = table->grammar;
+    struct byte_set alike = {{UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX}};
+    for (int i = 0; i < set->places; i++) {
+        const struct byte_set *of = &grammar->set[grammar->node[set->place[i].node].other];
+        const uint64_t flip = byte_set_has(of, byte) ? 0 : UINT64_MAX;
+        for (int w = 0; w < 4; w++) alike.bits[w] &= of->bits[w] ^ flip;
+    }
+    return alike;
+}
+
 static int32_t next_state(struct mask_table *table, int32_t from, unsigned char byte) {
     int32_t to = table->state[from].next[byte];
     if (to != UNKNOWN) return to;
+    const struct byte_set alike = bytes_alike(table, &table->state[from].set, byte);
     matcher_step(&table->local, &table->state[from].set, byte, &table->scratch);
     to = state_of(table, &table->scratch);
-    if (to != UNKNOWN) table->state[from].next[byte] = to;
+    for (int b = 0; b < 256 && to != UNKNOWN; b++)
+        if (byte_set_has(&alike, (unsigned char)b)) table->state[from].next[b] = to;
     return to;
 }
 
@@ -283,7 +309,25 @@ static struct entry *make_entry(struct mask_table *table, const int32_t *node, i
     return NULL;
 }
 
+static const struct entry *find_entry(struct mask_table *table, const int32_t *node, int nodes);
+
+/* Nodes are ascending: the last one tells. */
+static const struct entry *find_shared(struct mask_table *table, const int32_t *node, int nodes) {
+    struct mask_shared *shared = table->shared;
+    const struct entry *entry = NULL;
+    if (!shared || nodes == 0 || node[nodes - 1] >= table->grammar->shared_nodes) return NULL;
+    pthread_mutex_lock(&shared->lock);
+    if (shared->table->entries < ENTRIES_LIMIT) {
+        shared->table->local.work = 0;
+        entry = find_entry(shared->table, node, nodes);
+    }
+    pthread_mutex_unlock(&shared->lock);
+    return entry;
+}
+
 static const struct entry *find_entry(struct mask_table *table, const int32_t *node, int nodes) {
+    const struct entry *known = find_shared(table, node, nodes);
+    if (known) return known;
     const uint64_t hash = hash_nodes(node, nodes);
     struct entry **bucket = &table->bucket[hash % BUCKETS];
     for (struct entry *entry = *bucket; entry; entry = entry->next)
@@ -333,9 +377,12 @@ static int group_nodes(struct mask_table *table, const struct place_set *set, in
         table->group_capacity = set->places;
     }
     for (int i = 0; i < set->places; i++)
-        if (set->place[i].frame == frame) table->group[nodes++] = set->place[i].node;
+        if (set->place[i].frame == frame) table->group[nodes++] = table->grammar->alike[set->place[i].node];
     qsort(table->group, (size_t)nodes, sizeof *table->group, compare_nodes);
-    return nodes;
+    int kept = 0;
+    for (int i = 0; i < nodes; i++)
+        if (i == 0 || table->group[i] != table->group[kept - 1]) table->group[kept++] = table->group[i];
+    return kept;
 }
 
 static bool is_first_of_frame(const struct place_set *set, int index) {
@@ -358,4 +405,45 @@ bool mask_table_allow(struct mask_table *table, struct matcher *matcher, uint32_
         add_escapes(table, entry, matcher, frame, allowed);
     }
     return !matcher->failed && matcher->work <= WORK_LIMIT;
+}
+
+/* ---- what grammars share ---- */
+
+/* Every kind of place in a JSON value comes up in it, so that the first answers find them known. */
+static bool walk_sample(struct mask_shared *shared) {
+    static const char sample[] = "{ \"a\\n\\u00e9\xC3\xA9\xE4\xB8\xAD\xF0\x9F\x98\x80\": [\n  -10.25e-3, 0, "
+                                 "true, false, null, {}, [ ], \"b\" ], \"c\":1 }";
+    const struct token_trie *trie = shared->table->trie;
+    uint32_t *allowed = calloc(((size_t)trie->vocabulary + 31) / 32 + 1, sizeof *allowed);
+    struct matcher matcher = {0};
+    bool done = allowed && matcher_open(&matcher, shared->grammar) == STATUS_OK;
+    for (size_t i = 0; done && i + 1 < sizeof sample; i++)
+        done = mask_table_allow(shared->table, &matcher, allowed) && matcher_push(&matcher, &sample[i], 1);
+    matcher_close(&matcher);
+    free(allowed);
+    return done;
+}
+
+enum status mask_shared_open(struct mask_shared **shared, const struct token_trie *trie) {
+    struct mask_shared *opened = calloc(1, sizeof *opened);
+    *shared = NULL;
+    if (!opened) return fail(STATUS_MEMORY, "out of memory for masks of tokens");
+    pthread_mutex_init(&opened->lock, NULL);
+    enum status status = json_object_grammar(&opened->grammar);
+    if (status == STATUS_OK) status = mask_table_open(&opened->table, trie, opened->grammar, NULL);
+    if (status == STATUS_OK && !walk_sample(opened))
+        status = fail(STATUS_MEMORY, "out of memory for masks of tokens");
+    if (status == STATUS_OK)
+        *shared = opened;
+    else
+        mask_shared_close(opened);
+    return status;
+}
+
+void mask_shared_close(struct mask_shared *shared) {
+    if (!shared) return;
+    mask_table_close(shared->table);
+    grammar_close(shared->grammar);
+    pthread_mutex_destroy(&shared->lock);
+    free(shared);
 }

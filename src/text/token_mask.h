@@ -11,9 +11,14 @@
 
 struct mask_table;
 
-/* Trie and grammar must outlive the table. */
+/* What is known of the parts of JSON, which all grammars that begin with them have in common. Any thread. */
+struct mask_shared;
+must_use enum status mask_shared_open(struct mask_shared **shared, const struct token_trie *trie);
+void mask_shared_close(struct mask_shared *shared); /* NULL allowed */
+
+/* Trie, grammar and what is shared (of the same trie; NULL: nothing) must outlive the table. */
 must_use enum status mask_table_open(struct mask_table **table, const struct token_trie *trie,
-                                     const struct grammar *grammar);
+                                     const struct grammar *grammar, struct mask_shared *shared);
 void mask_table_close(struct mask_table *table); /* NULL allowed */
 
 /* Sets a bit in allowed [vocabulary / 32, rounded up] for each token that may come next, after clearing all. Whether

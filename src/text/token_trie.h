@@ -21,7 +21,8 @@ struct token_trie {
     int32_t vocabulary;
 };
 
-enum { TOKEN_BYTES_LIMIT = 255 }; /* longer tokens are left out: they are runs of one character */
+/* Longer tokens are left out: mostly runs of one character, and how far ahead a mask looks counts for its cost. */
+enum { TOKEN_BYTES_LIMIT = 32 };
 
 /* Of the tokens below `vocabulary`, which is the model's and may be another number than the tokenizer's. */
 must_use enum status token_trie_open(struct token_trie **trie, const struct tokenizer *tokenizer,

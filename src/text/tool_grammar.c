@@ -68,6 +68,7 @@ struct call_builder {
     enum tool_format format;
     bool strict_only;
     enum status status;
+    struct json_parts parts;
 };
 
 /* A space in front of the object is part of a token that models like to write. */
@@ -80,11 +81,9 @@ static const struct expression *arguments_of(struct call_builder *call, const js
     if (!schema) call->status = fail(STATUS_MEMORY, "tools: out of memory");
     if (schema && !any) call->status = check_schema(function, schema, &fits);
     if (call->status == STATUS_OK && fits) {
-        arguments = schema_expression(builder, schema, "tools", &call->status);
+        arguments = schema_expression(&call->parts, schema, "tools", &call->status);
     } else if (call->status == STATUS_OK) {
-        struct json_parts parts;
-        json_parts_open(&parts, builder);
-        arguments = grammar_call(builder, parts.object);
+        arguments = grammar_call(builder, call->parts.object);
     }
     json_decref(schema);
     if (call->format == TOOL_FORMAT_TAGGED || call->format == TOOL_FORMAT_BARE)
@@ -123,9 +122,10 @@ static const char *behind_token(const char *opening, const char *token) {
 enum status tool_calls_bind(const json_t *tools, enum tool_format format, struct tool_binding *binding,
                             struct grammar **grammar) {
     struct grammar_builder builder = {0};
-    struct call_builder call = {&builder, format, true, STATUS_OK};
+    struct call_builder call = {&builder, format, true, STATUS_OK, {0}};
     *binding = tool_call_binding(format);
     *grammar = NULL;
+    json_parts_open(&call.parts, &builder);
     const char *before = behind_token(tool_call_opening(format), binding->token);
     const int root = grammar_declare(&builder);
     const struct expression *calls = calls_of(&call, tools);
@@ -153,7 +153,8 @@ enum status tool_calls_force(const json_t *tools, const char *name, enum tool_fo
     buffer_append_text(opening, tool_call_opening(format));
     if (only) buffer_append_text(opening, name_of(only));
     if (only) buffer_append_text(opening, tool_call_separator(format));
-    struct call_builder call = {&builder, format, false, STATUS_OK};
+    struct call_builder call = {&builder, format, false, STATUS_OK, {0}};
+    json_parts_open(&call.parts, &builder);
     const int root = grammar_declare(&builder);
     const struct expression *calls = only ? arguments_of(&call, only) : calls_of(&call, tools);
     const enum status status = open_calls(&call, root, calls, grammar);

@@ -54,7 +54,10 @@ static struct job_mask *open_calls(struct fixture *fixture, enum tool_format for
     struct job_mask *mask;
     assert_true(tool_calls_any_strict(tools));
     assert_int_equal(tool_calls_bind(tools, format, &binding, &grammar), STATUS_OK);
-    assert_int_equal(job_mask_open(&mask, grammar, fixture->trie, &fixture->engine, 1, thinking), STATUS_OK);
+    assert_int_equal(job_mask_open(&mask, grammar,
+                                   &(struct job_vocabulary){&fixture->engine, fixture->trie, NULL}, 1,
+                                   thinking),
+                     STATUS_OK);
     job_mask_bind(mask, &binding);
     json_decref(tools);
     return mask;
@@ -171,7 +174,9 @@ static void an_answer_that_nothing_can_follow_is_cut(void **state) {
     static const char lines[] = "root ::= \"a\" x | \"b\"\nx ::= \"c\" x";
     if (!fixture->trie) skip();
     assert_int_equal(gbnf_grammar(&grammar, lines, strlen(lines), "test"), STATUS_OK);
-    assert_int_equal(job_mask_open(&mask, grammar, fixture->trie, &fixture->engine, 1, false), STATUS_OK);
+    assert_int_equal(job_mask_open(&mask, grammar,
+                                   &(struct job_vocabulary){&fixture->engine, fixture->trie, NULL}, 1, false),
+                     STATUS_OK);
     assert_string_equal(next_bytes(fixture, mask, text), "b"); /* behind a there would be no end */
     come(fixture, mask, "b");
     assert_string_equal(next_bytes(fixture, mask, text), "$");

@@ -277,24 +277,22 @@ static void nothing_invalid_is_allowed(void **state) {
 
 /* ---- masks ---- */
 
-static void masks_say_what_the_grammar_says(void **state) {
-    static const char schema[] = "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"n\":{"
-                                 "\"type\":\"integer\",\"minimum\":5},"
-                                 "\"list\":{\"type\":\"array\",\"items\":{\"enum\":[\"to\",\"the\",\"thee\"]}"
-                                 "},\"any\":{}},\"required\":[\"name\",\"any\"]}";
+/* Along random texts, the mask against each token by itself. */
+static void compare_masks(const char *schema, int runs, bool share) {
     struct tokenizer *tokenizer;
     struct token_trie *trie;
     struct mask_table *table;
+    struct mask_shared *shared = NULL;
     struct rng rng;
-    (void)state;
     if (tokenizer_open(&tokenizer, "../shared/models/tiny-v3") != STATUS_OK) skip();
     const int32_t vocabulary = tokenizer_vocabulary(tokenizer);
     struct grammar *grammar = grammar_of(schema);
     uint32_t *allowed = calloc((size_t)vocabulary / 32 + 1, sizeof *allowed);
     assert_int_equal(token_trie_open(&trie, tokenizer, vocabulary), STATUS_OK);
-    assert_int_equal(mask_table_open(&table, trie, grammar), STATUS_OK);
+    if (share) assert_int_equal(mask_shared_open(&shared, trie), STATUS_OK);
+    assert_int_equal(mask_table_open(&table, trie, grammar, shared), STATUS_OK);
     rng_seed(&rng, 5);
-    for (int run = 0; run < 6; run++) {
+    for (int run = 0; run < runs; run++) {
         struct buffer text = {0};
         struct matcher matcher;
         assert_int_equal(matcher_open(&matcher, grammar), STATUS_OK);
@@ -306,7 +304,7 @@ static void masks_say_what_the_grammar_says(void **state) {
                 const char *token = tokenizer_bytes(tokenizer, id, &bytes);
                 struct matcher fresh;
                 const bool masked = allowed[id >> 5] >> (id & 31) & 1;
-                if (tokenizer_is_added(tokenizer, id) || bytes == 0) {
+                if (tokenizer_is_added(tokenizer, id) || bytes == 0 || bytes > TOKEN_BYTES_LIMIT) {
                     assert_false(masked);
                     continue;
                 }
@@ -329,9 +327,25 @@ static void masks_say_what_the_grammar_says(void **state) {
     }
     free(allowed);
     mask_table_close(table);
+    mask_shared_close(shared);
     token_trie_close(trie);
     grammar_close(grammar);
     tokenizer_close(tokenizer);
+}
+
+static void masks_say_what_the_grammar_says(void **state) {
+    static const char schema[] = "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"n\":{"
+                                 "\"type\":\"integer\",\"minimum\":5},"
+                                 "\"list\":{\"type\":\"array\",\"items\":{\"enum\":[\"to\",\"the\",\"thee\"]}"
+                                 "},\"any\":{}},\"required\":[\"name\",\"any\"]}",
+                      counted[] =
+                          "{\"type\":\"object\",\"properties\":{\"s\":{\"type\":\"string\",\"minLength\":40,"
+                          "\"maxLength\":90},\"p\":{\"type\":\"string\",\"pattern\":\"^[a-z ]{36,50}$\"}},"
+                          "\"required\":[\"s\",\"p\"]}";
+    (void)state;
+    compare_masks(schema, 3, false);
+    compare_masks(schema, 3, true);
+    compare_masks(counted, 2, true);
 }
 
 int main(void) {
