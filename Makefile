@@ -36,7 +36,7 @@ MANDIR ?= $(PREFIX)/share/man
 # Asked once, and only by a goal that compiles: make test may have to install these first.
 PACKAGES := jansson libpcre2-8 libutf8proc libsodium libxxhash libedit
 # What the server alone needs: the library that others link does without.
-SERVER_PACKAGES := libevent libevent_openssl openssl sqlite3 libpq
+SERVER_PACKAGES := libevent libevent_openssl openssl sqlite3 libpq libcurl
 packages_ask = $(if $(shell pkg-config --exists $(PACKAGES) $(SERVER_PACKAGES) || echo missing),$(error libraries are missing: run tools/setup.sh),$(shell \
 	pkg-config $1 $(PACKAGES)))
 server_ask = $(shell pkg-config --libs $(SERVER_PACKAGES)) -lhttp_parser

@@ -18,6 +18,15 @@ enum { REQUESTS_BYTES = 1 << 30 };
 
 /* ---- where ---- */
 
+/* What is missing shows when the file is opened. */
+static void make_folders(char *path) {
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        mkdir(path, 0700);
+        *slash = '/';
+    }
+}
+
 enum status accounts_where(const struct option_values *values, char *where, size_t bytes) {
     const char *given = option_text(values, "accounts");
     if (given) {
@@ -27,11 +36,19 @@ enum status accounts_where(const struct option_values *values, char *where, size
     }
     if (!user_path(USER_STATE, "accounts.db", where, bytes))
         return fail(STATUS_USAGE, "there is no home directory for accounts: give --accounts WHERE");
-    for (char *slash = strchr(where + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        mkdir(where, 0700); /* what is missing shows when the file is opened */
-        *slash = '/';
+    make_folders(where);
+    return STATUS_OK;
+}
+
+enum status accounts_journal(const struct option_values *values, char *path, size_t bytes) {
+    const char *given = option_text(values, "accounts-journal"), *where = option_text(values, "accounts");
+    if (given || !store_is_url(where)) {
+        const int length = snprintf(path, bytes, "%s%s", given ? given : where, given ? "" : ".running");
+        return (size_t)length < bytes ? STATUS_OK : fail(STATUS_USAGE, "--accounts-journal: is too long");
     }
+    if (!user_path(USER_STATE, "accounts.running", path, bytes))
+        return fail(STATUS_USAGE, "there is no home directory for a journal: give --accounts-journal FILE");
+    make_folders(path);
     return STATUS_OK;
 }
 

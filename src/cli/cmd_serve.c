@@ -1,5 +1,6 @@
 /* cmd_serve.c - `hadal serve`: options, the line that says where the server is, signals, the log. */
 #include "base/bytes.h"
+#include "cli/account.h"
 #include "cli/answer_options.h"
 #include "cli/commands.h"
 #include "cli/environment.h"
@@ -19,6 +20,11 @@ static void write_log(void *context, const char *line) {
     fprintf(stderr, "%s\n", line);
 }
 
+static void write_notice(void *context, const char *sentence) {
+    (void)context;
+    fprintf(stderr, "hadal: %s\n", sentence);
+}
+
 static bool show_arranging(void *context, int64_t done, int64_t total) {
     struct progress *progress = context;
     if (!progress->total) progress_start(progress, "arranging weights", total, "bytes");
@@ -33,6 +39,9 @@ static enum status options_from(const struct option_values *values, struct serve
                                        .certificate = option_text(values, "tls-cert"),
                                        .key = option_text(values, "tls-key"),
                                        .keys = option_text(values, "api-keys"),
+                                       .accounts = option_text(values, "accounts"),
+                                       .prices = option_text(values, "prices"),
+                                       .notice = write_notice,
                                        .dialect = option_text(values, "dialect"),
                                        .model_name = option_text(values, "model-name"),
                                        .alias = usual,
@@ -120,12 +129,14 @@ static enum status run(struct server *server) {
 }
 
 enum status command_serve(const struct option_values *values) {
-    char directory[4096];
+    char directory[4096], journal[4096];
     sigset_t set;
     struct server *server;
     struct server_options options;
     struct progress progress = {0};
     TRY(options_from(values, &options));
+    if (options.accounts) TRY(accounts_journal(values, journal, sizeof journal));
+    options.journal = journal;
     settle_descriptors(&options);
     struct model_options *model = &options.service.engine.model;
     model->progress = show_arranging;

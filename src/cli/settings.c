@@ -1160,9 +1160,33 @@ static const struct option_row rows[] = {
      .kind = OPTION_TEXT,
      .argument = "FILE",
      .commands = SERVE,
-     .help =
-         "Who may use the server: a key on each line, or blake2b: and the hash of one, and behind it the "
-         "name of the account and the priority of its requests, -100 to 100. Unset: anybody who reaches it."},
+     .help = "Who may use the server: a key on each line, or blake2b: and the hash of one, and behind it the "
+             "name of the account and the priority of its requests, -100 to 100. Unset: anybody who reaches "
+             "it, or those of --accounts."},
+    {.name = "accounts",
+     .kind = OPTION_TEXT,
+     .argument = "WHERE",
+     .commands = SERVE,
+     .help = "Who may use the server, what they have and what is charged: a file, which hadal account works "
+             "on too, or "
+             "postgresql://USER@HOST/DATABASE where several servers share accounts. The first start makes an "
+             "admin's key "
+             "and prints it once. Unset: nothing is charged."},
+    {.name = "prices",
+     .kind = OPTION_TEXT,
+     .argument = "NAME",
+     .commands = SERVE,
+     .help = "Prices to put in force in --accounts: a file, deepseek, or a month of its history such as "
+             "deepseek-2025-02. "
+             "Unset: those that are in force."},
+    {.name = "accounts-journal",
+     .kind = OPTION_TEXT,
+     .argument = "FILE",
+     .commands = SERVE,
+     .help = "What running requests have used, so that a crash charges just that. One for each server. "
+             "Unset: the file of "
+             "--accounts with .running behind it, or hadal/accounts.running in $XDG_STATE_HOME "
+             "(~/.local/state)."},
     {.name = "tls-cert",
      .kind = OPTION_TEXT,
      .argument = "FILE",

@@ -4,6 +4,7 @@
 #include "server/assets.h"
 #include "server/document.h"
 #include "server/endpoints.h"
+#include "server/visit.h"
 #include "text/json_print.h"
 
 #include <stdio.h>
@@ -76,7 +77,6 @@ static bool admit(struct api *api, struct http_exchange *exchange, const struct 
                   const char **account) {
     const char *key = key_of(http_request_of(exchange));
     const struct api_key *row = NULL;
-    char sentence[96];
     *account = "";
     if (api->keys.keys == 0) return true;
     if (key) row = api_keys_find(&api->keys, key);
@@ -84,20 +84,13 @@ static bool admit(struct api *api, struct http_exchange *exchange, const struct 
         *account = row->account;
         return true;
     }
-    const size_t bytes = key ? strlen(key) : 0;
-    if (bytes > 8)
-        snprintf(sentence, sizeof sentence, "Authentication Fails, Your api key: ****%s is invalid",
-                 key + bytes - 4);
-    else
-        snprintf(sentence, sizeof sentence, "Authentication Fails, %s",
-                 key ? "Your api key: **** is invalid" : "no api key was given");
-    api_reply_error(exchange, route->refuse, 401, sentence);
+    visit_deny(exchange, route->refuse, key, "is invalid");
     return false;
 }
 
 /* ---- routes ---- */
 
-/* Paths without the prefixes that all of them may have. */
+/* Paths without the prefixes that all of them may have. One that ends with a slash stands for all below it. */
 static const struct route routes[] = {
     {"POST", "/chat/completions", endpoint_chat, api_refuse, WITH_KEY},
     {"POST", "/completions", endpoint_completion, api_refuse, WITH_KEY},
@@ -110,6 +103,8 @@ static const struct route routes[] = {
     {"POST", "/detokenize", endpoint_detokenize, api_refuse, WITH_KEY},
     {"GET", "/capabilities", endpoint_capabilities, api_refuse, WITH_KEY},
     {"POST", "/documents/text", endpoint_document, api_refuse, WITH_KEY},
+    {"POST", "/admin/", endpoint_admin, api_refuse, WITH_KEY},
+    {"POST", "/account/", endpoint_admin, api_refuse, WITH_KEY},
     {"GET", "/health", endpoint_health, api_refuse, WITHOUT_KEY},
     {"GET", "/metrics", endpoint_metrics, api_refuse, WITHOUT_KEY_HERE},
 };
@@ -127,11 +122,16 @@ static bool method_fits(const char *route, const char *method) {
     return !strcmp(route, method) || (!strcmp(route, "GET") && !strcmp(method, "HEAD"));
 }
 
+static bool path_fits(const char *route, const char *path) {
+    const size_t bytes = strlen(route);
+    return route[bytes - 1] == '/' ? !strncmp(route, path, bytes) : !strcmp(route, path);
+}
+
 static const struct route *find_route(const struct http_request *request, bool *path_known) {
     const char *path = without_prefix(request->path);
     *path_known = false;
     for (size_t i = 0; i < COUNT_OF(routes); i++) {
-        if (strcmp(routes[i].path, path)) continue;
+        if (!path_fits(routes[i].path, path)) continue;
         *path_known = true;
         if (method_fits(routes[i].method, request->method)) return &routes[i];
     }
@@ -142,7 +142,7 @@ static const struct route *find_route(const struct http_request *request, bool *
 static void add_allowed(struct http_exchange *exchange) {
     const char *path = without_prefix(http_request_of(exchange)->path);
     for (size_t i = 0; i < COUNT_OF(routes); i++)
-        if (!strcmp(routes[i].path, path))
+        if (path_fits(routes[i].path, path))
             http_header_add(exchange, "Allow",
                             !strcmp(routes[i].method, "GET") ? "GET, HEAD" : routes[i].method);
 }
@@ -161,5 +161,8 @@ void api_handle(void *context, struct http_exchange *exchange) {
         return;
     }
     const bool open = route->access == WITHOUT_KEY || (route->access == WITHOUT_KEY_HERE && !api->reachable);
-    if (open || admit(api, exchange, route, &account)) route->handle(api, exchange, account);
+    if (!open && api->teller)
+        visit_start(api, exchange, key_of(http_request_of(exchange)), route->handle, route->refuse);
+    else if (open || admit(api, exchange, route, &account))
+        route->handle(api, exchange, account);
 }

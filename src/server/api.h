@@ -3,6 +3,7 @@
 #ifndef HADAL_SERVER_API_H
 #define HADAL_SERVER_API_H
 
+#include "server/account/identity.h"
 #include "server/api_keys.h"
 #include "server/desk.h"
 #include "server/histogram.h"
@@ -33,6 +34,10 @@ struct api {
     struct mailbox *mailbox;
     struct desk *desk;
     struct api_keys keys;
+    struct teller *teller;         /* of the accounts; NULL: there are none */
+    const struct identity *caller; /* whose request is being handled; NULL without accounts */
+    struct webhook *webhook;
+    int64_t charges; /* that were made */
     struct api_model model;
     const struct dialect *dialect;
     pthread_mutex_t trie_lock;
@@ -67,5 +72,8 @@ void api_reply_json(struct http_exchange *exchange, const struct buffer *body);
 void api_write_metrics(struct api *api, struct buffer *out);
 /* api_log.c: one line for each request that came to a job. */
 void api_log_job(struct api *api, const struct job *job, enum status status, const char *sentence);
+/* The same, without the brace at its end. */
+void api_write_log(const struct api *api, const struct job *job, enum status status, const char *sentence,
+                   struct buffer *out);
 
 #endif

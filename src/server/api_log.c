@@ -21,26 +21,31 @@ static void put_time(struct buffer *out) {
     buffer_printf(out, "{\"time\":\"%s.%03ldZ\"", text, now.tv_nsec / 1000000);
 }
 
-void api_log_job(struct api *api, const struct job *job, enum status status, const char *sentence) {
+void api_write_log(const struct api *api, const struct job *job, enum status status, const char *sentence,
+                   struct buffer *out) {
     const struct service_usage *usage = &job->usage;
-    struct buffer out = {0};
-    if (!api->log) return;
-    put_time(&out);
-    put_text(&out, "level", status == STATUS_OK ? "info" : "warning");
-    put_text(&out, "event", "request");
-    put_text(&out, "id", job->id);
-    put_text(&out, "account", job->account);
-    put_text(&out, "model", job->order.model ? job->order.model : "");
-    buffer_printf(&out,
+    put_time(out);
+    put_text(out, "level", status == STATUS_OK ? "info" : "warning");
+    put_text(out, "event", "request");
+    put_text(out, "id", job->id);
+    put_text(out, "account", job->account);
+    put_text(out, "model", job->order.model ? job->order.model : "");
+    buffer_printf(out,
                   ",\"prompt_tokens\":%d,\"hit_tokens\":%d,\"generated_tokens\":%d,\"queue_seconds\":%.4f,"
                   "\"prefill_seconds\":%.4f,\"decode_seconds\":%.4f,\"seconds\":%.4f",
                   usage->prompt_tokens, usage->cache.hit_tokens, usage->generated_tokens,
                   usage->queue_seconds, usage->prefill_seconds, usage->decode_seconds,
                   clock_seconds() - job->arrival);
-    put_text(&out, "finish", job->answer ? finish_name(job->answer[0].finish) : "");
-    if (api->explain_cache && usage->cache.miss[0]) put_text(&out, "cache_miss", usage->cache.miss);
-    if (status != STATUS_OK) put_text(&out, "error", sentence);
-    buffer_append_text(&out, "}");
+    put_text(out, "finish", job->answer ? finish_name(job->answer[0].finish) : "");
+    if (api->explain_cache && usage->cache.miss[0]) put_text(out, "cache_miss", usage->cache.miss);
+    if (status != STATUS_OK) put_text(out, "error", sentence);
+}
+
+void api_log_job(struct api *api, const struct job *job, enum status status, const char *sentence) {
+    struct buffer out = {0};
+    if (!api->log) return;
+    api_write_log(api, job, status, sentence, &out);
+    buffer_append_char(&out, '}');
     if (!out.failed) api->log(api->log_context, out.data);
     buffer_free(&out);
 }

@@ -106,16 +106,6 @@ void endpoint_models(struct api *api, struct http_exchange *exchange, const char
     buffer_free(&out);
 }
 
-/* Keys of a file have no balance that could end. */
-void endpoint_balance(struct api *api, struct http_exchange *exchange, const char *account) {
-    struct buffer out = {0};
-    (void)api;
-    (void)account;
-    buffer_append_text(&out, "{\"is_available\":true,\"balance_infos\":[]}");
-    api_reply_json(exchange, &out);
-    buffer_free(&out);
-}
-
 void endpoint_health(struct api *api, struct http_exchange *exchange, const char *account) {
     struct buffer out = {0};
     struct service_counts counts;

@@ -7,8 +7,8 @@
 typedef void endpoint(struct api *api, struct http_exchange *exchange, const char *account);
 
 endpoint endpoint_chat, endpoint_completion, endpoint_messages, endpoint_responses, endpoint_models,
-    endpoint_balance, endpoint_capabilities, endpoint_tokenize, endpoint_detokenize, endpoint_health,
-    endpoint_metrics;
+    endpoint_balance, endpoint_admin, endpoint_capabilities, endpoint_tokenize, endpoint_detokenize,
+    endpoint_health, endpoint_metrics;
 
 /* What the order means here: names of models, and what they say. Any thread. */
 must_use enum status endpoint_check(const struct api *api, const struct wire *wire, struct order *order);

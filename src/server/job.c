@@ -219,7 +219,7 @@ static void hear_end(struct job *job, const struct mail *mail) {
     job->usage = mail->usage;
     job->last = NULL; /* it is this mail */
     count_end(job);
-    api_log_job(job->api, job, mail->status, mail->text);
+    billing_end(job, mail->status, mail->text);
     struct http_exchange *exchange = job->exchange;
     if (exchange) http_on_gone(exchange, NULL, NULL);
     if (exchange && mail->status != STATUS_OK)
@@ -264,6 +264,7 @@ void job_hear(struct job *job, const struct mail *mail) {
 static void listen(void *context, const struct service_event *event) {
     struct job *job = context;
     if (event->kind == SERVICE_PREFILL) return;
+    billing_count(job, event);
     if (!mailbox_push(job->api->mailbox, job, event, job->last))
         service_cancel(job->api->service, event->request);
 }
@@ -380,6 +381,7 @@ static enum status submit(struct job *job) {
     buffer_printf(&isolation, "%s\n%s", job->account, job->order.user ? job->order.user : "");
     enum status status = buffer_check(&isolation, "user_id");
     if (status == STATUS_OK) status = prepare(job, isolation.data, &prompt, &opening);
+    if (status == STATUS_OK) status = billing_reserve(job, (int64_t)prompt.count);
     if (status == STATUS_OK) {
         begin_answers(job, &opening);
         struct service_request request = request_of(job, &prompt);
@@ -387,6 +389,7 @@ static enum status submit(struct job *job) {
         if (job->mask) request.reply.mask = job_mask_hooks(job->mask);
         forget_request(job);
         status = service_submit(job->api->service, &request, &number);
+        if (status != STATUS_OK) billing_release(job);
     }
     buffer_free(&opening);
     buffer_free(&isolation);
@@ -442,6 +445,8 @@ static struct job *make_job(struct api *api, struct http_exchange *exchange, con
         return NULL;
     }
     snprintf(job->account, sizeof job->account, "%s", account);
+    if (api->caller)
+        job->billing = (struct billing){.account = api->caller->account, .key = api->caller->key};
     make_id(job->id);
     job->created = time(NULL);
     job->arrival = job->last_sent = clock_seconds();

@@ -7,6 +7,7 @@
 #define HADAL_SERVER_JOB_H
 
 #include "engine/service.h"
+#include "server/billing.h"
 #include "server/desk.h"
 #include "server/http.h"
 #include "server/job_mask.h"
@@ -72,6 +73,7 @@ struct job {
     const struct wire *wire;
     char id[JOB_ID_BYTES];
     char account[65];
+    struct billing billing;
     int64_t created; /* seconds since 1970 */
     struct desk_task task;
     atomic_bool abandoned; /* nobody waits for the answer */

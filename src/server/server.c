@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 #include "base/version.h"
+#include "server/account/teller.h"
+#include "server/account/webhook.h"
 #include "server/api.h"
 
 #include <arpa/inet.h>
@@ -118,12 +120,27 @@ static bool is_loopback(const char *address) {
 
 static enum status open_keys(struct server *server, const struct server_options *options) {
     if (options->keys) return api_keys_open(&server->api.keys, options->keys);
-    if (is_loopback(options->address)) return STATUS_OK;
-    return fail(
-        STATUS_USAGE,
-        "%s can be reached from other machines: give a file of API keys with --api-keys, or listen on "
-        "127.0.0.1",
-        options->address);
+    if (is_loopback(options->address) || options->accounts) return STATUS_OK;
+    return fail(STATUS_USAGE,
+                "%s can be reached from other machines: give a file of API keys with --api-keys, accounts "
+                "with --accounts, or "
+                "listen on 127.0.0.1",
+                options->address);
+}
+
+static enum status open_accounts(struct server *server, const struct server_options *options) {
+    const struct teller_options teller = {.where = options->accounts,
+                                          .journal = options->journal,
+                                          .prices = options->prices,
+                                          .base = server->base,
+                                          .log = options->log,
+                                          .log_context = options->log_context,
+                                          .notice = options->notice,
+                                          .notice_context = options->log_context};
+    if (!options->accounts) return STATUS_OK;
+    if (options->keys) return fail(STATUS_USAGE, "keys are in a file or in accounts: choose one");
+    TRY(webhook_open(&server->api.webhook));
+    return teller_open(&server->api.teller, &teller);
 }
 
 static enum status open_http(struct server *server, const struct server_options *options) {
@@ -177,6 +194,7 @@ static enum status open_parts(struct server *server, const struct server_options
     api->started = time(NULL);
     TRY(open_keys(server, options));
     TRY(open_events(server));
+    TRY(open_accounts(server, options));
     TRY(open_http(server, options));
     TRY(name_model(server, options));
     TRY(service_open(&api->service, &options->service));
@@ -223,6 +241,8 @@ void server_close(struct server *server) {
     service_close(server->api.service);
     if (server->api.mailbox) mailbox_deliver(server->api.mailbox);
     mailbox_close(server->api.mailbox);
+    teller_close(server->api.teller);
+    webhook_close(server->api.webhook);
     if (server->tick) event_free(server->tick);
     if (server->stop) event_free(server->stop);
     if (server->stop_wake >= 0) close(server->stop_wake);

@@ -14,9 +14,13 @@ struct server_options {
     int port;
     const char *certificate, *key; /* TLS; both or neither */
     const char *keys;              /* file of API keys; NULL: nobody needs one */
-    const char *dialect;           /* "deepseek" */
-    const char *model_name;        /* NULL: the name of the model's file or directory */
-    const char *const *alias;      /* further names */
+    const char *accounts;          /* where accounts are (store.h); NULL: there are none */
+    const char *journal;           /* file of what requests have used, for the next start after a crash */
+    const char *prices;            /* to be put in force; NULL: those that are */
+    void (*notice)(void *context, const char *sentence); /* for the operator */
+    const char *dialect;                                 /* "deepseek" */
+    const char *model_name;                              /* NULL: the name of the model's file or directory */
+    const char *const *alias;                            /* further names */
     int aliases;
     const char *chat_template; /* by name; NULL: the checkpoint's own */
     int64_t body_bytes;        /* 0: the default limit */

@@ -32,4 +32,7 @@ const struct admin_action *admin_action_find(const char *name);
 must_use enum status admin_run(const struct admin_action *action, struct ledger *ledger,
                                const json_t *arguments, int64_t now, json_t **answer);
 
+/* A setting's value, "" where it has none. */
+must_use enum status setting_get(struct ledger *ledger, const char *name, char *value, size_t bytes);
+
 #endif

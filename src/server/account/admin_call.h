@@ -46,7 +46,4 @@ admin_do prices_set, prices_list, prices_show, quote_make, usage_report, ledger_
     audit_run;
 admin_do setting_set, setting_list;
 
-/* A setting's value, "" where it has none. */
-must_use enum status setting_get(struct ledger *ledger, const char *name, char *value, size_t bytes);
-
 #endif

@@ -44,6 +44,7 @@ static enum status read_key(void *context, const struct store_row *row) {
     snprintf(found->identity->name, sizeof found->identity->name, "%s", row_text(row, 5));
     snprintf(found->identity->currency, sizeof found->identity->currency, "%s", row_text(row, 6));
     found->identity->admin = !strcmp(row_text(row, 7), "admin");
+    found->identity->limited = *row_text(row, 4) || *row_text(row, 9) || row_number(row, 10) > 0;
     found->suspended = strcmp(row_text(row, 8), "active") != 0;
     return STATUS_OK;
 }
@@ -52,12 +53,12 @@ enum status identity_find(struct ledger *ledger, const char *hash, const char *a
                           struct identity *identity) {
     struct found found = {.identity = identity, .address = address, .now = now};
     *identity = (struct identity){0};
-    TRY(store_run(
-        ledger->store,
-        "SELECT keys.id, keys.account, keys.revoked, keys.expires, keys.addresses, accounts.name, "
-        "accounts.currency, accounts.role, accounts.status FROM keys JOIN accounts ON accounts.id = "
-        "keys.account WHERE keys.hash = ?",
-        STORE_VALUES(store_text(hash)), read_key, &found));
+    TRY(store_run(ledger->store,
+                  "SELECT keys.id, keys.account, keys.revoked, keys.expires, keys.addresses, accounts.name, "
+                  "accounts.currency, accounts.role, accounts.status, keys.models, keys.cap FROM keys JOIN "
+                  "accounts ON accounts.id = "
+                  "keys.account WHERE keys.hash = ?",
+                  STORE_VALUES(store_text(hash)), read_key, &found));
     if (!found.any) return fail(STATUS_DENIED, "is invalid");
     if (found.revoked) return fail(STATUS_DENIED, "was revoked");
     if (found.expired) return fail(STATUS_DENIED, "has expired");

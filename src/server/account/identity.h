@@ -11,7 +11,7 @@ enum { KEY_TEXT_BYTES = 64, KEY_HASH_TEXT_BYTES = 65, KEY_TAIL_BYTES = 5 };
 struct identity {
     int64_t account, key;
     char name[LEDGER_NAME_BYTES], currency[CURRENCY_BYTES];
-    bool admin;
+    bool admin, limited; /* limited: to models, addresses or a cap */
 };
 
 /* The hash under which a key, or a code, is kept. */

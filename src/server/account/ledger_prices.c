@@ -39,7 +39,7 @@ static enum status parse(const struct stored *stored, struct price_list *list) {
 static enum status latest(struct ledger *ledger, int64_t *id) {
     TRY(store_ask(ledger->store, "SELECT COALESCE(MAX(id), 0) FROM price_lists", NULL, 0, 0, id));
     if (*id) return STATUS_OK;
-    return fail(STATUS_NOT_FOUND, "there are no prices: hadal account prices set NAME");
+    return fail(STATUS_NOT_FOUND, "there are no prices: choose them with hadal account prices set NAME");
 }
 
 enum status ledger_prices(struct ledger *ledger, int64_t *id, const struct price_list **list) {

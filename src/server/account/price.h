@@ -79,6 +79,7 @@ void price_list_close(struct price_list *list); /* also of a zeroed one */
 /* A file's text, or that of a preset: "deepseek" is DeepSeek's whole history, "deepseek-2025-02" the prices in force at
  * the end of that month, for ever. The text of a preset is the history's; `frozen` is the instant, or -1. */
 must_use enum status price_text_find(const char *name, struct buffer *text, int64_t *frozen);
+bool price_is_preset(const char *name);
 /* Both steps, and freezing. */
 must_use enum status price_list_open(struct price_list *list, const char *name);
 /* Keeps the rows that are in force at an instant, as if they had always been, under another name. */

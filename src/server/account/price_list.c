@@ -329,13 +329,18 @@ void price_list_close(struct price_list *list) {
 
 /* ---- presets ---- */
 
+static const char preset[] = "deepseek";
+
+bool price_is_preset(const char *name) {
+    const size_t bytes = sizeof preset - 1;
+    return !strncmp(name, preset, bytes) && (!name[bytes] || name[bytes] == '-');
+}
+
 enum status price_text_find(const char *name, struct buffer *text, int64_t *frozen) {
-    static const char preset[] = "deepseek";
     const size_t bytes = sizeof preset - 1;
     int64_t day;
     *frozen = -1;
-    if (strncmp(name, preset, bytes) || (name[bytes] && name[bytes] != '-'))
-        return buffer_read_file(text, name, PRICE_FILE_BYTES);
+    if (!price_is_preset(name)) return buffer_read_file(text, name, PRICE_FILE_BYTES);
     if (name[bytes]) {
         if (!month_end_parse(name + bytes + 1, &day))
             return fail(STATUS_INPUT,
