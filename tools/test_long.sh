@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # test_long.sh - what make test-long runs: the whole suite as it is, under AddressSanitizer and UndefinedBehaviorSanitizer
-# and as clang compiles it; every unit test and a short generation under valgrind; every fuzz target for FUZZ_SECONDS.
+# and as clang compiles it; what has threads under ThreadSanitizer; every unit test and a short generation under valgrind;
+# every fuzz target for FUZZ_SECONDS.
 # Half an hour and more on two processors.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -48,8 +49,18 @@ under_valgrind() {
     report_end
 }
 
+# What has threads: requests of the service, and servers under load.
+under_threads() {
+    make --no-print-directory SAN=thread build-thread/hadal || return
+    local programs scripts=(tests/api/test_load.sh tests/api/test_serve.sh)
+    mapfile -t programs < <(printf 'build-thread/%s\n' tests/unit/engine/test_{service*,public_threads,replay*}.c tests/unit/server/test_*.c | sed 's/\.c$//')
+    make --no-print-directory SAN=thread "${programs[@]}" || return
+    TEST_TIMEOUT=1800 tools/run_tests.sh build-thread "${programs[@]}" "${scripts[@]}"
+}
+
 stage "plain" make --no-print-directory run-tests
 stage "sanitizers" env TEST_TIMEOUT=1800 make --no-print-directory SAN=address,undefined run-tests
+stage "threads" under_threads
 stage "clang" env TEST_TIMEOUT=600 make --no-print-directory CC=clang WERROR=1 run-tests
 stage "valgrind" under_valgrind
 stage "fuzzing" make --no-print-directory fuzz "FUZZ_SECONDS=${FUZZ_SECONDS:-60}"

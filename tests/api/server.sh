@@ -1,7 +1,7 @@
 # server.sh - sourced by test scripts behind report.sh: servers of the test's own.
 #
 #   server_start ARGUMENTS...   starts one with --port 0 and waits; sets $server and $url
-#   server_end [SIGNAL]         ends it; the status is the server's
+#   server_end                  ends it, which it must do well: sanitizers say there what they found
 #   metric NAME                 a number of /metrics
 # $work is the test's folder, $work/errors what the server says. The trap on EXIT is the caller's.
 # shellcheck disable=SC2154
@@ -21,10 +21,12 @@ server_start() {
 }
 
 server_end() {
-    local ended=$server
+    local ended=$server status
     server=
-    kill -"${1:-TERM}" "$ended"
+    kill -TERM "$ended"
     wait "$ended" 2> /dev/null
+    status=$?
+    [ $status = 0 ] || fail "the server ends well" "status $status: $(cat "$work/errors")"
 }
 
 metric() { curl -s "$url/metrics" | awk -v name="$1{" 'index($1, name) == 1 { print $2 }'; }
