@@ -178,7 +178,7 @@ static enum status read_kind(const struct option_values *values, enum training *
         *kind = (enum training)i;
         if (!strcmp(what[0], names[i])) return STATUS_OK;
     }
-    return fail(STATUS_USAGE, "say which training: hadal train pretrain, sft or grpo ...");
+    return fail(STATUS_USAGE, "say which training: hadal train pretrain, sft, grpo ...");
 }
 
 enum status train_options_read(const struct option_values *values, enum training kind,
@@ -273,7 +273,7 @@ static enum status train_model(const struct option_values *values) {
 static const struct {
     const char *name;
     enum status (*run)(const struct option_values *values);
-} jobs[] = {{"tokenizer", train_tokenizer}, {"plot", train_plot}};
+} jobs[] = {{"tokenizer", train_tokenizer}, {"plot", train_plot}, {"sample", train_sample}};
 
 enum status command_train(const struct option_values *values) {
     const char *const *what;

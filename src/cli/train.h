@@ -3,6 +3,7 @@
 #define HADAL_CLI_TRAIN_H
 
 #include "cli/options.h"
+#include "engine/sample.h"
 #include "train/dialogue.h"
 #include "train/pretrain.h"
 
@@ -24,6 +25,11 @@ must_use enum status train_options_read(const struct option_values *values, enum
 /* train_grpo.c */
 must_use enum status train_grpo(const struct option_values *values, const struct pretrain_options *base);
 must_use enum status train_selftest(const struct option_values *values);
+
+void train_sampling_read(const struct option_values *values, struct sampling *sampling);
+
+/* train_sample.c */
+must_use enum status train_sample(const struct option_values *values);
 
 /* train_tokenizer.c */
 must_use enum status train_tokenizer(const struct option_values *values);

@@ -90,7 +90,7 @@ static void read_policy(const struct option_values *values, struct policy_option
         .off_policy = option_real(values, "off-policy")};
 }
 
-static void read_sampling(const struct option_values *values, struct sampling *sampling) {
+void train_sampling_read(const struct option_values *values, struct sampling *sampling) {
     *sampling = sampling_default();
     sampling->temperature = option_real(values, "temperature");
     sampling->top_k = option_int(values, "top-k");
@@ -116,7 +116,7 @@ static void read_rates(const struct option_values *values, struct grpo_options *
 
 static enum status read_options(const struct option_values *values, struct grpo_options *options) {
     read_policy(values, &options->policy);
-    read_sampling(values, &options->sampling);
+    train_sampling_read(values, &options->sampling);
     read_rates(values, options);
     options->prompts = (int)option_int(values, "batch");
     options->group = (int)option_int(values, "group");

@@ -8,7 +8,7 @@
 #include <string.h>
 
 struct rollout {
-    struct trainer *trainer;
+    struct trainer *trainer; /* NULL: the engine is somebody else's, and its weights stay */
     struct engine *engine;
     struct answers *answers;
     uint64_t runs;
@@ -40,10 +40,23 @@ enum status rollout_open(struct rollout **rollout, const struct rollout_options 
     return status;
 }
 
+enum status rollout_open_engine(struct rollout **rollout, struct engine *engine) {
+    struct rollout *made = calloc(1, sizeof *made);
+    *rollout = NULL;
+    if (!made) return fail(STATUS_MEMORY, "no memory for rollouts");
+    made->engine = engine;
+    enum status status = answers_open(&made->answers, engine);
+    if (status == STATUS_OK)
+        *rollout = made;
+    else
+        free(made);
+    return status;
+}
+
 void rollout_close(struct rollout *rollout) {
     if (!rollout) return;
     answers_close(rollout->answers);
-    engine_close(rollout->engine);
+    if (rollout->trainer) engine_close(rollout->engine);
     free(rollout);
 }
 
@@ -127,8 +140,9 @@ enum status rollout_run(struct rollout *rollout, const struct rollout_request *r
     enum status status = STATUS_OK, heard = STATUS_OK;
     char isolation[32];
     if (!made || !ear) status = fail(STATUS_MEMORY, "no memory for %d prompts", request->prompts);
-    snprintf(isolation, sizeof isolation, "%llu", (unsigned long long)++rollout->runs);
-    engine_renew(rollout->engine, trainer_model(rollout->trainer));
+    rollout->runs += rollout->trainer != NULL;
+    snprintf(isolation, sizeof isolation, "%llu", (unsigned long long)rollout->runs);
+    if (rollout->trainer) engine_renew(rollout->engine, trainer_model(rollout->trainer));
     for (int p = 0; status == STATUS_OK && p < request->prompts; p++) {
         ear[p] = (struct ear){answer + (int64_t)p * request->group, &heard};
         made[p] = request_of(request, p, isolation, &ear[p]);

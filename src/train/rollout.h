@@ -29,6 +29,8 @@ struct rollout_options {
     int at_once;                 /* answers; no more than the trainer's rows */
 };
 must_use enum status rollout_open(struct rollout **rollout, const struct rollout_options *options);
+/* Over an engine of the caller's whose weights stay what they are: a teacher's. It must outlive the rollout. */
+must_use enum status rollout_open_engine(struct rollout **rollout, struct engine *engine);
 void rollout_close(struct rollout *rollout); /* NULL allowed; before the trainer */
 
 struct rollout_prompt {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const struct verifier_row rows[] = {
-    {"numeric", check_answer_text, score_numeric},
+    {"numeric", check_numeric, score_numeric},
     {"exact", check_answer_text, score_exact},
     {"boxed", check_answer_text, score_boxed},
     {"format", NULL, score_format},

@@ -69,6 +69,7 @@ enum status check_answer_text(const json_t *line, const char *origin); /* "answe
 /* "answer" as text, in `room`; numbers are written out. */
 const char *answer_field(const json_t *line, char room[64]);
 
+enum status check_numeric(const json_t *line, const char *origin);
 enum status score_numeric(struct verifiers *verifiers, const struct verify_request *request, double *score);
 enum status score_exact(struct verifiers *verifiers, const struct verify_request *request, double *score);
 enum status score_format(struct verifiers *verifiers, const struct verify_request *request, double *score);

@@ -88,14 +88,20 @@ static double number_value(const struct number *number) {
     return number->negative ? -value : value;
 }
 
+enum status check_numeric(const json_t *line, const char *origin) {
+    char room[64];
+    TRY(check_answer_text(line, origin));
+    const char *expected = answer_field(line, room);
+    if (last_number(expected, strlen(expected)).found) return STATUS_OK;
+    return fail(STATUS_FORMAT, "%s: \"answer\" holds no number, which numeric needs", origin);
+}
+
 enum status score_numeric(struct verifiers *verifiers, const struct verify_request *request, double *score) {
     char room[64];
     (void)verifiers;
     const char *expected = answer_field(request->line, room);
     struct number wanted = last_number(expected, strlen(expected));
     struct number found = last_number(request->answer, request->answer_bytes);
-    if (!wanted.found)
-        return fail(STATUS_FORMAT, "%s: \"answer\" holds no number, which numeric needs", request->origin);
     double tolerance = 0;
     TRY(json_get_real_or((struct json_reader){request->line, request->origin}, "tolerance", 0, 1e300, 0,
                          &tolerance));

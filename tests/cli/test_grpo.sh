@@ -99,6 +99,30 @@ grep -q 'nothing to learn: every answer to every prompt is wrong' "$work/out" &&
     cmp -s "$work/base/latest/model.safetensors" "$work/hopeless/latest/model.safetensors" &&
     pass "hopeless tasks are called so, and change nothing" || fail "hopeless tasks are called so, and change nothing" "$(cat "$work/out")"
 
+# ---- a teacher
+
+if "$HADAL" train sample --teacher "$work/whole/latest" --plain --data "$work/tasks.jsonl" --group 16 --answer-tokens 6 --threads 2 \
+    -o "$work/right.jsonl" > "$work/out" 2> "$work/errors" && grep -q '^64 answers to 4 tasks' "$work/out" &&
+    python3 - "$work/right.jsonl" << 'END'
+import json, sys
+lines = [json.loads(line) for line in open(sys.argv[1])]
+wrong = [x for x in lines if x["completion"][-1] != str(int(x["prompt"][0]) ^ int(x["prompt"][1]))]
+sys.exit(not lines or bool(wrong) or len({(x["prompt"], x["completion"]) for x in lines}) < len(lines))
+END
+then
+    pass "sample keeps right answers of a teacher, once each"
+else
+    fail "sample keeps right answers of a teacher, once each" "$(cat "$work/out" "$work/errors" "$work/right.jsonl")"
+fi
+if "$HADAL" train sft --init "$work/base/latest" --plain --data "$work/right.jsonl" --sequence 64 --batch 2 --steps 5 --threads 2 \
+    -o "$work/student" > /dev/null 2> "$work/errors"; then
+    pass "a student is tuned on them"
+else
+    fail "a student is tuned on them" "$(cat "$work/errors")"
+fi
+output=$("$HADAL" train sample --teacher "$work/whole/latest" --plain --data "$work/tasks.jsonl" 2>&1)
+[ $? = 2 ] && [[ $output = *"-o FILE"* ]] && pass "refused: sample without a file" || fail "refused: sample without a file" "$output"
+
 # ---- mistakes
 
 refused() {

@@ -1,0 +1,95 @@
+/* train_sample.c - `hadal train sample`: right answers of a teacher to a file that `hadal train sft` takes. */
+#include "base/bytes.h"
+#include "cli/answer_options.h"
+#include "cli/interrupt.h"
+#include "cli/open_engine.h"
+#include "cli/progress.h"
+#include "cli/train.h"
+#include "kernel/kernel.h"
+#include "train/harvest.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { AT_ONCE = 64, STEP_ROWS = 512 };
+
+static bool show_progress(void *context, const struct harvest_report *report) {
+    struct progress *progress = context;
+    progress->total = report->all_tasks;
+    progress_update(progress, report->tasks);
+    return !interrupt_seen();
+}
+
+static enum status open_teacher(const struct option_values *values, const char *path,
+                                struct engine **engine) {
+    enum cpu_level level;
+    MUST(cpu_level_from_name(option_text(values, "cpu"), &level)); /* the table allows no other */
+    int at_once = option_given(values, "at-once") ? (int)option_int(values, "at-once") : AT_ONCE;
+    struct engine_options options = {.model = {.path = path,
+                                               .threads = (int)option_int(values, "threads"),
+                                               .cpu_level_cap = level,
+                                               .max_rows = at_once > STEP_ROWS ? at_once : STEP_ROWS,
+                                               .strict = option_flag(values, "strict"),
+                                               .kv_automatic = true,
+                                               .sequences = at_once,
+                                               .cache_tokens = CACHE_AUTOMATIC}};
+    MUST(pack_mode_from_name("auto", &options.model.pack));
+    return open_engine(engine, &options);
+}
+
+static enum status read_form(const struct option_values *values, const struct engine *engine,
+                             struct arena *arena, struct dialogue_form *form) {
+    form->plain = option_flag(values, "plain");
+    return form->plain ? STATUS_OK
+                       : render_options_from(values, &engine->model.checkpoint, arena, &form->render);
+}
+
+static enum status sample(const struct option_values *values, struct engine *engine, struct arena *arena,
+                          struct harvest_options *options) {
+    struct dialogue_form form = {.plain = false};
+    struct progress progress = {0};
+    struct harvest_report report;
+    TRY(read_form(values, engine, arena, &form));
+    options->engine = engine;
+    options->form = &form;
+    options->progress = show_progress;
+    options->context = &progress;
+    interrupt_catch();
+    progress_start(&progress, "sampling", 0, "tasks");
+    enum status status = harvest_run(options, &report);
+    progress_finish(&progress);
+    TRY(status);
+    printf("%lld answers to %lld tasks: %lld right, to %lld of the tasks; %lld lines in %s\n",
+           (long long)report.answers, (long long)report.tasks, (long long)report.right,
+           (long long)report.solved, (long long)report.kept, options->output);
+    return STATUS_OK;
+}
+
+enum status train_sample(const struct option_values *values) {
+    const char *const *names, *teacher = option_text(values, "teacher");
+    struct verifiers verifiers;
+    struct engine *engine;
+    struct arena arena = {0};
+    struct harvest_options options = {.verifiers = &verifiers,
+                                      .output = option_text(values, "output"),
+                                      .seed = (uint64_t)option_int(values, "seed"),
+                                      .group = (int)option_int(values, "group"),
+                                      .longest = (int)option_int(values, "answer-tokens"),
+                                      .most = (int)option_int(values, "most")};
+    options.datas = option_texts(values, "data", &options.data);
+    if (!teacher) return fail(STATUS_USAGE, "--teacher MODEL says who answers");
+    if (!options.datas) return fail(STATUS_USAGE, "--data PATH says what is asked");
+    if (!options.output) return fail(STATUS_USAGE, "-o FILE says where the answers go");
+    train_sampling_read(values, &options.sampling);
+    int count = option_texts(values, "verifier", &names);
+    TRY(verifiers_open(&verifiers, names, count));
+    verifiers_set_command(&verifiers, option_text(values, "verifier-command"));
+    enum status status = open_teacher(values, teacher, &engine);
+    if (status == STATUS_OK) {
+        status = sample(values, engine, &arena, &options);
+        engine_close(engine);
+    }
+    verifiers_close(&verifiers);
+    arena_free(&arena);
+    return status;
+}

@@ -1,0 +1,34 @@
+/* harvest.h - right answers of a teacher as lines to tune a student with: rejection sampling. Several answers to each task are
+ * sampled; those that the verifiers call right and that differ from each other are written, with their reasoning apart.
+ * Owned by the engine's thread. */
+#ifndef HADAL_TRAIN_HARVEST_H
+#define HADAL_TRAIN_HARVEST_H
+
+#include "train/rollout.h"
+#include "train/tasks.h"
+
+struct harvest_report {
+    int64_t tasks, all_tasks, solved; /* done, of all; with at least one right answer */
+    int64_t answers, right, kept;
+};
+
+struct harvest_options {
+    struct engine *engine; /* the teacher's, with its tokenizer */
+    const struct dialogue_form *form;
+    struct verifiers *verifiers;
+    const char *const *data;
+    int datas;
+    const char *output; /* *.jsonl */
+    struct sampling sampling;
+    uint64_t seed;
+    int group, longest,
+        most; /* answers to each task, tokens of each, and lines for each task; most 0: any number */
+    bool (*progress)(
+        void *context,
+        const struct harvest_report *report); /* false: stop, what is there stays; NULL allowed */
+    void *context;
+};
+/* STATUS_CANCELLED when it was stopped: then there is no file. */
+must_use enum status harvest_run(const struct harvest_options *options, struct harvest_report *report);
+
+#endif
