@@ -1,5 +1,5 @@
 // money_clients.mjs URL KEYS CLIENTS OUT - clients that ask, stream, leave in the middle and come again while the server is
-// killed and started, until standard input ends. Each answer that came whole is a line of OUT: id, prompt tokens, cached ones,
+// killed and started, until SIGTERM. Each answer that came whole is a line of OUT: id, prompt tokens, cached ones,
 // generated ones. Needs nothing but node.
 import fs from 'node:fs';
 import http from 'node:http';
@@ -32,19 +32,24 @@ const ask = key => new Promise(done => {
                                   messages: [{ role: 'user', content: questions[random(questions.length)] + random(20) }] });
     const request = http.request({ agent, hostname, port, method: 'POST', path: '/v1/chat/completions', headers: {
         authorization: 'Bearer ' + key, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) } });
-    let text = '';
-    const end = what => { count(what); done(what); };
+    let text = '', ended = false;
+    const end = what => {
+        if (!ended && what !== 'whole') count(what);
+        ended = true;
+        done(what);
+    };
     request.on('error', () => end(leaves >= 0 ? 'left' : 'cut'));
+    request.on('close', () => end(leaves >= 0 ? 'left' : 'cut'));
     request.on('response', response => {
         response.on('data', data => { text += data; });
-        response.on('error', () => end('cut'));
+        response.on('error', () => end(leaves >= 0 ? 'left' : 'cut'));
         response.on('end', () => {
             if (response.statusCode !== 200) return end(String(response.statusCode));
             try {
                 const answer = read(text, stream);
                 if (answer.usage) keep(answer.id, answer.usage);
             } catch { return end('cut'); }
-            done();
+            end('whole');
         });
     });
     if (leaves >= 0) setTimeout(() => request.destroy(), leaves);
@@ -58,8 +63,7 @@ async function client(number) {
     }
 }
 
-process.stdin.resume();
-process.stdin.on('end', () => { stopping = true; });
+process.on('SIGTERM', () => { stopping = true; });
 await Promise.all(Array.from({ length: Number(clients) }, (_, i) => client(i)));
 console.log(JSON.stringify(seen));
 process.exit(0);

@@ -16,7 +16,7 @@ if [ ! -d "$model" ] || ! command -v node > /dev/null || ! command -v jq > /dev/
     exit
 fi
 echo '{"name":"flat","rows":[{"models":["deepseek-chat"],"USD":{"hit":"0.07","miss":"0.271","output":"1.103"}}]}' > "$work/prices.json"
-paid='{"rich":"50","poor":"0.002","granted":"3.5","busy":"20"}'
+paid='{"rich":"50","poor":"0.0002","granted":"3.5","busy":"20"}'
 
 # start PORT: sets $server and $url
 start() {
@@ -44,9 +44,9 @@ money() {
         account add $who --currency USD > /dev/null
         key+=("$(account key add $who --json | jq -r .key)")
     done
-    account set busy --concurrency 3 > /dev/null
+    account set busy --concurrency 1 > /dev/null
     account topup rich 50 > /dev/null
-    account topup poor 0.002 > /dev/null
+    account topup poor 0.0002 > /dev/null
     account topup busy 20 > /dev/null
     account grant granted 2 --expires 2099-01-01 > /dev/null
     account topup granted 1 > /dev/null
@@ -54,18 +54,16 @@ money() {
 
     start 0 || return
     port=${url##*:}
-    mkfifo "$work/stop.$name"
-    node tests/api/money_clients.mjs "$url" "$(IFS=,; echo "${key[*]}")" "$clients" "$work/answers.$name" < "$work/stop.$name" > "$work/seen.$name" &
+    node tests/api/money_clients.mjs "$url" "$(IFS=,; echo "${key[*]}")" "$clients" "$work/answers.$name" > "$work/seen.$name" &
     driver=$!
-    exec 9> "$work/stop.$name"
     for ((round = 0; round < rounds; round++)); do
-        sleep "$((RANDOM % 2)).$((RANDOM % 10))$((RANDOM % 10))"
+        sleep "$((RANDOM % 2)).$((5 + RANDOM % 5))$((RANDOM % 10))"
         kill -9 $server
         wait $server 2> /dev/null
         start "$port" || return
     done
     sleep 1
-    exec 9>&-
+    kill -TERM $driver
     wait $driver
     kill -TERM $server
     wait $server || fail "$name: the server ends" "$(tail -3 "$log")"
