@@ -142,6 +142,8 @@ void api_write_metrics(struct api *api, struct buffer *out) {
            (double)own->requests);
     number(&writer, "hadal_requests_refused_total", NULL, "counter", "Requests that were refused.",
            (double)own->refused);
+    number(&writer, "hadal_charges_total", NULL, "counter", "Requests that accounts were charged for.",
+           (double)api->charges);
     write_tokens(&writer, &counts);
     write_finished(&writer, own);
     durations(&writer, "hadal_queue_seconds", "vllm:request_queue_time_seconds",

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MARK_BYTES = 16, SERVER_BYTES = 48 };
@@ -28,29 +29,36 @@ struct journal {
     _Atomic unsigned next;
 };
 
-static void start_pages(struct pages *pages) {
+/* A new file is all zeros. Nothing else is written over: somebody may have given a wrong name. */
+static enum status start_pages(struct pages *pages, const char *path) {
+    static const char nothing[MARK_BYTES];
     unsigned char bytes[16];
     if (!memcmp(pages->mark, mark, sizeof mark) && memchr(pages->server, 0, SERVER_BYTES) && *pages->server)
-        return;
-    memset(pages, 0, sizeof *pages);
-    memcpy(pages->mark, mark, sizeof mark);
+        return STATUS_OK;
+    if (memcmp(pages->mark, nothing, sizeof nothing))
+        return fail(STATUS_INPUT, "%s: is no journal of requests", path);
     randombytes_buf(bytes, sizeof bytes);
     sodium_bin2hex(pages->server, SERVER_BYTES, bytes, sizeof bytes);
+    memcpy(pages->mark, mark, sizeof mark);
+    return STATUS_OK;
 }
 
 static enum status map(struct journal *journal, const char *path) {
+    struct stat about;
     journal->file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (journal->file < 0) return fail(STATUS_IO, "%s: %s", path, strerror(errno));
     if (flock(journal->file, LOCK_EX | LOCK_NB))
         return fail(STATUS_UNAVAILABLE, "%s: another server is running with these accounts", path);
+    if (fstat(journal->file, &about)) return fail(STATUS_IO, "%s: %s", path, strerror(errno));
+    if (about.st_size != 0 && about.st_size != (off_t)sizeof *journal->pages)
+        return fail(STATUS_INPUT, "%s: is no journal of requests", path);
     /* room is taken now, so that no store finds a full disk */
     const int error = posix_fallocate(journal->file, 0, sizeof *journal->pages);
     if (error) return fail(STATUS_IO, "%s: %s", path, strerror(error));
     void *pages = mmap(NULL, sizeof *journal->pages, PROT_READ | PROT_WRITE, MAP_SHARED, journal->file, 0);
     if (pages == MAP_FAILED) return fail(STATUS_IO, "%s: %s", path, strerror(errno));
     journal->pages = pages;
-    start_pages(journal->pages);
-    return STATUS_OK;
+    return start_pages(journal->pages, path);
 }
 
 enum status journal_open(struct journal **journal, const char *path) {
