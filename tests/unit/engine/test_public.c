@@ -145,7 +145,8 @@ static void test_bad_options(void **state) {
     options = good_options, options.kv_type = "q4_0",
     refuse_options(&options, "kv_type: \"q4_0\" is none of");
     options = good_options, options.pack = "tight", refuse_options(&options, "pack: \"tight\" is none of");
-    options = good_options, options.reserved[5] = 1, refuse_options(&options, "reserved");
+    options = good_options, options.reserved[COUNT_OF(options.reserved) - 1] = 1,
+    refuse_options(&options, "reserved");
 }
 
 static void *fail_elsewhere(void *context) {
