@@ -145,7 +145,7 @@ static void test_bad_options(void **state) {
     options = good_options, options.kv_type = "q4_0",
     refuse_options(&options, "kv_type: \"q4_0\" is none of");
     options = good_options, options.pack = "tight", refuse_options(&options, "pack: \"tight\" is none of");
-    options = good_options, options.reserved[COUNT_OF(options.reserved) - 1] = 1,
+    options = good_options, options.reserved[sizeof options.reserved / sizeof *options.reserved - 1] = 1,
     refuse_options(&options, "reserved");
 }
 
