@@ -341,8 +341,9 @@ static bool merge_all(struct schema_compiler *compiler, json_t *into, const json
 /* Neither has a reference any more. */
 static const json_t *merge_expanded(struct schema_compiler *compiler, const json_t *one,
                                     const json_t *other) {
+    if (json_is_false(one) || json_is_false(other)) return json_false();
     if (!json_is_object(one) || !json_is_object(other))
-        return schema_refuse(compiler, STATUS_INPUT, "allOf", "allows no value"), NULL;
+        return schema_refuse(compiler, STATUS_INPUT, "allOf", "must be schemas"), NULL;
     one = schema_plain(compiler, one);
     other = schema_plain(compiler, other);
     if (!one || !other) return NULL;

@@ -250,6 +250,7 @@ static bool apply_patterns(struct object *object) {
                 property->schema = schema_merge(compiler, property->schema, schema);
             else if (!property->never)
                 property->schema = schema;
+            property->never |= json_is_false(property->schema);
             if (compiler->status != STATUS_OK) return false;
         }
         property->never |= !allowed;

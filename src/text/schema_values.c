@@ -221,20 +221,27 @@ static const struct expression *listed_multiples(struct schema_compiler *compile
     return kept ? schema_rule(compiler, kept) : NULL;
 }
 
+/* Does it divide every whole number of few digits, as a validator's division finds? 1/100 does, and 1e-8 is too small. */
+static bool divides_whole(double of) {
+    if (1 / of != nearbyint(1 / of) || 1 / of > 1e6) return false;
+    for (int n = 1; n <= 4096; n++)
+        if (n / of != nearbyint(n / of)) return false;
+    return true;
+}
+
 static const struct expression *multiple(struct schema_compiler *compiler, const struct bounds *bounds,
                                          double of, bool integer) {
     struct grammar_builder *b = compiler->builder;
-    if (integer && of != nearbyint(of) && 1 / of == nearbyint(1 / of)) of = 1;
+    const bool inverse = of < 1 && divides_whole(of);
     if (bounds->has_low && bounds->has_high && (bounds->high - bounds->low) / of < LISTED_LIMIT &&
         (!integer || of == nearbyint(of)))
         return listed_multiples(compiler, bounds, of);
-    /* of numbers, those that are whole: 1/100 divides every one of them */
-    if (of < 1 && 1 / of == nearbyint(1 / of)) of = 1;
+    if (inverse) of = 1; /* of numbers, those that are whole */
+
     if (of != nearbyint(of) || of > MULTIPLE_LIMIT || of < 1)
         return schema_refuse(compiler, STATUS_UNSUPPORTED, "multipleOf",
                              "is supported for whole numbers up to 2000 and their inverses");
-    if (!bounds->has_low && !bounds->has_high)
-        return of == 1 ? grammar_call(b, compiler->parts.integer) : multiples_of(b, (int)of);
+    if (!bounds->has_low && !bounds->has_high) return multiples_of(b, (int)of);
     if (bounds->has_high) {
         const struct bounds near = {.low = bounds->high - 1000 * of,
                                     .high = bounds->high,

@@ -29,12 +29,12 @@ const standard = schema => {
     return copy;
 };
 
-const cases = [];
+const cases = [], seen = new Set();
 for (const file of fs.readdirSync(path.join(folder, 'bfcl')).filter(f => f.endsWith('.json'))) {
     let count = 0;
     for (const line of fs.readFileSync(path.join(folder, 'bfcl', file), 'utf8').split('\n').filter(Boolean))
         for (const f of [JSON.parse(line).function].flat())
-            if (all || count++ % 400 === 0) cases.push({ group: 'bfcl', name: `${file} ${f.name}`, schema: f.parameters, check: standard(f.parameters), draft: '' });
+            if (!seen.has(JSON.stringify(f.parameters)) && seen.add(JSON.stringify(f.parameters)) && (all || count++ % 400 === 0)) cases.push({ group: 'bfcl', name: `${file} ${f.name}`, schema: f.parameters, check: standard(f.parameters), draft: '' });
 }
 for (const draft of ['draft7', 'draft2020-12'])
     for (const file of fs.readdirSync(path.join(folder, 'json-schema-test-suite/tests', draft)).filter(f => f.endsWith('.json')))

@@ -75,6 +75,68 @@ static void bounds_of_numbers_are_kept(void **state) {
     check("{\"type\":\"number\",\"maximum\":-2}", LIST("-2", "-3.5", "-100"), LIST("-1.9", "0", "2"));
 }
 
+static void multiples_are_kept(void **state) {
+    (void)state;
+    check("{\"type\":\"integer\",\"multipleOf\":7}", LIST("0", "7", "-14", "700", "123456788"),
+          LIST("1", "-8", "07", "71"));
+    check("{\"type\":\"number\",\"multipleOf\":0.01}", LIST("0", "5", "-120"), LIST("0.005", "1.001"));
+    check("{\"type\":\"number\",\"multipleOf\":0.5,\"minimum\":1,\"maximum\":2}", LIST("1", "1.5", "2"),
+          LIST("0.5", "1.25", "2.5"));
+    check("{\"type\":\"integer\",\"multipleOf\":5,\"minimum\":12}", LIST("15", "100"),
+          LIST("10", "12", "16"));
+    check("{\"minimum\":3,\"exclusiveMinimum\":true,\"type\":\"integer\"}", LIST("4"), LIST("3", "2"));
+}
+
+static void combinations_are_said_otherwise(void **state) {
+    (void)state;
+    check("{\"type\":\"integer\",\"not\":{\"enum\":[3,4]}}", LIST("2", "5"), LIST("3", "4"));
+    check("{\"type\":\"string\",\"not\":{\"pattern\":\"^a\"}}", LIST("\"\"", "\"ba\""),
+          LIST("\"a\"", "\"ab\""));
+    check("{\"type\":[\"string\",\"null\"],\"not\":{\"type\":\"null\"}}", LIST("\"x\""), LIST("null"));
+    check("{\"type\":\"object\",\"properties\":{\"k\":{\"enum\":[1,2]},\"v\":{\"type\":\"null\"}},\"if\":{"
+          "\"properties\":{"
+          "\"k\":{\"const\":1}},\"required\":[\"k\"]},\"then\":{\"required\":[\"v\"]},\"else\":{"
+          "\"properties\":{\"v\":false}}}",
+          LIST("{\"k\":1,\"v\":null}", "{\"k\":2}", "{}"),
+          LIST("{\"k\":1}", "{\"k\":2,\"v\":null}", "{\"v\":null}"));
+    check("{\"type\":\"integer\",\"oneOf\":[{\"minimum\":3},{\"maximum\":5}]}", LIST("2", "6"),
+          LIST("3", "5"));
+    check("{\"type\":\"object\",\"properties\":{\"a\":{},\"b\":{}},\"dependentRequired\":{\"a\":[\"b\"]}}",
+          LIST("{}", "{\"b\":1}", "{\"a\":1,\"b\":1}"), LIST("{\"a\":1}"));
+    check("{\"allOf\":[{\"anyOf\":[{\"minimum\":5},{\"maximum\":1}]},{\"anyOf\":[{\"multipleOf\":2},{"
+          "\"const\":7}]}],\"type\":"
+          "\"integer\"}",
+          LIST("6", "0", "7"), LIST("5", "4", "1", "3"));
+}
+
+static void names_and_counts_are_kept(void **state) {
+    (void)state;
+    check("{\"type\":\"object\",\"patternProperties\":{\"^x-\":{\"type\":\"null\"}},\"properties\":{\"x-a\":{"
+          "},\"b\":{}},"
+          "\"additionalProperties\":false}",
+          LIST("{\"x-a\":null,\"b\":1,\"x-c\":null}", "{\"x-\":null}"),
+          LIST("{\"x-a\":1}", "{\"x-c\":1}", "{\"c\":null}"));
+    check("{\"type\":\"object\",\"patternProperties\":{\"^a\":{\"type\":\"integer\"}},"
+          "\"additionalProperties\":{\"type\":\"string\"}}",
+          LIST("{\"a\":1,\"b\":\"x\"}"), LIST("{\"a\":\"x\"}", "{\"b\":1}"));
+    check("{\"type\":\"object\",\"propertyNames\":{\"pattern\":\"^[a-z]+$\",\"maxLength\":3}}",
+          LIST("{\"abc\":1}", "{}"), LIST("{\"abcd\":1}", "{\"A\":1}"));
+    check("{\"type\":\"object\",\"properties\":{\"a\":{},\"b\":{},\"c\":{}},\"minProperties\":2,"
+          "\"maxProperties\":2,"
+          "\"additionalProperties\":false}",
+          LIST("{\"a\":1,\"b\":1}", "{\"b\":1,\"c\":1}"),
+          LIST("{}", "{\"a\":1}", "{\"a\":1,\"b\":1,\"c\":1}"));
+    check("{\"type\":\"object\",\"minProperties\":1}", LIST("{\"x\":1}"), LIST("{}"));
+    check("{\"type\":\"array\",\"contains\":{\"const\":5},\"items\":{\"type\":\"integer\"}}",
+          LIST("[5]", "[5,1]"), LIST("[]", "[1]"));
+    check("{\"type\":\"array\",\"items\":{\"enum\":[1,2,3]},\"uniqueItems\":true,\"minItems\":2}",
+          LIST("[1,2]", "[1,3]", "[1,2,3]"), LIST("[1]", "[1,1]", "[]"));
+    check("{\"type\":\"string\",\"pattern\":\"^(?!no)[a-z]+$\",\"minLength\":3,\"maxLength\":4}",
+          LIST("\"yes\"", "\"abcd\""), LIST("\"nope\"", "\"ab\"", "\"abcde\""));
+    check("{\"type\":\"object\",\"properties\":{\"a\":{\"not\":{}},\"b\":{\"type\":\"null\"}}}",
+          LIST("{}", "{\"b\":null}"), LIST("{\"a\":1}"));
+}
+
 static void strings_follow_their_rules(void **state) {
     (void)state;
     check("{\"type\":\"string\",\"minLength\":2,\"maxLength\":3}",
@@ -352,6 +414,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(types_are_kept),
         cmocka_unit_test(bounds_of_numbers_are_kept),
+        cmocka_unit_test(multiples_are_kept),
+        cmocka_unit_test(combinations_are_said_otherwise),
+        cmocka_unit_test(names_and_counts_are_kept),
         cmocka_unit_test(strings_follow_their_rules),
         cmocka_unit_test(objects_have_their_properties),
         cmocka_unit_test(what_cannot_be_kept_is_named),
