@@ -8,7 +8,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
-/* The allowed byte that the input picks at each step. */
+/* The allowed byte that the input picks at each step: no way may lead nowhere. */
 static void follow(const struct grammar *grammar, const uint8_t *data, size_t bytes) {
     struct matcher matcher;
     MUST(matcher_open(&matcher, grammar) == STATUS_OK);
@@ -21,7 +21,9 @@ static void follow(const struct grammar *grammar, const uint8_t *data, size_t by
             byte = (byte + 1) & 255;
         if (!byte_set_has(set, (unsigned char)byte)) break;
         const char text = (char)byte;
-        MUST(matcher_push(&matcher, &text, 1));
+        if (matcher_push(&matcher, &text, 1)) continue;
+        MUST(matcher.failed); /* more ways to go on than are followed */
+        break;
     }
     matcher_close(&matcher);
 }
