@@ -21,7 +21,7 @@ read_texts() {
 }
 rewards() {
     "$hadal" train grpo --plain --data "$out/tasks.jsonl" --valid "$out/held-out.jsonl" --answer-tokens 24 --batch 32 --group 8 \
-        --lr 2e-4 --warmup 5 --weight-decay 0 --refill 0 --seed "$seed" --save-every 0 --log-every 10 "$@"
+        --lr 2e-4 --lr-floor 1e-5 --schedule cosine --warmup 5 --weight-decay 0 --refill 0 --seed "$seed" --save-every 0 --log-every 10 "$@"
 }
 # Share of right answers, or mean length, of the likeliest answers after step N, in percent or tokens.
 held_out() {

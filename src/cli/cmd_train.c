@@ -170,15 +170,17 @@ void form_source_close(struct form_source *source) {
 }
 
 static enum status read_kind(const struct option_values *values, enum training *kind) {
-    static const char *const names[] = {
-        [TRAINING_PRETRAIN] = "pretrain", [TRAINING_SFT] = "sft", [TRAINING_GRPO] = "grpo"};
+    static const char *const names[] = {[TRAINING_PRETRAIN] = "pretrain",
+                                        [TRAINING_SFT] = "sft",
+                                        [TRAINING_GRPO] = "grpo",
+                                        [TRAINING_DISTILL] = "distill"};
     const char *const *what;
     int count = option_positionals(values, &what);
     for (size_t i = 0; count == 1 && i < COUNT_OF(names); i++) {
         *kind = (enum training)i;
         if (!strcmp(what[0], names[i])) return STATUS_OK;
     }
-    return fail(STATUS_USAGE, "say which training: hadal train pretrain, sft, grpo ...");
+    return fail(STATUS_USAGE, "say which training: hadal train pretrain, sft, grpo, distill ...");
 }
 
 enum status train_options_read(const struct option_values *values, enum training kind,
@@ -251,7 +253,7 @@ static enum status pretrain(struct pretrain_options *options, int64_t log_every)
 
 static enum status run(const struct option_values *values, enum training kind,
                        struct pretrain_options *options) {
-    if (kind == TRAINING_GRPO) return train_grpo(values, options);
+    if (kind >= TRAINING_GRPO) return train_grpo(values, kind == TRAINING_DISTILL, options);
     return option_flag(values, "dry-run") ? print_plan(options)
                                           : pretrain(options, option_int(values, "log-every"));
 }

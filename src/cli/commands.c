@@ -207,6 +207,8 @@ static const struct command_row rows[COMMAND_COUNT] = {
                 "sample lets --teacher answer the prompts of --data and writes the answers that are right, "
                 "once "
                 "each, to the file of -o, which sft takes: so a small model learns from a large one.\n\n"
+                "distill lets --init answer the prompts of --data itself and draws each of its tokens to the "
+                "whole distribution of --teacher, which has the same vocabulary.\n\n"
                 "tokenizer makes a byte-level BPE tokenizer of --vocab tokens from --data, into the "
                 "directory "
                 "of -o. plot draws the curves of up to eight runs as SVG.\n\n"

@@ -598,7 +598,8 @@ static const struct option_row rows[] = {
      .kind = OPTION_TEXT,
      .argument = "MODEL",
      .commands = TRAIN,
-     .help = "sample: the model that answers; any that hadal runs."},
+     .help = "sample: the model that answers; any that hadal runs. distill: the model that is learnt from, a "
+             "directory."},
     {.name = "most",
      .kind = OPTION_INT,
      .high = MOST_INT,

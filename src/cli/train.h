@@ -7,7 +7,7 @@
 #include "train/dialogue.h"
 #include "train/pretrain.h"
 
-enum training { TRAINING_PRETRAIN, TRAINING_SFT, TRAINING_GRPO };
+enum training { TRAINING_PRETRAIN, TRAINING_SFT, TRAINING_GRPO, TRAINING_DISTILL };
 
 /* What the template of conversations needs to live as long as the run. */
 struct form_source {
@@ -23,7 +23,8 @@ must_use enum status train_options_read(const struct option_values *values, enum
                                         json_t **config);
 
 /* train_grpo.c */
-must_use enum status train_grpo(const struct option_values *values, const struct pretrain_options *base);
+must_use enum status train_grpo(const struct option_values *values, bool distill,
+                                const struct pretrain_options *base);
 must_use enum status train_selftest(const struct option_values *values);
 
 void train_sampling_read(const struct option_values *values, struct sampling *sampling);

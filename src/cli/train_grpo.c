@@ -34,6 +34,8 @@ static void show_beginning(void *context, const struct grpo_report *report, int6
 }
 
 static void print_step(const struct grpo_report *r) {
+    if (r->teacher > 0)
+        printf("step %lld  from the teacher %.4f nats a token\n", (long long)r->step, r->teacher);
     printf("step %lld  reward %.3f  right %.1f%%  live %d/%d  length %.1f", (long long)r->step, r->reward,
            100 * r->right, r->live, r->groups, r->length);
     if (r->truncated > 0) printf("  cut off %.1f%%", 100 * r->truncated);
@@ -133,6 +135,7 @@ static enum status read_options(const struct option_values *values, struct grpo_
     options->overlong = (int)option_int(values, "overlong");
     options->mask_truncated = option_flag(values, "mask-truncated");
     options->keep_routing = !strcmp(option_text(values, "keep-routing"), "on");
+    options->teacher_weight = 1;
     options->reference_every = option_int(values, "reference-every");
     options->samples_every = option_int(values, "samples-every");
     if (!(options->sampling.temperature > 0))
@@ -140,7 +143,20 @@ static enum status read_options(const struct option_values *values, struct grpo_
     return STATUS_OK;
 }
 
-enum status train_grpo(const struct option_values *values, const struct pretrain_options *base) {
+/* A teacher's whole distribution says more of each token than a group of answers: one is enough. */
+static enum status read_teacher(const struct option_values *values, struct grpo_options *options) {
+    options->teacher = option_text(values, "teacher");
+    if (!options->teacher) return fail(STATUS_USAGE, "--teacher MODEL says who is learnt from");
+    if (!option_given(values, "group")) options->group = 1;
+    if (!option_given(values, "normalise")) options->policy.normaliser = NORMALISE_TOKENS;
+    if (options->sampling.top_k || options->sampling.top_p < 1 || options->sampling.min_p > 0)
+        return fail(STATUS_USAGE,
+                    "the whole distribution is learnt: distill takes no --top-k, --top-p and --min-p");
+    return STATUS_OK;
+}
+
+enum status train_grpo(const struct option_values *values, bool distill,
+                       const struct pretrain_options *base) {
     const char *const *names;
     struct verifiers verifiers;
     struct screen screen = {.every = option_int(values, "log-every")};
@@ -149,6 +165,7 @@ enum status train_grpo(const struct option_values *values, const struct pretrain
     if (!base->datas) return fail(STATUS_USAGE, "--data PATH says what is asked");
     if (!base->run) return fail(STATUS_USAGE, "-o RUN says where the run goes");
     TRY(read_options(values, &options));
+    if (distill) TRY(read_teacher(values, &options));
     int count = option_texts(values, "verifier", &names);
     TRY(verifiers_open(&verifiers, names, count));
     verifiers_set_command(&verifiers, option_text(values, "verifier-command"));

@@ -25,7 +25,8 @@ static enum status make_config(struct grpo_job *job) {
 
 static enum status read_tasks(struct grpo_job *job) {
     const struct pretrain_options *base = &job->options->base;
-    struct task_reader reader = {base->dialogue, job->tokenizer, job->options->verifiers};
+    struct task_reader reader = {base->dialogue, job->tokenizer, job->options->verifiers,
+                                 job->options->teacher != NULL};
     for (int i = 0; i < base->datas; i++) TRY(tasks_add(&job->tasks, base->data[i], &reader));
     for (int i = 0; i < base->valids; i++) TRY(tasks_add(&job->valid, base->valid[i], &reader));
     if (!job->tasks.tasks) return fail(STATUS_INPUT, "%s: there are no tasks", base->data[0]);
@@ -66,6 +67,32 @@ static enum status check_memory(const struct grpo_job *job, const struct trainer
                 bytes_text(bytes, needed), bytes_text(memory_available(), available));
 }
 
+/* Of the teacher only what goes forward is used: layers share what they keep. */
+static enum status open_teacher(struct grpo_job *job, struct trainer_options trainer) {
+    enum { CONFIG_LIMIT = 1 << 20 };
+    const char *path = job->options->teacher;
+    char name[4096], needed[32], available[32];
+    struct model_desc desc;
+    json_t *config;
+    if (!path) return STATUS_OK;
+    if (snprintf(name, sizeof name, "%s/config.json", path) >= (int)sizeof name)
+        return fail(STATUS_USAGE, "--teacher: the name is too long");
+    TRY(json_read_file(name, CONFIG_LIMIT, &config));
+    enum status status = model_desc_from_config(&desc, config, path);
+    json_decref(config);
+    TRY(status);
+    if (desc.vocab != job->desc.vocab)
+        return fail(STATUS_INPUT, "%s: vocab_size %lld, but the student's is %lld", path,
+                    (long long)desc.vocab, (long long)job->desc.vocab);
+    trainer.recompute = true;
+    int64_t bytes = trainer_plan(&desc, &trainer).total;
+    if (bytes > memory_available())
+        return fail(STATUS_MEMORY, "%s: needs %s and %s are available", path, bytes_text(bytes, needed),
+                    bytes_text(memory_available(), available));
+    TRY(trainer_open(&job->teacher, &desc, &trainer));
+    return run_load_weights(path, &job->teacher);
+}
+
 static enum status open_model(struct grpo_job *job) {
     const struct grpo_options *options = job->options;
     struct trainer_options trainer = options->base.trainer;
@@ -75,11 +102,14 @@ static enum status open_model(struct grpo_job *job) {
     trainer.max_rows = (int)max_i64(max_i64(options->micro_rows, context), at_once);
     TRY(check_memory(job, &trainer, context));
     TRY(trainer_open(&job->trainer, &job->desc, &trainer));
+    TRY(open_teacher(job, trainer));
     TRY(optimizer_open(&job->optimizer, &job->trainer, &options->base.optimizer));
     struct learner_options learner = {.policy = options->policy,
                                       .temperature = options->sampling.temperature,
                                       .mtp = job->desc.mtp_layers ? options->mtp : 0,
-                                      .balance = job->desc.experts ? options->balance : 0};
+                                      .balance = job->desc.experts ? options->balance : 0,
+                                      .teacher = options->teacher ? &job->teacher : NULL,
+                                      .teacher_weight = options->teacher_weight};
     learner.policy.longest = options->longest;
     TRY(learner_open(&job->learner, &job->trainer, &learner));
     struct rollout_options rollout = {&job->trainer, job->tokenizer, context, at_once};
@@ -165,6 +195,7 @@ static void close_job(struct grpo_job *job) {
     learner_close(&job->learner);
     optimizer_close(&job->optimizer);
     trainer_close(&job->trainer);
+    trainer_close(&job->teacher);
     task_order_close(&job->order);
     tasks_close(&job->tasks);
     tasks_close(&job->valid);
@@ -203,6 +234,7 @@ static enum status write_metrics(struct grpo_job *job, const struct grpo_report 
         "rate", r->rate, "norm", isfinite(r->norm) ? r->norm : -1, "tokens", (json_int_t)r->tokens,
         "rollout_seconds", r->rollout_seconds, "learn_seconds", r->learn_seconds);
     if (line && learnt) json_object_update(line, learnt);
+    if (line && job->options->teacher) json_object_set_new(line, "teacher_kl", json_real(r->teacher));
     if (line && r->skipped) json_object_set_new(line, "skipped", json_true());
     if (line && r->words) json_object_set_new(line, "words", json_string(r->words));
     json_decref(learnt);

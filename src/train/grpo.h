@@ -34,6 +34,9 @@ struct grpo_options {
     int64_t reference_every; /* steps after which the reference becomes the present policy; 0: never */
     int64_t samples_every;   /* steps; 0: none are written */
     double mtp, balance, bias_rate;
+    const char *
+        teacher; /* a model directory: answers are drawn to its distribution, and rewards may be missing. NULL: none */
+    double teacher_weight;
     const struct grpo_listener *listener;
 };
 
@@ -45,6 +48,7 @@ struct grpo_report { /* after a step; means over all answers that were sampled, 
     double length;
     int shortest, longest;
     double entropy, kl, clipped_low, clipped_high; /* means over the tokens learnt from */
+    double teacher;                                /* KL(policy || teacher), the same */
     double
         first_deviation; /* largest |ratio - 1| before the first update: 0 when sampler and trainer agree */
     double deviation;    /* the same over all updates */

@@ -17,7 +17,7 @@ struct grpo_job {
     struct tokenizer *tokenizer;
     struct task_list tasks, valid;
     struct task_order order;
-    struct trainer trainer;
+    struct trainer trainer, teacher;
     struct optimizer optimizer;
     struct rollout *rollout;
     struct learner learner;

@@ -94,6 +94,7 @@ static void add_sums(struct grpo_report *report, const struct learner_sums *sums
     report->loss += sums->policy.loss;
     report->kl += sums->policy.kl;
     report->entropy += sums->entropy;
+    report->teacher += sums->teacher;
     report->clipped_low += sums->policy.clipped_low;
     report->clipped_high += sums->policy.clipped_high;
     report->left_out += sums->policy.left_out;
@@ -159,13 +160,15 @@ enum status grpo_learn(struct grpo_job *job, struct grpo_report *report) {
     double begin = clock_seconds();
     int64_t tokens, seen = 0;
     int lessons = list_lessons(job, &tokens);
-    report->skipped = !lessons || report->live < job->options->least_groups;
+    bool few = !job->options->teacher && report->live < job->options->least_groups;
+    report->skipped = !lessons || few;
     if (!report->skipped) {
         TRY(take_logprobs(job, lessons, tokens));
         TRY(measure_reference(job, lessons));
         TRY(update_parts(job, lessons, report, &seen));
         double all = (double)max_i64(seen, 1);
         report->entropy /= all;
+        report->teacher /= all;
         report->kl /= all;
         report->clipped_low /= all;
         report->clipped_high /= all;

@@ -40,6 +40,9 @@ static enum status verify_answer(struct grpo_job *job, const struct task_list *t
                                  const struct rollout_answer *answer, struct buffer *text,
                                  struct verdict *verdict) {
     TRY(answer_text(job, answer, text));
+    *verdict = (struct verdict){0};
+    if (job->options->teacher && !verifiers_apply(job->options->verifiers, tasks->task[task].line))
+        return STATUS_OK;
     return verify(job->options->verifiers, tasks->task[task].line, "a task", text->data ? text->data : "",
                   text->bytes, verdict);
 }
@@ -141,7 +144,7 @@ static enum status make_group(const struct grpo_job *job, int64_t task, struct r
 }
 
 static bool is_kept(const struct grpo_job *job, bool alive) {
-    return alive || (job->reference && !job->options->refill);
+    return alive || job->options->teacher || (job->reference && !job->options->refill);
 }
 
 static enum status take_groups(struct grpo_job *job, const int64_t *task, struct rollout_answer *answer,
@@ -222,6 +225,7 @@ static void round_close(struct round *round) {
 
 static const char *words_of(const struct grpo_job *job, const struct tally *tally,
                             const struct grpo_report *report) {
+    if (job->options->teacher) return NULL;
     if (!report->live && tally->all_right) return "nothing to learn: every answer to every prompt is right";
     if (!report->live && tally->all_wrong)
         return "nothing to learn: every answer to every prompt is wrong; what is never sampled cannot be "

@@ -15,10 +15,12 @@ enum status learner_open(struct learner *learner, struct trainer *trainer,
     learner->row_lesson = malloc(rows * sizeof *learner->row_lesson);
     learner->row_token = malloc(rows * sizeof *learner->row_token);
     learner->slope = malloc(rows * sizeof *learner->slope);
+    learner->share = malloc(rows * sizeof *learner->share);
+    learner->drawn = malloc(vocab * sizeof *learner->drawn);
     if (multiply_size_fits(vocab, LEARNER_ROWS * sizeof(float), &floats)) learner->logits = malloc(floats);
     enum status status = packed_batch_open(&learner->packed, trainer->options.max_rows);
-    if (status == STATUS_OK &&
-        (!learner->row_lesson || !learner->row_token || !learner->slope || !learner->logits))
+    if (status == STATUS_OK && (!learner->row_lesson || !learner->row_token || !learner->slope ||
+                                !learner->share || !learner->drawn || !learner->logits))
         status = fail(STATUS_MEMORY, "no memory for the rows of a batch");
     if (status != STATUS_OK) learner_close(learner);
     return status;
@@ -29,6 +31,8 @@ void learner_close(struct learner *learner) {
     free(learner->row_lesson);
     free(learner->row_token);
     free(learner->slope);
+    free(learner->share);
+    free(learner->drawn);
     free(learner->logits);
     *learner = (struct learner){0};
 }
@@ -160,8 +164,28 @@ void lesson_routes_free(struct lesson_routes *routes) {
 struct descent {
     struct learner *learner;
     const struct lesson *lesson;
-    double entropy;
+    double entropy, teacher;
 };
+
+/* Adds share * d KL(p || q) / d logits of p to `to`: p (log p - log q - KL). Returns KL. */
+static double add_divergence(const float *logits, const float *teacher, int32_t vocab, double share,
+                             double *to) {
+    double highest = -INFINITY, other = -INFINITY, sum = 0, other_sum = 0, kl = 0;
+    for (int32_t v = 0; v < vocab; v++) {
+        highest = fmax(highest, (double)logits[v]);
+        other = fmax(other, (double)teacher[v]);
+    }
+    for (int32_t v = 0; v < vocab; v++) {
+        sum += exp(logits[v] - highest);
+        other_sum += exp(teacher[v] - other);
+    }
+    double apart = highest + log(sum) - other - log(other_sum);
+    for (int32_t v = 0; v < vocab; v++)
+        kl += exp(logits[v] - highest) / sum * ((double)logits[v] - teacher[v] - apart);
+    for (int32_t v = 0; v < vocab; v++)
+        to[v] = share * exp(logits[v] - highest) / sum * ((double)logits[v] - teacher[v] - apart - kl);
+    return kl;
+}
 
 /* Logits become slope * d log p(token) / d logits. */
 static void derive_row(struct descent *descent, int row, float *logits) {
@@ -200,8 +224,18 @@ static void derive_row(struct descent *descent, int row, float *logits) {
 
 static void derive(void *context, int begin, int rows, float *logits) {
     struct descent *descent = context;
-    int64_t vocab = descent->learner->trainer->model.desc.vocab;
-    for (int r = 0; r < rows; r++) derive_row(descent, begin + r, logits + r * vocab);
+    struct learner *learner = descent->learner;
+    int64_t vocab = learner->trainer->model.desc.vocab;
+    if (learner->options.teacher) trainer_logits(learner->options.teacher, begin, rows, learner->logits);
+    for (int r = 0; r < rows; r++) {
+        float *row = logits + r * vocab;
+        bool taught = learner->options.teacher && learner->row_lesson[begin + r] >= 0;
+        if (taught)
+            descent->teacher += add_divergence(row, learner->logits + r * vocab, (int32_t)vocab,
+                                               learner->share[begin + r], learner->drawn);
+        derive_row(descent, begin + r, row);
+        for (int64_t v = 0; taught && v < vocab; v++) row[v] += (float)learner->drawn[v];
+    }
 }
 
 /* Of lessons [first, end), which are the batch. */
@@ -214,8 +248,10 @@ static void set_slopes(struct learner *learner, const struct lesson *lesson, int
         struct policy_answer answer = {lesson[i].now, lesson[i].answer->logprob, lesson[i].reference, tokens,
                                        lesson[i].advantage};
         double share = policy_share(policy, tokens, totals->answers, totals->tokens);
-        policy_slopes(policy, &answer, share,
-                      learner->slope + segment->row_begin + lesson[i].prompt_tokens - 1, sums);
+        int first_row = segment->row_begin + lesson[i].prompt_tokens - 1;
+        policy_slopes(policy, &answer, share, learner->slope + first_row, sums);
+        for (int t = 0; t < tokens; t++)
+            learner->share[first_row + t] = share * learner->options.teacher_weight;
     }
 }
 
@@ -231,15 +267,17 @@ enum status learner_learn(struct learner *learner, const struct lesson *lesson, 
     for (int first = 0, end; first < lessons; first = end) {
         end = fill_batch(learner, lesson, first, lessons);
         struct train_routes routes = {.expert = replay ? replay->expert + at : NULL, .replay = true};
-        struct descent descent = {learner, lesson, 0};
+        struct descent descent = {learner, lesson, 0, 0};
         const struct train_batch *batch = &learner->packed.batch;
         TRY(trainer_forward(learner->trainer, batch, replay ? &routes : NULL));
+        if (learner->options.teacher) TRY(trainer_forward(learner->options.teacher, batch, NULL));
         measure_batch(learner, lesson, false);
         set_slopes(learner, lesson, first, end, totals, &sums->policy);
         trainer_backward(learner->trainer, batch, replay ? &routes : NULL, &scale, derive, &descent,
                          &sums->loss);
         at += replay ? batch_routes(learner) : 0;
         sums->entropy += descent.entropy;
+        sums->teacher += descent.teacher;
         sums->rows += batch->rows;
     }
     return STATUS_OK;

@@ -22,6 +22,10 @@ struct learner_options {
     struct policy_options policy;
     double temperature;
     double mtp, balance; /* as lambda and alpha of pretraining; 0: none */
+    /* Another model over the same vocabulary, whose whole distribution each token of an answer is drawn to: weight times
+     * KL(now || teacher), at temperature 1, beside what the policy's advantages say (arXiv 2306.13649). NULL: none. */
+    struct trainer *teacher;
+    double teacher_weight;
 };
 
 struct learner {
@@ -31,6 +35,8 @@ struct learner {
     int *row_lesson, *row_token; /* [rows] which token of which lesson a row predicts; -1: none */
     double *slope;               /* [rows] */
     float *logits;               /* [LEARNER_ROWS, vocab] */
+    double *drawn;               /* [vocab] */
+    double *share;               /* [rows] of the divergence from the teacher in the loss */
 };
 
 enum { LEARNER_ROWS = 256 };
@@ -61,6 +67,7 @@ struct learner_sums {
     struct policy_sums policy;
     struct loss_sums loss;
     double entropy; /* over tokens */
+    double teacher; /* KL(now || teacher), over tokens */
     int64_t rows;
 };
 

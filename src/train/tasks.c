@@ -25,7 +25,8 @@ static enum status add_task(struct task_list *tasks, json_t *line, const char *o
     size_t first = tasks->prompt.count;
     if (!json_is_object(line)) return fail(STATUS_FORMAT, "%s: expected an object", origin);
     TRY(take_place(tasks));
-    TRY(verifiers_check(reader->verifiers, line, origin));
+    if (!reader->unrewarded || verifiers_apply(reader->verifiers, line))
+        TRY(verifiers_check(reader->verifiers, line, origin));
     TRY(dialogue_prompt(reader->form, reader->tokenizer, line, origin, &tasks->prompt));
     size_t tokens = tasks->prompt.count - first;
     if (!tokens) return fail(STATUS_FORMAT, "%s: the prompt is empty", origin);

@@ -23,6 +23,7 @@ struct task_reader {
     const struct dialogue_form *form;
     const struct tokenizer *tokenizer;
     const struct verifiers *verifiers;
+    bool unrewarded; /* tasks that nothing verifies are taken too */
 };
 
 /* Appends the lines of a .jsonl file, each with "prompt" or "messages" and what its verifiers need. */

@@ -89,6 +89,11 @@ static enum status choices_of(const struct verifiers *verifiers, const json_t *l
                 origin);
 }
 
+bool verifiers_apply(const struct verifiers *verifiers, const json_t *line) {
+    const json_t *field = json_object_get(line, "verifier");
+    return verifiers->choices || (field && !json_is_null(field));
+}
+
 enum status verifiers_check(const struct verifiers *verifiers, const json_t *line, const char *origin) {
     struct verifiers chosen;
     TRY(choices_of(verifiers, line, origin, &chosen));

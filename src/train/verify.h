@@ -49,6 +49,8 @@ must_use enum status verifiers_open(struct verifiers *verifiers, const char *con
 void verifiers_set_command(struct verifiers *verifiers, const char *command);
 void verifiers_close(struct verifiers *verifiers); /* zeroed allowed */
 
+/* Does anything say when an answer is right? */
+bool verifiers_apply(const struct verifiers *verifiers, const json_t *line);
 /* Is the task one that can be verified: are its verifiers known and the fields there that they need? */
 must_use enum status verifiers_check(const struct verifiers *verifiers, const json_t *line,
                                      const char *origin);

@@ -120,6 +120,15 @@ if "$HADAL" train sft --init "$work/base/latest" --plain --data "$work/right.jso
 else
     fail "a student is tuned on them" "$(cat "$work/errors")"
 fi
+# Prompts without any reward; the teacher is right about more of them than the student.
+sed 's/, "answer".*}/}/' "$work/tasks.jsonl" > "$work/prompts.jsonl"
+"$HADAL" train distill --init "$work/base/latest" --teacher "$work/whole/latest" --plain --data "$work/prompts.jsonl" --answer-tokens 6 \
+    --batch 16 --steps 25 --lr 1e-3 --threads 2 -o "$work/pupil" > "$work/out" 2> "$work/errors"
+nearer=$(python3 -c '
+import json, sys
+far = [json.loads(line)["teacher_kl"] for line in open(sys.argv[1])]
+print(len(far) == 25 and sum(far[-5:]) < 0.5 * sum(far[:5]))' "$work/pupil/metrics.jsonl")
+[ "$nearer" = True ] && pass "distill draws a student to its teacher" || fail "distill draws a student to its teacher" "$(cat "$work/errors" "$work/out")"
 output=$("$HADAL" train sample --teacher "$work/whole/latest" --plain --data "$work/tasks.jsonl" 2>&1)
 [ $? = 2 ] && [[ $output = *"-o FILE"* ]] && pass "refused: sample without a file" || fail "refused: sample without a file" "$output"
 

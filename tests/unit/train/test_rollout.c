@@ -291,6 +291,48 @@ static void test_reference_and_dead_groups(void **state) {
     scene_close(&scene);
 }
 
+/* Towards a teacher: nothing to learn from oneself; otherwise the gradient is that of the divergence, which falls along it. */
+static void test_teacher(void **state) {
+    (void)state;
+    struct sampling plain = plain_sampling();
+    struct scene scene, other;
+    scene_open(&scene, TINY_V3, &plain, 64);
+    scene_open(&other, TINY_V3, &plain, 64);
+    for (int i = 0; i < ANSWERS; i++) scene.lesson[i].advantage = 0;
+    struct learner_options options = learner_usual(&scene);
+    options.policy.normaliser = NORMALISE_TOKENS;
+    options.teacher = &other.trainer;
+    options.teacher_weight = 1;
+    struct learner_sums sums = learn(&scene, &options, false);
+    assert_true(fabs(sums.teacher) < 1e-12);
+    double length = 0, divergence[2];
+    for (int64_t i = 0; i < scene.trainer.parameters.elements; i++) {
+        length += pow((double)scene.trainer.parameters.gradient[i], 2);
+        other.trainer.parameters.value[i] *= 1 + 0.05f * (float)(i % 7 - 3);
+    }
+    assert_true(length < 1e-10);
+    sums = learn(&scene, &options, false);
+    assert_true(sums.teacher > 0);
+    float *gradient = copy_gradient(&scene.trainer);
+    length = 0;
+    for (int64_t i = 0; i < scene.trainer.parameters.elements; i++) length += pow((double)gradient[i], 2);
+    length = sqrt(length);
+    for (int side = 0; side < 2; side++) {
+        double step = (side ? -1 : 1) * 1e-3;
+        for (int64_t i = 0; i < scene.trainer.parameters.elements; i++)
+            scene.trainer.parameters.value[i] += (float)(step * gradient[i] / length);
+        sums = learn(&scene, &options, false);
+        divergence[side] = sums.teacher / (double)sums.policy.tokens;
+        for (int64_t i = 0; i < scene.trainer.parameters.elements; i++)
+            scene.trainer.parameters.value[i] -= (float)(step * gradient[i] / length);
+    }
+    double slope = (divergence[0] - divergence[1]) / 2e-3;
+    if (fabs(slope - length) > 0.03 * length) fail_msg("gradient %g, by differences %g", length, slope);
+    free(gradient);
+    scene_close(&scene);
+    scene_close(&other);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ratio_is_one),
@@ -300,6 +342,7 @@ int main(void) {
         cmocka_unit_test(test_routes_stay),
         cmocka_unit_test(test_gradient),
         cmocka_unit_test(test_reference_and_dead_groups),
+        cmocka_unit_test(test_teacher),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
