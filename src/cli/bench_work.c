@@ -14,7 +14,10 @@ static int64_t elements_of(const struct tensor *w) {
 }
 
 static int64_t read_bytes(const struct tensor *w) {
-    if (w->panels) return panels_bytes((enum panel_format)w->panel_format, w->shape[0], w->shape[1]);
+    if (w->panels) {
+        struct tensor flat = tensor_flat(w);
+        return panels_bytes((enum panel_format)w->panel_format, flat.shape[0], flat.shape[1]);
+    }
     if (!w->data) return 0;
     int64_t bytes = tensor_bytes(w);
     if (w->scale && w->block[0] && w->block[1])

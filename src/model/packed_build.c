@@ -83,11 +83,11 @@ static enum status take_slice(struct builder *builder, const uint8_t *slice, int
 
 /* Panels are independent of each other, so that a run of them is what the run of their outputs becomes. */
 static enum status build_matrix(struct builder *builder, const struct packed_entry *entry) {
-    const struct tensor *w = &builder->weights->slot[entry->source];
-    int64_t panel_bytes = panel_row_bytes((enum panel_format)entry->format, w->shape[1]);
-    int64_t outs = w->shape[0], at_once = max_i64(SLICE_BYTES / panel_bytes, 1) * PANEL_OUTS;
+    struct tensor w = tensor_flat(&builder->weights->slot[entry->source]);
+    int64_t panel_bytes = panel_row_bytes((enum panel_format)entry->format, w.shape[1]);
+    int64_t outs = w.shape[0], at_once = max_i64(SLICE_BYTES / panel_bytes, 1) * PANEL_OUTS;
     for (int64_t out = 0; out < outs; out += at_once) {
-        struct tensor rows = tensor_rows(w, out, min_i64(at_once, outs - out));
+        struct tensor rows = tensor_rows(&w, out, min_i64(at_once, outs - out));
         int64_t before = out / PANEL_OUTS * panel_bytes;
         uint8_t *to = builder->record ? builder->slice : builder->packed->panels + entry->offset + before;
         builder->backend->ops->pack(builder->backend, &rows, entry->format, to);
@@ -170,8 +170,8 @@ static enum status build_and_publish(struct packed *packed, const struct weights
     int64_t slice = 0;
     for (int64_t i = 0; i < packed->entries; i++) {
         const struct packed_entry *entry = &packed->entry[i];
-        int64_t panel =
-            panel_row_bytes((enum panel_format)entry->format, weights->slot[entry->source].shape[1]);
+        const struct tensor *w = &weights->slot[entry->source];
+        int64_t panel = panel_row_bytes((enum panel_format)entry->format, w->shape[w->rank - 1]);
         slice = max_i64(slice, min_i64(entry->bytes, max_i64(SLICE_BYTES, panel)));
     }
     TRY(packed_identity(checkpoint, &identity));

@@ -12,11 +12,16 @@ struct layout {
     int64_t room; /* entries that there is memory for */
 };
 
+/* PANEL_NONE: multiplied as it is. The matrices of a stack have to begin with a panel each. */
+static enum panel_format format_of(const struct tensor *w) {
+    if (!w->data || w->rank < 2 || (w->rank == 3 && w->shape[1] % PANEL_OUTS)) return PANEL_NONE;
+    return panel_format_for(w->dtype, w->shape[w->rank - 1]);
+}
+
 static enum status add(struct layout *layout, int64_t slot, int64_t source) {
     struct packed *packed = layout->packed;
     const struct tensor *w = &layout->weights->slot[source];
-    if (!w->data || w->rank != 2) return STATUS_OK;
-    enum panel_format format = panel_format_for(w->dtype, w->shape[1]);
+    enum panel_format format = format_of(w);
     if (format == PANEL_NONE) return STATUS_OK;
     if (packed->entries == layout->room) {
         int64_t room = layout->room ? layout->room * 2 : 256;
@@ -25,11 +30,13 @@ static enum status add(struct layout *layout, int64_t slot, int64_t source) {
         packed->entry = grown;
         layout->room = room;
     }
-    int64_t bytes = panels_bytes(format, w->shape[0], w->shape[1]);
+    struct tensor flat = tensor_flat(w);
+    int64_t bytes = panels_bytes(format, flat.shape[0], flat.shape[1]);
     packed->entry[packed->entries++] = (struct packed_entry){
         .slot = slot, .source = source, .offset = packed->bytes, .bytes = bytes, .format = format};
     packed->bytes += round_up(bytes, PACKED_ALIGNMENT);
-    if (slot == source) packed->native_bytes += tensor_bytes(w);
+    /* The matrices of heads are decoded for prompts, too. */
+    if (slot == source && w->rank == 2) packed->native_bytes += tensor_bytes(w);
     return STATUS_OK;
 }
 

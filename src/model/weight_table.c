@@ -48,8 +48,8 @@ static const struct weight_row rows[WEIGHT_COUNT] = {
     /* GGUF holds either kv_b (older files) or k_b and v_b; weights.c demands one of the two. */
     {WEIGHT_KV_B, "kv_b", LAYER "self_attn.kv_b_proj.weight", "blk.%d.attn_kv_b.weight", PER_LAYER,
      WEIGHT_MATRIX, false, false, true},
-    {WEIGHT_K_B, "k_b", NULL, "blk.%d.attn_k_b.weight", PER_LAYER, WEIGHT_MATRIX, false, true, true},
-    {WEIGHT_V_B, "v_b", NULL, "blk.%d.attn_v_b.weight", PER_LAYER, WEIGHT_MATRIX, false, true, true},
+    {WEIGHT_K_B, "k_b", NULL, "blk.%d.attn_k_b.weight", PER_LAYER, WEIGHT_MATRIX, false, true},
+    {WEIGHT_V_B, "v_b", NULL, "blk.%d.attn_v_b.weight", PER_LAYER, WEIGHT_MATRIX, false, true},
     {WEIGHT_LATENT_OUTPUT, "latent_output", LAYER "self_attn.o_proj.weight", "blk.%d.attn_output.weight",
      PER_LAYER, WEIGHT_MATRIX, false, false},
     {WEIGHT_GATE, "gate", LAYER "mlp.gate_proj.weight", "blk.%d.ffn_gate.weight", PER_LAYER, WEIGHT_MATRIX,

@@ -70,7 +70,7 @@ struct weight_row {
     bool optional; /* absent in some files: shared MTP tables, rope divisors */
     bool
         alternative; /* another form of a counted weight (k_b, v_b for kv_b), or a shared copy: adds no parameters */
-    bool by_rows; /* a table that is read by rows or by heads, never multiplied as a whole */
+    bool by_rows; /* a table that is read by rows or taken apart, never multiplied as a whole */
 };
 
 const struct weight_row *weight_rows(void); /* [WEIGHT_COUNT], indexed by enum weight */

@@ -36,12 +36,24 @@ struct tensor tensor_matrix(const struct tensor *tensor, int64_t index) {
     matrix.shape[0] = out;
     matrix.shape[1] = in;
     matrix.shape[2] = 0;
+    matrix.panels = NULL;
     matrix.data = advance(tensor->data, tensor->dtype, index * out * in);
     if (tensor->scale) {
         int64_t scales = scales_along(out, tensor->block[0]) * scales_along(in, tensor->block[1]);
         matrix.scale = advance(tensor->scale, tensor->scale_dtype, index * scales);
     }
     return matrix;
+}
+
+struct tensor tensor_flat(const struct tensor *tensor) {
+    struct tensor flat = *tensor;
+    if (tensor->rank == 2) return flat;
+    MUST(tensor->rank == 3 && !tensor->scale);
+    flat.rank = 2;
+    flat.shape[0] = tensor->shape[0] * tensor->shape[1];
+    flat.shape[1] = tensor->shape[2];
+    flat.shape[2] = 0;
+    return flat;
 }
 
 struct tensor tensor_rows(const struct tensor *tensor, int64_t begin, int64_t rows) {

@@ -19,7 +19,7 @@ struct tensor {
     uint16_t block[2]; /* extent of one scale, 128 x 128 in published FP8 checkpoints */
     int64_t shape[TENSOR_MAX_RANK];
     const void
-        *panels; /* rank 2: the same numbers rearranged for integer products (kernel/panel.h), or NULL */
+        *panels; /* of all rows: the same numbers rearranged for integer products (kernel/panel.h), or NULL */
     uint8_t panel_format; /* enum panel_format */
     const struct tensor_piece
         *piece; /* [pieces], for products alone: data or panels lie there, and NULL is one run */
@@ -35,8 +35,11 @@ struct tensor_piece {
 int64_t tensor_elements(const struct tensor *tensor); /* of a validated tensor: cannot overflow */
 int64_t tensor_bytes(const struct tensor *tensor);    /* data without scales */
 
-/* Matrix `index` of a rank-3 tensor [n, out, in] as a rank-2 view; index 0 of a rank-2 tensor is itself. */
+/* Matrix `index` of a rank-3 tensor [n, out, in] as a rank-2 view, without panels; index 0 of a rank-2 tensor is itself. */
 struct tensor tensor_matrix(const struct tensor *tensor, int64_t index);
+
+/* All matrices of a rank-3 tensor without scales as one, [n * out, in]; a rank-2 tensor is itself. */
+struct tensor tensor_flat(const struct tensor *tensor);
 
 /* Rows [begin, begin+rows) of a rank-2 tensor. For F8 the scale follows only when begin is a multiple of
  * block[0]; use tensor_decode_row for arbitrary rows. */

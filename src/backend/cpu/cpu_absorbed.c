@@ -12,16 +12,20 @@
 /* ---- room ---- */
 
 struct head_room { /* of one worker, for one head's weights */
-    float *weight; /* [nope or value, kv_rank] */
-    float *piece;  /* [64, nope]: rows of a transposed W_uk */
+    float *weight; /* decoded: [nope or value, kv_rank] */
     float *rows;   /* [SPLIT_ROWS, nope or value] */
+    /* What meets a head's panels: [SPLIT_ROWS, nope or kv_rank] as in struct rounded_rows */
+    float *rounded, *rounded_scale, *rounded_sum;
 };
 
 static int64_t carve_head(struct head_room *room, float *base, const struct backend_shape *shape) {
-    int64_t wider = max_i64(shape->nope_dim, shape->value_dim);
-    const struct room_part parts[] = {{&room->weight, wider * shape->kv_rank},
-                                      {&room->piece, KV_PAGE_TOKENS * (int64_t)shape->nope_dim},
-                                      {&room->rows, SPLIT_ROWS * wider}};
+    int64_t wider = max_i64(shape->nope_dim, shape->value_dim), in = max_i64(shape->nope_dim, shape->kv_rank);
+    const struct room_part parts[] = {
+        {&room->weight, max_i64(wider * shape->kv_rank, GEMM_SCRATCH_ROWS * in)},
+        {&room->rows, SPLIT_ROWS * wider},
+        {&room->rounded, divide_up(SPLIT_ROWS * in, (int64_t)sizeof(float))},
+        {&room->rounded_scale, divide_up(SPLIT_ROWS * in, PANEL_BLOCK)},
+        {&room->rounded_sum, divide_up(SPLIT_ROWS * in, PANEL_BLOCK / 2)}};
     return room_carve(parts, COUNT_OF(parts), base);
 }
 
@@ -52,6 +56,41 @@ int64_t absorbed_shared_floats(const struct backend_shape *shape) {
     return carve_block(&unused, NULL, shape);
 }
 
+/* ---- one head's matrix of k_b or v_b ---- */
+
+struct head_product {
+    const struct tensor *stack;
+    int head, rows;
+    const float *x; /* rows x_stride floats apart */
+    int64_t x_stride;
+    float *y;
+    int64_t y_stride;
+};
+
+static void multiply_head(const struct kernels *kernels, const struct head_product *product,
+                          const struct head_room *room) {
+    struct tensor w = tensor_matrix(product->stack, product->head);
+    int64_t in = w.shape[1];
+    struct rounded_rows x = {(int8_t *)room->rounded, room->rounded_scale, (int32_t *)room->rounded_sum, in};
+    if (product->stack->panels) {
+        int64_t bytes = panels_bytes((enum panel_format)w.panel_format, w.shape[0], in);
+        w.panels = (const uint8_t *)product->stack->panels + product->head * bytes;
+        for (int r = 0; r < product->rows; r++) {
+            struct rounded_rows row = rounded_from(&x, r);
+            kernels->panel_round(product->x + r * product->x_stride, in, row.value, row.scale, row.sum);
+        }
+    }
+    gemm_columns(kernels,
+                 &(struct gemm){.w = &w,
+                                .x = product->x,
+                                .y = product->y,
+                                .x_stride = product->x_stride,
+                                .y_stride = product->y_stride,
+                                .rows = product->rows,
+                                .rounded = &x},
+                 0, w.shape[0], room->weight);
+}
+
 /* ---- queries ---- */
 
 struct absorbed_task {
@@ -68,27 +107,11 @@ static int64_t batch_row(const struct split_row *row) {
     return row->run->row_begin + row->row;
 }
 
-static void load_w_uk(const struct absorbed_task *task, int head, const struct head_room *room) {
-    const struct latent_attention_op *op = task->op;
-    const struct kernels *kernels = &task->cpu->kernels;
-    if (op->kv_b) {
-        int64_t row = (int64_t)head * (op->nope_dim + op->value_dim);
-        kernels_decode_rows(kernels, op->kv_b, row, op->nope_dim, room->weight);
-        return;
-    }
-    struct tensor k_b = tensor_matrix(op->k_b, head); /* stored transposed */
-    for (int first = 0; first < op->kv_rank; first += KV_PAGE_TOKENS) {
-        int rows = (int)min_i64(op->kv_rank - first, KV_PAGE_TOKENS);
-        kernels_decode_rows(kernels, &k_b, first, rows, room->piece);
-        kernels->transpose(room->piece, op->nope_dim, rows, op->nope_dim, room->weight + first, op->kv_rank);
-    }
-}
-
 static void absorb_head(const struct absorbed_task *task, int head, const struct head_room *room) {
     const struct latent_attention_op *op = task->op;
     int64_t q_head = op->nope_dim + op->rope_dim, stride = op->heads * task->dims;
+    const struct kernels *kernels = &task->cpu->kernels;
     float *query = task->query + head * task->dims;
-    load_w_uk(task, head, room);
     for (int r = 0; r < task->rows; r++) {
         const float *q = op->q + (batch_row(&task->row[r]) * op->heads + head) * q_head;
         float *own = query + r * stride;
@@ -96,8 +119,16 @@ static void absorb_head(const struct absorbed_task *task, int head, const struct
         memset(own, 0, (size_t)task->dims * sizeof *own);
         memcpy(own + task->latent_width, q + op->nope_dim, (size_t)op->rope_dim * sizeof *q);
     }
-    task->cpu->kernels.mix(&(struct mix){room->rows, room->weight, query, op->nope_dim, op->kv_rank, stride,
-                                         task->rows, op->nope_dim, op->kv_rank});
+    if (!op->kv_b) { /* k_b is stored transposed */
+        multiply_head(
+            kernels,
+            &(struct head_product){op->k_b, head, task->rows, room->rows, op->nope_dim, query, stride}, room);
+        return;
+    }
+    kernels_decode_rows(kernels, op->kv_b, (int64_t)head * (op->nope_dim + op->value_dim), op->nope_dim,
+                        room->weight);
+    kernels->mix(&(struct mix){room->rows, room->weight, query, op->nope_dim, op->kv_rank, stride, task->rows,
+                               op->nope_dim, op->kv_rank});
 }
 
 static void absorb_heads(void *context, int worker, int slice, int slices) {
@@ -123,19 +154,31 @@ static void load_page(const struct split_attention *split, const struct batch_ru
     *page = (struct split_page){room, room, stride, stride};
 }
 
-/* y = W_uv times the weighted latent */
-static void project_heads(const struct split_attention *split, int worker, int head_begin, int head_end) {
+/* y [rows, value] = W_uv of the head times the weighted latents */
+static void project_head(const struct split_attention *split, int head, const struct head_room *room) {
     const struct latent_attention_op *op = split->op;
     const struct kernels *kernels = &split->cpu->kernels;
+    const float *latent = split->y + (int64_t)head * op->kv_rank;
+    int64_t stride = (int64_t)op->heads * op->kv_rank;
+    if (!op->kv_b) {
+        multiply_head(
+            kernels,
+            &(struct head_product){op->v_b, head, split->rows, latent, stride, room->rows, op->value_dim},
+            room);
+        return;
+    }
+    kernels_decode_rows(kernels, op->kv_b, (int64_t)head * (op->nope_dim + op->value_dim) + op->nope_dim,
+                        op->value_dim, room->weight);
+    kernels->dot_tile(latent, stride, split->rows, room->weight, op->kv_rank, op->value_dim, op->kv_rank,
+                      room->rows, op->value_dim);
+}
+
+static void project_heads(const struct split_attention *split, int worker, int head_begin, int head_end) {
+    const struct latent_attention_op *op = split->op;
     struct head_room room;
     carve_head(&room, cpu_scratch(split->cpu, worker), &split->cpu->shape);
     for (int head = head_begin; head < head_end; head++) {
-        struct tensor w = op->kv_b ? *op->kv_b : tensor_matrix(op->v_b, head);
-        int64_t first = op->kv_b ? (int64_t)head * (op->nope_dim + op->value_dim) + op->nope_dim : 0;
-        kernels_decode_rows(kernels, &w, first, op->value_dim, room.weight);
-        kernels->dot_tile(split->y + (int64_t)head * op->kv_rank, (int64_t)op->heads * op->kv_rank,
-                          split->rows, room.weight, op->kv_rank, op->value_dim, op->kv_rank, room.rows,
-                          op->value_dim);
+        project_head(split, head, &room);
         for (int r = 0; r < split->rows; r++)
             memcpy(op->y + (batch_row(&split->row[r]) * op->heads + head) * op->value_dim,
                    room.rows + r * (int64_t)op->value_dim, (size_t)op->value_dim * sizeof(float));

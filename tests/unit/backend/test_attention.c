@@ -2,6 +2,7 @@
  * whatever its chunk, its neighbours, the threads and the depth of other sequences. Contexts cross pages and the parts
  * that generated rows are cut into; every cache type and every level. */
 #include "backend/backend.h"
+#include "base/bytes.h"
 #include "base/rng.h"
 #include "kernel/kernel.h"
 
@@ -21,13 +22,16 @@ enum { ROWS = 70, SEQUENCES = 3, PAGES = 20, WIDTH_MOST = 256 };
 static const struct shape {
     int heads, kv_heads; /* kv_heads 0: latent attention */
     int nope, rope, value, rank, dim;
-} shapes[] = {{3, 0, 20, 8, 18, 40, 0}, {16, 0, 32, 16, 32, 64, 0}, {33, 0, 16, 8, 16, 32, 0},
-              {6, 2, 0, 0, 0, 0, 64},   {5, 5, 0, 0, 0, 0, 20},     {24, 1, 0, 0, 0, 0, 32}};
+    bool arranged; /* the up-projections are a split pair in Q8_0 with panels */
+} shapes[] = {{3, 0, 20, 8, 18, 40, 0},       {16, 0, 32, 16, 32, 64, 0}, {33, 0, 16, 8, 16, 32, 0},
+              {6, 2, 0, 0, 0, 0, 64},         {5, 5, 0, 0, 0, 0, 20},     {24, 1, 0, 0, 0, 0, 32},
+              {6, 0, 64, 8, 48, 128, 0, true}};
 
 struct model { /* one operation's memory: the cache, weights, queries of one step */
     struct shape shape;
     struct kv_plane_view plane[2];
-    struct tensor up; /* of latent attention */
+    struct tensor up;       /* of latent attention */
+    struct tensor k_b, v_b; /* the same numbers, where the shape says so */
     int32_t page[SEQUENCES][PAGES];
     float *q; /* [SEQUENCES * PAGES * 64, q_width]: a query for every position */
     int q_width, y_width;
@@ -59,6 +63,55 @@ static struct kv_plane_view plane_of(struct rng *rng, enum dtype dtype, int head
     return plane;
 }
 
+/* values [count, out, in] rounded to Q8_0, which the values become, with panels beside them. */
+static struct tensor arranged_stack(float *values, int64_t count, int64_t out, int64_t in) {
+    struct tensor stack = {.dtype = DTYPE_Q8_0, .rank = 3, .shape = {count, out, in}};
+    const struct dtype_traits *traits = dtype_traits(stack.dtype);
+    enum panel_format format = panel_format_for(stack.dtype, in);
+    int64_t bytes = panels_bytes(format, count * out, in);
+    void *data = take((size_t)tensor_bytes(&stack));
+    uint8_t *panels = aligned_alloc(PANEL_ALIGNMENT, (size_t)round_up(bytes, PANEL_ALIGNMENT));
+    assert_non_null(panels);
+    traits->encode(values, data, count * out * in);
+    traits->decode(data, values, count * out * in);
+    stack.data = data;
+    struct tensor flat = tensor_flat(&stack);
+    panels_pack(format, &flat, 0, count * out / PANEL_OUTS, panels);
+    stack.panels = panels;
+    stack.panel_format = (uint8_t)format;
+    return stack;
+}
+
+/* Replaces the up-projections by a split pair: k_b [heads, rank, nope], v_b [heads, value, rank]. */
+static void split_up(struct model *model) {
+    const struct shape *shape = &model->shape;
+    int nope = shape->nope, value = shape->value, rank = shape->rank;
+    float *up = (float *)(uintptr_t)model->up.data,
+          *k = take((size_t)(shape->heads * rank * nope) * sizeof *k),
+          *v = take((size_t)(shape->heads * value * rank) * sizeof *v);
+    for (int pass = 0; pass < 2; pass++) { /* there, and rounded back */
+        for (int h = 0; h < shape->heads; h++) {
+            float *own = up + h * (nope + value) * rank, *own_v = v + h * value * rank;
+            for (int i = 0; i < nope * rank; i++) {
+                float *turned = &k[(h * rank + i % rank) * nope + i / rank];
+                if (pass)
+                    own[i] = *turned;
+                else
+                    *turned = own[i];
+            }
+            if (pass)
+                memcpy(own + nope * rank, own_v, (size_t)(value * rank) * sizeof *v);
+            else
+                memcpy(own_v, own + nope * rank, (size_t)(value * rank) * sizeof *v);
+        }
+        if (pass) break;
+        model->k_b = arranged_stack(k, shape->heads, rank, nope);
+        model->v_b = arranged_stack(v, shape->heads, value, rank);
+    }
+    free(k);
+    free(v);
+}
+
 static struct model *model_new(const struct shape *shape, enum dtype kv_type, uint64_t seed) {
     struct model *model = take(sizeof *model);
     struct rng rng;
@@ -77,6 +130,7 @@ static struct model *model_new(const struct shape *shape, enum dtype kv_type, ui
                                     .shape = {rows, shape->rank}};
         model->q_width = shape->heads * (shape->nope + shape->rope);
         model->y_width = shape->heads * shape->value;
+        if (shape->arranged) split_up(model);
     }
     for (int i = 0; i < SEQUENCES * PAGES; i++) /* pages of the sequences lie mixed and out of order */
         model->page[i % SEQUENCES][(i / SEQUENCES * 7 + 3) % PAGES] = i;
@@ -88,6 +142,10 @@ static void model_free(struct model *model) {
     free(model->plane[0].data);
     free(model->plane[1].data);
     free((void *)(uintptr_t)model->up.data);
+    free((void *)(uintptr_t)model->k_b.data);
+    free((void *)(uintptr_t)model->k_b.panels);
+    free((void *)(uintptr_t)model->v_b.data);
+    free((void *)(uintptr_t)model->v_b.panels);
     free(model->q);
     free(model);
 }
@@ -145,19 +203,22 @@ static float *attend(struct backend *backend, const struct model *model, const s
                                                                     shape->heads, shape->kv_heads, shape->dim,
                                                                     scale_of(shape), run, requests});
     else
-        backend->ops->attend_latent(backend, &(struct latent_attention_op){.latent = model->plane[0],
-                                                                           .rope_key = model->plane[1],
-                                                                           .kv_b = &model->up,
-                                                                           .q = q,
-                                                                           .y = y,
-                                                                           .heads = shape->heads,
-                                                                           .nope_dim = shape->nope,
-                                                                           .rope_dim = shape->rope,
-                                                                           .value_dim = shape->value,
-                                                                           .kv_rank = shape->rank,
-                                                                           .scale = scale_of(shape),
-                                                                           .run = run,
-                                                                           .runs = requests});
+        backend->ops->attend_latent(backend,
+                                    &(struct latent_attention_op){.latent = model->plane[0],
+                                                                  .rope_key = model->plane[1],
+                                                                  .kv_b = shape->arranged ? NULL : &model->up,
+                                                                  .k_b = shape->arranged ? &model->k_b : NULL,
+                                                                  .v_b = shape->arranged ? &model->v_b : NULL,
+                                                                  .q = q,
+                                                                  .y = y,
+                                                                  .heads = shape->heads,
+                                                                  .nope_dim = shape->nope,
+                                                                  .rope_dim = shape->rope,
+                                                                  .value_dim = shape->value,
+                                                                  .kv_rank = shape->rank,
+                                                                  .scale = scale_of(shape),
+                                                                  .run = run,
+                                                                  .runs = requests});
     free(q);
     return y;
 }
@@ -243,7 +304,9 @@ static void near_truth(void **state) {
                 int head = shape->heads - 1;
                 double error = row_error(model, 1, request.position, head,
                                          y + (int64_t)head * (model->y_width / shape->heads));
-                if (!(error < 2e-5)) fail_msg("shape %d, position %d: %g", (int)i, request.position, error);
+                /* what meets panels is rounded to a byte */
+                double bound = shape->arranged && request.absorbed ? 2e-2 : 2e-5;
+                if (!(error < bound)) fail_msg("shape %d, position %d: %g", (int)i, request.position, error);
                 free(y);
             }
             backend->ops->close(backend);
