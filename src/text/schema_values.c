@@ -203,13 +203,15 @@ static const struct expression *multiples_of(struct grammar_builder *b, int of) 
 
 /* All of them between two bounds, written down. */
 static const struct expression *listed_multiples(struct schema_compiler *compiler,
-                                                 const struct bounds *bounds, double of) {
+                                                 const struct bounds *bounds, double of, bool integer) {
     const double first =
         ceil(bounds->low / of) + (bounds->low_open && ceil(bounds->low / of) * of == bounds->low);
     json_t *list = json_array();
-    for (double at = first; json_array_size(list) < LISTED_LIMIT; at++) {
-        const double value = at * of;
+    for (int tries = 0; tries < LISTED_LIMIT; tries++) {
+        const double value = (first + tries) * of;
+        if (value < bounds->low || (bounds->low_open && value == bounds->low)) continue;
         if (value > bounds->high || (bounds->high_open && value == bounds->high)) break;
+        if (integer && value != nearbyint(value)) continue;
         /* only what a validator's division finds whole */
         if (value / of == nearbyint(value / of))
             (void)json_array_append_new(list, value == nearbyint(value) && fabs(value) < 9e15
@@ -233,29 +235,16 @@ static const struct expression *multiple(struct schema_compiler *compiler, const
                                          double of, bool integer) {
     struct grammar_builder *b = compiler->builder;
     const bool inverse = of < 1 && divides_whole(of);
-    if (bounds->has_low && bounds->has_high && (bounds->high - bounds->low) / of < LISTED_LIMIT &&
-        (!integer || of == nearbyint(of)))
-        return listed_multiples(compiler, bounds, of);
+    if (bounds->has_low && bounds->has_high && (bounds->high - bounds->low) / of < LISTED_LIMIT)
+        return listed_multiples(compiler, bounds, of, integer);
     if (inverse) of = 1; /* of numbers, those that are whole */
-
-    if (of != nearbyint(of) || of > MULTIPLE_LIMIT || of < 1)
-        return schema_refuse(compiler, STATUS_UNSUPPORTED, "multipleOf",
-                             "is supported for whole numbers up to 2000 and their inverses");
-    if (!bounds->has_low && !bounds->has_high) return multiples_of(b, (int)of);
-    if (bounds->has_high) {
-        const struct bounds near = {.low = bounds->high - 1000 * of,
-                                    .high = bounds->high,
-                                    .has_low = true,
-                                    .has_high = true,
-                                    .high_open = bounds->high_open};
-        return listed_multiples(compiler, &near, of);
-    }
-    const struct bounds near = {.low = bounds->low,
-                                .high = bounds->low + 1000 * of,
-                                .has_low = true,
-                                .has_high = true,
-                                .low_open = bounds->low_open};
-    return listed_multiples(compiler, &near, of);
+    if (!bounds->has_low && !bounds->has_high && of == nearbyint(of) && of <= MULTIPLE_LIMIT)
+        return multiples_of(b, (int)of);
+    /* near a bound, and within the other */
+    struct bounds near = *bounds;
+    if (!bounds->has_low) near.low = bounds->has_high ? bounds->high - 1000 * of : 0;
+    if (!bounds->has_high) near.high = near.low + 1000 * of;
+    return listed_multiples(compiler, &near, of, integer);
 }
 
 const struct expression *schema_number(struct schema_compiler *compiler, const json_t *schema, bool integer) {

@@ -84,6 +84,9 @@ static void multiples_are_kept(void **state) {
           LIST("0.5", "1.25", "2.5"));
     check("{\"type\":\"integer\",\"multipleOf\":5,\"minimum\":12}", LIST("15", "100"),
           LIST("10", "12", "16"));
+    check("{\"type\":\"number\",\"multipleOf\":1.5}", LIST("0", "1.5", "4.5"), LIST("1", "2.5"));
+    check("{\"type\":\"number\",\"multipleOf\":0.01,\"minimum\":0,\"maximum\":100}", LIST("0", "7", "100"),
+          LIST("-1", "101", "-900"));
     check("{\"minimum\":3,\"exclusiveMinimum\":true,\"type\":\"integer\"}", LIST("4"), LIST("3", "2"));
 }
 
@@ -191,7 +194,7 @@ static void what_cannot_be_kept_is_named(void **state) {
         {"{\"not\":{}}", "not", STATUS_UNSUPPORTED},
         {"{\"maxContains\":2}", "maxContains", STATUS_UNSUPPORTED},
         {"{\"oneOf\":[{\"uniqueItems\":true},{\"uniqueItems\":false}]}", "oneOf", STATUS_UNSUPPORTED},
-        {"{\"type\":\"integer\",\"multipleOf\":2.5}", "multipleOf", STATUS_UNSUPPORTED},
+        {"{\"multipleOf\":0}", "multipleOf", STATUS_INPUT},
         {"{\"type\":\"string\",\"pattern\":\"a(?=a)\"}", "look around", STATUS_UNSUPPORTED},
         {"{\"type\":\"string\",\"pattern\":\"(a)\\\\1\"}", "escape", STATUS_UNSUPPORTED},
         {"{\"type\":\"array\",\"uniqueItems\":true,\"minItems\":2}", "uniqueItems", STATUS_UNSUPPORTED},
