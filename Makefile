@@ -36,11 +36,12 @@ MANDIR ?= $(PREFIX)/share/man
 # Asked once, and only by a goal that compiles: make test may have to install these first.
 PACKAGES := jansson libpcre2-8 libutf8proc libsodium libxxhash libedit
 # What the server alone needs: the library that others link does without.
-SERVER_PACKAGES := libevent libevent_openssl openssl sqlite3 libpq libcurl
+SERVER_PACKAGES := libevent libevent_openssl openssl sqlite3 libpq libcurl libxml-2.0
 packages_ask = $(if $(shell pkg-config --exists $(PACKAGES) $(SERVER_PACKAGES) || echo missing),$(error libraries are missing: run tools/setup.sh),$(shell \
 	pkg-config $1 $(PACKAGES)))
+headers_ask = $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $1))
 server_ask = $(shell pkg-config --libs $(SERVER_PACKAGES)) -lhttp_parser
-PACKAGES_CFLAGS = $(eval PACKAGES_CFLAGS := $(call packages_ask,--cflags))$(PACKAGES_CFLAGS)
+PACKAGES_CFLAGS = $(eval PACKAGES_CFLAGS := $(call packages_ask,--cflags) $(call headers_ask,libxml-2.0))$(PACKAGES_CFLAGS)
 PACKAGES_LIBS = $(eval PACKAGES_LIBS := $(call packages_ask,--libs))$(PACKAGES_LIBS)
 
 CFLAGS_STRICT := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla \

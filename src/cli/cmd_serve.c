@@ -54,6 +54,7 @@ static enum status options_from(const struct option_values *values, struct serve
                                                               : -1,
                                        .request_seconds = option_real(values, "request-time"),
                                        .queue_seconds = option_real(values, "queue-time"),
+                                       .search = option_text(values, "search"),
                                        .explain_cache = option_flag(values, "explain-cache"),
                                        .drain_seconds = option_real(values, "drain-time"),
                                        .log = option_flag(values, "no-log") ? NULL : write_log};
@@ -67,6 +68,8 @@ static enum status options_from(const struct option_values *values, struct serve
     options->service.limits.cache_dir = option_text(values, "kv-cache-dir");
     options->service.limits.disk_bytes = option_int(values, "kv-cache-size");
     options->service.limits.disk_written_bytes = option_int(values, "kv-cache-writes");
+    if (option_given(values, "web-allow"))
+        options->allows = option_texts(values, "web-allow", &options->allow);
     if (option_given(values, "alias")) options->aliases = option_texts(values, "alias", &options->alias);
     return STATUS_OK;
 }

@@ -1340,6 +1340,21 @@ static const struct option_row rows[] = {
      .fallback = "30",
      .commands = SERVE,
      .help = "How long requests may go on after SIGTERM or Ctrl-C. A second signal ends them."},
+    {.name = "search",
+     .kind = OPTION_TEXT,
+     .argument = "URL",
+     .commands = SERVE,
+     .help = "Offer web search by this engine, which must have the interface of SearXNG with format=json, "
+             "such as "
+             "http://127.0.0.1:8888/search; pages that it finds, or that clients name, are then fetched."},
+    {.name = "web-allow",
+     .kind = OPTION_TEXT,
+     .argument = "ADDRESS:PORT",
+     .repeats = true,
+     .commands = SERVE,
+     .help = "Where pages may be fetched from although the address is private, such as 10.0.0.7:80 or "
+             "[fd00::7]:80. "
+             "Anything else must be public and at port 80 or 443."},
     {.name = "no-log",
      .kind = OPTION_FLAG,
      .commands = SERVE,

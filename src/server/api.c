@@ -4,6 +4,7 @@
 #include "server/assets.h"
 #include "server/document.h"
 #include "server/endpoints.h"
+#include "server/search/search.h"
 #include "server/visit.h"
 #include "text/json_print.h"
 
@@ -105,6 +106,8 @@ static const struct route routes[] = {
     {"POST", "/documents/text", endpoint_document, api_refuse, WITH_KEY},
     {"POST", "/admin/", endpoint_admin, api_refuse, WITH_KEY},
     {"POST", "/account/", endpoint_admin, api_refuse, WITH_KEY},
+    {"POST", "/tools/search", endpoint_search, api_refuse, WITH_KEY},
+    {"POST", "/tools/fetch", endpoint_fetch, api_refuse, WITH_KEY},
     {"GET", "/health", endpoint_health, api_refuse, WITHOUT_KEY},
     {"GET", "/metrics", endpoint_metrics, api_refuse, WITHOUT_KEY_HERE},
 };

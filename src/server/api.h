@@ -33,6 +33,7 @@ struct api {
     bool reachable; /* by other machines */
     struct mailbox *mailbox;
     struct desk *desk;
+    struct search *search; /* what it offers */
     struct api_keys keys;
     struct teller *teller;         /* of the accounts; NULL: there are none */
     const struct identity *caller; /* whose request is being handled; NULL without accounts */

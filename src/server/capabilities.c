@@ -3,6 +3,7 @@
 
 #include "base/version.h"
 #include "server/document.h"
+#include "server/search/search.h"
 #include "text/json_print.h"
 
 #include <string.h>
@@ -16,9 +17,10 @@ void endpoint_capabilities(struct api *api, struct http_exchange *exchange, cons
     json_print_text(&out, api->model.name, strlen(api->model.name));
     buffer_printf(&out,
                   ",\"context\":%lld,\"parallel\":%d,\"chat\":%s,\"thinking\":%s,"
-                  "\"search\":{\"available\":false},\"documents\":{\"pdf\":%s,\"bytes_limit\":%d}}",
+                  "\"search\":{\"available\":%s},\"documents\":{\"pdf\":%s,\"bytes_limit\":%d}}",
                   (long long)engine->context, engine->sequences, api->model.chats ? "true" : "false",
-                  thinks ? "true" : "false", document_converter() ? "true" : "false", DOCUMENT_BYTES_LIMIT);
+                  thinks ? "true" : "false", api->search && api->search->desk ? "true" : "false",
+                  document_converter() ? "true" : "false", DOCUMENT_BYTES_LIMIT);
     api_reply_json(exchange, &out);
     buffer_free(&out);
 }

@@ -175,7 +175,7 @@ static enum status ids_to_text(struct api *api, const json_t *root, struct buffe
 struct conversion {
     struct api *api;
     struct http_exchange *exchange; /* NULL: the client is gone */
-    enum status (*convert)(struct api *, const json_t *, struct buffer *);
+    conversion_work *convert;
     struct desk_task task;
     struct buffer body, out, sentence;
     enum status status;
@@ -213,8 +213,8 @@ static void conversion_gone(void *context) {
     conversion->exchange = NULL;
 }
 
-static void start_conversion(struct api *api, struct http_exchange *exchange,
-                             enum status (*work)(struct api *, const json_t *, struct buffer *)) {
+void endpoint_convert(struct api *api, struct http_exchange *exchange, struct desk *desk,
+                      conversion_work *work) {
     struct conversion *conversion = calloc(1, sizeof *conversion);
     if (!conversion) {
         api_reply_error(exchange, api_refuse, 503, "out of memory for the request");
@@ -225,7 +225,7 @@ static void start_conversion(struct api *api, struct http_exchange *exchange,
     conversion->task = (struct desk_task){
         .work = convert, .done = reply_converted, .context = conversion, .bytes = conversion->body.bytes};
     http_on_gone(exchange, conversion_gone, conversion);
-    if (desk_submit(api->desk, &conversion->task)) return;
+    if (desk_submit(desk, &conversion->task)) return;
     buffer_append_text(&conversion->sentence, "too many large requests are being read");
     conversion->status = STATUS_UNAVAILABLE;
     reply_converted(conversion);
@@ -233,10 +233,10 @@ static void start_conversion(struct api *api, struct http_exchange *exchange,
 
 void endpoint_tokenize(struct api *api, struct http_exchange *exchange, const char *account) {
     (void)account;
-    start_conversion(api, exchange, text_to_ids);
+    endpoint_convert(api, exchange, api->desk, text_to_ids);
 }
 
 void endpoint_detokenize(struct api *api, struct http_exchange *exchange, const char *account) {
     (void)account;
-    start_conversion(api, exchange, ids_to_text);
+    endpoint_convert(api, exchange, api->desk, ids_to_text);
 }

@@ -6,6 +6,7 @@
 #include "server/account/teller.h"
 #include "server/account/webhook.h"
 #include "server/api.h"
+#include "server/search/search.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,6 +24,7 @@ struct server {
     struct event_base *base;
     struct http_server *http;
     struct api api;
+    struct search search;
     struct arena arena; /* names, bos */
     struct event *tick, *stop;
     int stop_wake; /* eventfd */
@@ -192,9 +194,14 @@ static enum status open_parts(struct server *server, const struct server_options
     api->log = options->log;
     api->log_context = options->log_context;
     api->started = time(NULL);
+    server->search.url = options->search;
+    server->search.client.allow = options->allow;
+    server->search.client.allows = options->allows;
+    api->search = &server->search;
     TRY(open_keys(server, options));
     TRY(open_events(server));
     TRY(open_accounts(server, options));
+    TRY(search_open(&server->search, server->base));
     TRY(open_http(server, options));
     TRY(name_model(server, options));
     TRY(service_open(&api->service, &options->service));
@@ -237,6 +244,7 @@ enum status server_run(struct server *server) {
 void server_close(struct server *server) {
     if (!server) return;
     http_server_close(server->http);
+    search_close(&server->search);
     desk_close(server->api.desk);
     service_close(server->api.service);
     if (server->api.mailbox) mailbox_deliver(server->api.mailbox);

@@ -28,8 +28,11 @@ struct server_options {
     int64_t thinking_budget;   /* of requests that say nothing; -1: none */
     double queue_seconds;      /* that a request may wait before it begins; 0: any time */
     double request_seconds;    /* that it may take, waiting included; 0: any time */
-    bool explain_cache;        /* the log says why prompts were not in the cache */
-    double drain_seconds;      /* how long requests that run may go on after the first stop */
+    const char *search;        /* URL of a search engine; NULL: none */
+    const char *const *allow;  /* "ADDRESS:PORT" that pages may come from although they are private */
+    int allows;
+    bool explain_cache;   /* the log says why prompts were not in the cache */
+    double drain_seconds; /* how long requests that run may go on after the first stop */
     void (*log)(void *context, const char *line); /* NULL: no log */
     void *log_context;
 };

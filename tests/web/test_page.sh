@@ -18,7 +18,7 @@ if [ ! -d "$model" ] || [ -z "$chromium" ] || ! command -v node > /dev/null || !
 fi
 
 mkdir -p "$modules/screenshots"
-cp tests/web/*.mjs tests/web/package.json tests/web/package-lock.json tests/web/.npmrc "$modules"
+cp tests/web/*.mjs tests/api/search_world.mjs tests/web/package.json tests/web/package-lock.json tests/web/.npmrc "$modules"
 if ! cmp -s tests/web/package-lock.json "$modules/installed"; then
     if ! (cd "$modules" && npm ci) > "$work/npm" 2>&1; then
         skip "what drives the browser cannot be installed: $(grep -m 1 'npm error' "$work/npm")"
@@ -48,7 +48,7 @@ start --api-keys "$work/keys"
 locked=$url
 
 # The browser asks for no name server and no other host: what a page loads comes from its own server.
-(cd "$modules" && CHROMIUM=$chromium WORK=$work timeout 290 node run.mjs "$open" "$locked" sk-page-0123456789 "${@:2}") > "$work/out" 2>&1
+(cd "$modules" && CHROMIUM=$chromium MODEL=$(realpath -s "$OLDPWD/$model") timeout 290 node run.mjs "$open" "$locked" sk-page-0123456789 "${@:2}") > "$work/out" 2>&1
 status=$?
 while IFS= read -r line; do
     case $line in

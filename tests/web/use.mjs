@@ -1,6 +1,8 @@
 /* use.mjs - keyboard, input methods, languages, sizes, screen readers, files, keys of the API. */
 import { createRequire } from 'node:module';
 import { readFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { openWorld } from './search_world.mjs';
 import { check, expect, same, say, streams, idle, texts, stored, shot, importChats, openImported, locked, key, open } from './browser.mjs';
 import { rich } from './rendering.mjs';
 
@@ -275,6 +277,48 @@ export async function checkUse() {
         await page.click('#new-chat');
         await page.click('#settings');
         same(await page.getByLabel('System prompt').inputValue(), '', 'they belong to that chat alone');
+    });
+
+    await check('a search is made, its pages are cited, and numbers of none are dropped', async (openPage) => {
+        const world = await openWorld();
+        const server = spawn(process.env.HADAL, ['serve', '-m', process.env.MODEL, '--template', 'deepseek-v3.1', '--port', '0', '--no-log', '--search', world.urls.engine, '--web-allow', `127.0.0.1:${world.ports.site}`], { stdio: ['ignore', 'ignore', 'pipe'] });
+        try {
+            const url = await new Promise((resolve) => {
+                let said = '';
+                server.stderr.on('data', (data) => {
+                    said += data;
+                    const found = /serving (http:[^,]*),/.exec(said);
+                    if (found) resolve(found[1]);
+                });
+            });
+            const page = await openPage({}, url);
+            let body = null;
+            page.on('request', (request) => (body = request.url().endsWith('/chat/completions') ? request.postDataJSON() : body));
+            await page.click('#search-web:not([aria-disabled=true])');
+            await say(page, 'How deep is the sea?');
+            await page.waitForFunction(() => /Read 4 web pages/.test(document.querySelector('.sources')?.innerText));
+            await page.waitForSelector('.assistant .usage, #send[aria-label=Stop]');
+            await page.keyboard.press('Escape');
+            await idle(page);
+            const asked = body.messages.at(-1).content;
+            expect(asked.startsWith("# The following contents are the search results related to the user's message:\n[webpage 1 begin]The deep sea\n# Hadal zone"), asked.slice(0, 200));
+            expect(asked.endsWith("# The user's message is:\nHow deep is the sea?") && /Today is \w+ \d+, \d{4}\./.test(asked), 'the question comes last');
+            same([world.queries, world.secrets], [['How deep is the sea?'], 0], 'what was searched for');
+            const data = (await import('./browser.mjs')).chatOf('Cited', 'How deep?', 'It begins at 6,000 m[citation:1] and ends[citation:2][citation:7]. See [citation:0].');
+            data.messages[1].sources = [{ title: 'The deep sea', url: 'https://example.org/deep', summary: 'x' }, { title: 'Bad', url: 'javascript:alert(1)' }];
+            await importChats(page, data);
+            await page.click('.row a:has-text("Cited")');
+            await page.waitForSelector('.citation');
+            same(await page.locator('.citation').evaluateAll((links) => links.map((link) => [link.innerText, link.getAttribute('href')])), [['1', 'https://example.org/deep']], 'citations');
+            expect((await texts(page, '.assistant .markdown'))[0].includes('and ends. See .'), 'numbers of no page');
+            await page.click('.sources summary');
+            same(await page.locator('.source-list a').count(), 1, 'links to pages alone');
+            await shot(page, 'search');
+            same(await violations(page), [], 'axe');
+        } finally {
+            server.kill('SIGKILL');
+            world.close();
+        }
     });
 
     await check('search says why it is not offered', async (openPage) => {

@@ -74,6 +74,10 @@ export class App extends EventTarget {
         return this.offers?.thinking !== false;
     }
 
+    get searches() {
+        return Boolean(this.offers?.search?.available);
+    }
+
     /** Answers whose page was closed while they came go on behind their last word. */
     async resume() {
         for (const message of await this.runs.orphans()) {
@@ -216,7 +220,7 @@ export class App extends EventTarget {
 
     async answer(parent) {
         const { chat } = this;
-        const message = await this.addMessage({ parent: parent.id, role: 'assistant', model: this.model, thinking: preference('thinking') && this.thinks, state: 'streaming' });
+        const message = await this.addMessage({ parent: parent.id, role: 'assistant', model: this.model, thinking: preference('thinking') && this.thinks, search: preference('search') && this.searches, state: 'streaming' });
         const path = this.tree.path(parent.id);
         this.tell('chat', { keepPlace: false });
         await this.runs.start(chat, path, message);

@@ -178,7 +178,7 @@ export class Composer {
 
     updateState() {
         const { app } = this;
-        const searches = Boolean(app.offers?.search?.available);
+        const { searches } = app;
         this.setToggle(this.think, preference('thinking'), app.thinks ? t('deepThinkNote') : t('noThinking'), app.thinks);
         this.setToggle(this.search, preference('search'), searches ? t('searchNote') : t('noSearch'), searches);
         const { running } = this;

@@ -43,8 +43,38 @@ const mathsInline = {
     renderer: (token) => maths(token.tex, token.display),
 };
 
+/* ---- [citation:3] ---- */
+
+const citation = {
+    name: 'citation',
+    level: 'inline',
+    start: (text) => text.indexOf('[citation:'),
+    tokenizer(text) {
+        const match = /^\[citation:(\d{1,3})\]/.exec(text);
+        return match ? { type: 'citation', raw: match[0], number: match[1] } : undefined;
+    },
+    renderer: (token) => `<sup data-citation="${token.number}"></sup>`,
+};
+
+/* While a text grows, its end may be the beginning of a mark: that is not shown yet. */
+function withoutBegunMark(text) {
+    const at = text.lastIndexOf('[');
+    const end = at < 0 ? '' : text.slice(at);
+    return end && /^\[(c(i(t(a(t(i(o(n(:\d{0,3})?)?)?)?)?)?)?)?)?$/.test(end) ? text.slice(0, at) : text;
+}
+
+/* A chip that leads to its page; numbers of no page are dropped. */
+function showCitations(fragment, sources) {
+    for (const mark of fragment.querySelectorAll('[data-citation]')) {
+        const number = Number(mark.dataset.citation);
+        const source = sources[number - 1];
+        if (!source || !/^https?:/i.test(source.url)) mark.remove();
+        else mark.replaceWith(el('a', { class: 'citation', href: source.url, title: source.title || source.url, target: '_blank', rel: 'noopener noreferrer nofollow', 'aria-label': t('source', { number, title: source.title || source.url }) }, String(number)));
+    }
+}
+
 marked.use({
-    extensions: [mathsBlock, mathsInline],
+    extensions: [mathsBlock, mathsInline, citation],
     gfm: true,
     breaks: false,
     mangle: false,
@@ -88,8 +118,9 @@ function codeBox(pre) {
     return { box, code, language };
 }
 
-function dress(fragment, settled) {
+function dress(fragment, settled, sources) {
     dressLinks(fragment);
+    showCitations(fragment, sources);
     for (const pre of fragment.querySelectorAll('pre')) {
         const { code, language } = codeBox(pre);
         if (settled) highlight(code, language);
@@ -102,11 +133,11 @@ function dress(fragment, settled) {
     if (fragment.querySelector('[data-tex]')) showMaths(fragment.querySelectorAll('[data-tex]'));
 }
 
-function makeBlock(token, links, settled) {
+function makeBlock(token, links, settled, sources) {
     const tokens = [token];
     tokens.links = links;
     const fragment = cleanMarkdown(marked.parser(tokens));
-    dress(fragment, settled);
+    dress(fragment, settled, sources);
     return [...fragment.childNodes];
 }
 
@@ -116,6 +147,7 @@ function makeBlock(token, links, settled) {
 export class Markdown {
     constructor(root) {
         this.root = root;
+        this.sources = []; // pages that citations lead to
         this.text = '';
         this.complete = false;
         this.settled = 0; // characters whose blocks are final
@@ -144,7 +176,8 @@ export class Markdown {
     }
 
     render(complete) {
-        const tokens = marked.lexer(this.text.slice(this.settled));
+        const rest = this.text.slice(this.settled);
+        const tokens = marked.lexer(complete ? rest : withoutBegunMark(rest));
         let last = tokens.length - 1;
         while (last > 0 && tokens[last].type === 'space') last--; // a list may go on behind a blank line
         if (complete) last = tokens.length;
@@ -154,7 +187,7 @@ export class Markdown {
         this.code = null;
         tokens.forEach((token, i) => {
             if (i > last) return;
-            const nodes = makeBlock(token, tokens.links, i < last);
+            const nodes = makeBlock(token, tokens.links, i < last, this.sources);
             this.root.append(...nodes);
             if (i < last) this.settled += token.raw.length;
             else this.loose = nodes;

@@ -5,6 +5,14 @@ import { t, number, seconds } from './text.js';
 import { costOf } from './money.js';
 import { preference } from './preferences.js';
 
+function hostOf(url) {
+    try {
+        return new URL(url).host;
+    } catch {
+        return '';
+    }
+}
+
 const size = (text) => t('tokens', { count: number(Math.ceil(text.length / 3.5)) });
 
 /* ---- parts ---- */
@@ -86,10 +94,11 @@ export class MessageView {
         this.details.addEventListener('toggle', () => this.showReasoning());
         this.summary.addEventListener('click', () => (this.folded = true)); // the user decides from now on
         this.reasoningText = new Markdown(this.reasoning);
+        this.sources = el('details', { class: 'thinking sources', hidden: true });
         this.text = el('div', { class: 'markdown' });
         this.answerText = new Markdown(this.text);
         this.notes = el('div', { class: 'notes' });
-        this.body.append(this.details, this.text, this.notes);
+        this.body.append(this.sources, this.details, this.text, this.notes);
         this.element.append(this.body, this.foot);
     }
 
@@ -109,13 +118,28 @@ export class MessageView {
 
     updateAnswer() {
         const { message, running } = this;
+        this.updateSources();
         this.updateThinking();
+        this.answerText.sources = message.sources || [];
         this.answerText.update(message.content);
         if (!running) this.answerText.finish();
         this.element.toggleAttribute('aria-busy', running);
         if (running) this.element.setAttribute('aria-busy', 'true');
-        this.element.classList.toggle('waiting', running && !message.content && !message.reasoning);
+        this.element.classList.toggle('waiting', running && !message.content && !message.reasoning && !message.searching);
         this.element.classList.toggle('writing', running && Boolean(message.content));
+    }
+
+    updateSources() {
+        const { message } = this;
+        const state = message.searching ? 'searching' : message.sources?.length;
+        if (state === this.sourcesState) return;
+        this.sourcesState = state;
+        this.sources.hidden = state === undefined;
+        const link = (source) => el('a', { href: source.url, target: '_blank', rel: 'noopener noreferrer nofollow' }, source.title || source.url);
+        const rows = (message.sources || []).map((source) => el('li', {}, /^https?:/i.test(source.url) ? link(source) : source.title, el('span', { class: 'faint' }, hostOf(source.url))));
+        const label = message.searching ? t('searching') : t('searched', { count: rows.length });
+        this.sources.classList.toggle('now', Boolean(message.searching));
+        this.sources.replaceChildren(el('summary', {}, icon('globe'), el('span', {}, label)), el('ol', { class: 'source-list' }, ...rows));
     }
 
     updateThinking() {

@@ -1,4 +1,5 @@
 /* prompt.js - from a path of messages to the body of a request. Files are written as DeepSeek published it. */
+import { withSources } from './search_prompt.js';
 
 function withFiles(message) {
     const files = (message.files || []).map((file) => `[file name]: ${file.name}\n[file content begin]\n${file.text}\n[file content end]\n`);
@@ -21,9 +22,11 @@ export function requestBody(chat, path, message) {
     const system = (chat.system || '').trim();
     if (system) messages.push({ role: 'system', content: system });
     for (const earlier of path) {
-        if (earlier.role === 'user') messages.push({ role: 'user', content: withFiles(earlier) });
+        if (earlier.role === 'user') messages.push({ role: 'user', content: withFiles(earlier) }); // without what was found then
         else if (earlier.content) messages.push({ role: 'assistant', content: earlier.content });
     }
+    const question = messages.at(-1);
+    if (message.sources?.length && question?.role === 'user') question.content = withSources(question.content, message.sources);
     // An answer that has begun goes on behind its last word; its reasoning is over once it has said something.
     let thinking = message.thinking;
     if (message.content) {

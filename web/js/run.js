@@ -2,7 +2,7 @@
  *
  * The partial answer is stored as it comes. While it runs, a lock with its name is held, so that a page that opens later
  * can tell an answer that broke off from one that another tab is still receiving. */
-import { streamChat, ServerError } from './server.js';
+import { streamChat, searchWeb, ServerError } from './server.js';
 import { requestBody } from './prompt.js';
 
 const STORE_EVERY = 400; // milliseconds
@@ -41,18 +41,34 @@ export class Runs extends EventTarget {
         delete message.error;
         await this.store.putMessage(message);
         this.tell('start', message);
-        const work = () => this.receive(run, requestBody(chat, path, message));
+        const work = () => this.receive(run, chat, path);
         if (navigator.locks) await navigator.locks.request(`answer ${message.id}`, work);
         else await work();
     }
 
-    async receive(run, body) {
+    /* Once for an answer, whatever interrupts it later. */
+    async findSources({ message, controller }, path) {
+        if (!message.search || message.sources) return;
+        message.searching = true;
+        this.tell('update', message);
+        try {
+            message.sources = await searchWeb(path.at(-1)?.content || '', controller.signal);
+        } finally {
+            message.searching = false;
+        }
+        await this.store.putMessage(message);
+        this.tell('update', message);
+    }
+
+    async receive(run, chat, path) {
         const { message, controller } = run;
         const clock = { begun: performance.now(), thought: message.spent?.thinking || 0, answered: message.spent?.answer || 0, first: 0, answer: 0 };
         const earlier = message.usage; // of the part before, when the answer is continued
         let stored = 0;
         try {
-            await streamChat(body, controller.signal, (chunk) => {
+            await this.findSources(run, path);
+            clock.begun = performance.now();
+            await streamChat(requestBody(chat, path, message), controller.signal, (chunk) => {
                 take(message, chunk, clock);
                 this.tell('update', message);
                 const now = performance.now();

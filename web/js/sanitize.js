@@ -7,9 +7,9 @@ globalThis.shadowNode ??= {};
 
 const MARKDOWN = {
     ALLOWED_TAGS: ['a', 'b', 'blockquote', 'br', 'code', 'dd', 'del', 'details', 'div', 'dl', 'dt', 'em', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'hr', 'i', 'ins', 'kbd', 'li', 'mark', 'ol', 'p', 'pre', 's', 'span', 'strong', 'sub', 'summary', 'sup', 'table', 'tbody', 'td', 'tfoot', 'th', 'thead', 'tr', 'u', 'ul'],
-    ALLOWED_ATTR: ['align', 'colspan', 'href', 'rowspan', 'start', 'title', 'data-tex', 'data-display', 'data-language'],
+    ALLOWED_ATTR: ['align', 'colspan', 'href', 'rowspan', 'start', 'title', 'data-tex', 'data-display', 'data-language', 'data-citation'],
     ALLOWED_URI_REGEXP: /^(?:https?:|mailto:)/i, // also of attributes that are no addresses, but for these:
-    ADD_URI_SAFE_ATTR: ['align', 'colspan', 'rowspan', 'start', 'title', 'data-tex', 'data-display', 'data-language'],
+    ADD_URI_SAFE_ATTR: ['align', 'colspan', 'rowspan', 'start', 'title', 'data-tex', 'data-display', 'data-language', 'data-citation'],
     ALLOW_DATA_ATTR: false,
     ALLOW_ARIA_ATTR: false,
     RETURN_DOM_FRAGMENT: true,

@@ -49,6 +49,18 @@ export async function documentText(blob) {
     return (await request('/documents/text', { method: 'POST', headers: headers('application/pdf'), body: blob })).json();
 }
 
+const SOURCES = 8;
+const QUERY_LIMIT = 128; // characters that the server takes
+
+/** What the web has on a question: [{ title, url, summary, content }]. */
+export async function searchWeb(question, signal) {
+    const query = Array.from(question.replace(/\s+/g, ' ').trim()).slice(0, QUERY_LIMIT).join('');
+    if (!query) return [];
+    const body = JSON.stringify({ query, count: SOURCES, need_content: true });
+    const { results } = await (await request('/v1/tools/search', { method: 'POST', headers: headers('application/json'), body, signal })).json();
+    return results.map(({ title, url, summary, content }) => ({ title, url, summary, content: content?.slice(0, 4000) }));
+}
+
 /* The lines of a stream of events; comments and other fields mean nothing here. */
 async function* eventsOf(body) {
     const reader = body.pipeThrough(new TextDecoderStream()).getReader();

@@ -30,6 +30,11 @@ function ownFiles(files) {
     return files.filter((file) => text(file?.name) && text(file?.text)).map(({ name, text: content }) => ({ name, text: content }));
 }
 
+function ownSources(sources) {
+    if (!Array.isArray(sources)) return undefined;
+    return sources.map((source) => ({ title: text(source?.title), url: text(source?.url), summary: text(source?.summary), content: text(source?.content) }));
+}
+
 function readOwn(data) {
     const chats = [];
     const messages = [];
@@ -54,6 +59,7 @@ function readOwn(data) {
             files: ownFiles(message.files),
             model: text(message.model),
             thinking: message.thinking === true,
+            sources: ownSources(message.sources),
             state: 'done',
             usage: typeof message.usage === 'object' ? message.usage : undefined,
             spent: typeof message.spent === 'object' ? message.spent : undefined,

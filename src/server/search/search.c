@@ -1,0 +1,230 @@
+/* search.c - requests of DeepSeek's search and fetch tools, answered with what a SearXNG engine finds.
+ *
+ * Everything that comes back was written by strangers: it is JSON or HTML until it has been parsed, and text from then on. */
+#include "server/search/search.h"
+
+#include "server/search/web_text.h"
+#include "text/json_print.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    QUERY_LIMIT = 128, /* characters */
+    RESULTS_LIMIT = 50,
+    RESULTS_USUAL = 10,
+    CONTENTS_LIMIT = 8, /* pages that are read for one search */
+    CONTENT_BYTES = 8 << 10,
+    TITLE_BYTES = 1 << 10,
+    SUMMARY_BYTES = 4 << 10
+};
+
+/* ---- opening ---- */
+
+enum status search_open(struct search *search, struct event_base *base) {
+    if (!search->url) return STATUS_OK;
+    if (strncmp(search->url, "http://", 7) && strncmp(search->url, "https://", 8))
+        return fail(STATUS_USAGE, "--search: \"%.200s\" is no address of http or https", search->url);
+    if (curl_global_init(CURL_GLOBAL_DEFAULT)) return fail(STATUS_MEMORY, "libcurl cannot be started");
+    return desk_open(&search->desk, base);
+}
+
+void search_close(struct search *search) {
+    atomic_store(&search->client.closing, true);
+    desk_close(search->desk);
+    search->desk = NULL;
+}
+
+/* ---- text ---- */
+
+/* The longest beginning of at most `limit` bytes that ends with a whole character. */
+static size_t whole_bytes(const char *text, size_t bytes, size_t limit) {
+    if (bytes <= limit) return bytes;
+    while (limit > 0 && ((unsigned char)text[limit] & 0xc0) == 0x80) limit--;
+    return limit;
+}
+
+static void write_field(struct buffer *out, const char *name, const char *text, size_t limit) {
+    buffer_printf(out, "\"%s\":", name);
+    json_print_text(out, text, whole_bytes(text, strlen(text), limit));
+}
+
+static size_t characters(const char *text) {
+    size_t count = 0;
+    for (; *text; text++) count += ((unsigned char)*text & 0xc0) != 0x80;
+    return count;
+}
+
+/* ---- one search ---- */
+
+struct finding {
+    const char *title, *url, *summary; /* borrowed from the engine's answer */
+    double score;
+    struct web_request page;
+    bool read; /* `page` was asked for */
+};
+
+static enum status ask_engine(struct search *search, const char *query, json_t **answer) {
+    struct buffer url = {0};
+    char *escaped = curl_easy_escape(NULL, query, 0);
+    buffer_printf(&url, "%s%cq=%s&format=json", search->url, strchr(search->url, '?') ? '&' : '?',
+                  escaped ? escaped : "");
+    curl_free(escaped);
+    struct web_request request = {.url = url.data, .trusted = true};
+    enum status status = url.failed ? fail(STATUS_MEMORY, "out of memory for a search") : STATUS_OK;
+    if (status == STATUS_OK) {
+        web_get(&search->client, &request, 1);
+        if (request.status != STATUS_OK)
+            status = fail(STATUS_UNAVAILABLE, "the search engine cannot be asked: %s", request.sentence);
+        else
+            status = json_parse(request.body.data ? request.body.data : "", request.body.bytes,
+                                "the search engine's answer", answer);
+    }
+    web_request_free(&request);
+    buffer_free(&url);
+    return status;
+}
+
+static const char *text_of(const json_t *object, const char *name) {
+    const char *text = json_string_value(json_object_get(object, name));
+    return text ? text : "";
+}
+
+/* Results without an address or with one that is no page are left out. */
+static int take_findings(const json_t *answer, struct finding *finding, int limit) {
+    const json_t *results = json_object_get(answer, "results");
+    int findings = 0;
+    for (size_t i = 0; i < json_array_size(results) && findings < limit; i++) {
+        const json_t *result = json_array_get(results, i);
+        const char *url = text_of(result, "url");
+        if ((strncmp(url, "http://", 7) && strncmp(url, "https://", 8)) || strlen(url) > WEB_URL_LIMIT)
+            continue;
+        finding[findings++] = (struct finding){.title = text_of(result, "title"),
+                                               .url = url,
+                                               .summary = text_of(result, "content"),
+                                               .score = json_number_value(json_object_get(result, "score"))};
+    }
+    return findings;
+}
+
+static void read_pages(struct search *search, struct finding *finding, int findings) {
+    struct web_request request[CONTENTS_LIMIT];
+    const int pages = findings < CONTENTS_LIMIT ? findings : CONTENTS_LIMIT;
+    for (int i = 0; i < pages; i++) request[i] = (struct web_request){.url = finding[i].url};
+    if (pages > 0) web_get(&search->client, request, pages);
+    for (int i = 0; i < pages; i++) {
+        finding[i].page = request[i];
+        finding[i].read = true;
+    }
+}
+
+/* A page that cannot be read leaves its summary. */
+static void write_content(const struct finding *finding, struct buffer *out) {
+    struct buffer title = {.limit = TITLE_BYTES}, text = {0};
+    const struct web_request *page = &finding->page;
+    if (finding->read && page->status == STATUS_OK && page->body.data &&
+        web_text(page->type, page->body.data, page->body.bytes, &title, &text) == STATUS_OK &&
+        text.bytes > 0) {
+        buffer_append_char(out, ',');
+        write_field(out, "content", text.data, CONTENT_BYTES);
+    }
+    buffer_free(&title);
+    buffer_free(&text);
+}
+
+static void write_findings(const struct finding *finding, int findings, struct buffer *out) {
+    buffer_append_text(out, "{\"results\":[");
+    for (int i = 0; i < findings; i++) {
+        const double score = finding[i].score < 0 ? 0 : finding[i].score > 3 ? 3 : finding[i].score;
+        buffer_append_text(out, i ? ",{" : "{");
+        write_field(out, "title", finding[i].title, TITLE_BYTES);
+        buffer_append_char(out, ',');
+        write_field(out, "url", finding[i].url, WEB_URL_LIMIT);
+        buffer_append_char(out, ',');
+        write_field(out, "summary", finding[i].summary, SUMMARY_BYTES);
+        write_content(&finding[i], out);
+        buffer_printf(out, ",\"rerank_score\":%.4g}", score);
+    }
+    buffer_append_text(out, "]}");
+}
+
+struct search_order {
+    const char *query;
+    int64_t count;
+    bool contents;
+};
+
+static enum status read_order(const json_t *root, struct search_order *order) {
+    const struct json_reader reader = {root, "request"};
+    if (!json_is_object(root)) return fail(STATUS_INPUT, "the request must be a JSON object");
+    order->query = json_string_value(json_object_get(root, "query"));
+    if (!order->query || !*order->query || characters(order->query) > QUERY_LIMIT)
+        return fail(STATUS_INPUT, "query: must be a text of 1 to %d characters", QUERY_LIMIT);
+    TRY(json_get_int_or(reader, "count", 1, RESULTS_LIMIT, RESULTS_USUAL, &order->count));
+    return json_get_bool_or(reader, "need_content", false, &order->contents);
+}
+
+static enum status search_web(struct api *api, const json_t *root, struct buffer *out) {
+    struct search_order order;
+    struct finding finding[RESULTS_LIMIT];
+    json_t *answer = NULL;
+    TRY(read_order(root, &order));
+    TRY(ask_engine(api->search, order.query, &answer));
+    const int findings = take_findings(answer, finding, (int)order.count);
+    if (order.contents) read_pages(api->search, finding, findings);
+    write_findings(finding, findings, out);
+    for (int i = 0; i < findings; i++)
+        if (finding[i].read) web_request_free(&finding[i].page);
+    json_decref(answer);
+    return STATUS_OK;
+}
+
+/* ---- one page ---- */
+
+static enum status text_of_page(const struct web_request *page, struct buffer *out) {
+    struct buffer title = {.limit = TITLE_BYTES}, text = {0};
+    if (page->status != STATUS_OK) return fail(page->status, "%s", page->sentence);
+    enum status status =
+        web_text(page->type, page->body.data ? page->body.data : "", page->body.bytes, &title, &text);
+    if (status == STATUS_OK) {
+        buffer_append_char(out, '{');
+        write_field(out, "title", title.data ? title.data : "", TITLE_BYTES);
+        buffer_append_char(out, ',');
+        write_field(out, "content", text.data ? text.data : "", WEB_TEXT_LIMIT);
+        buffer_append_char(out, '}');
+    }
+    buffer_free(&title);
+    buffer_free(&text);
+    return status;
+}
+
+static enum status fetch_page(struct api *api, const json_t *root, struct buffer *out) {
+    struct web_request page = {.url = json_string_value(json_object_get(root, "url"))};
+    if (!page.url) return fail(STATUS_INPUT, "url: must be the address of a page");
+    web_get(&api->search->client, &page, 1);
+    enum status status = text_of_page(&page, out);
+    web_request_free(&page);
+    return status;
+}
+
+/* ---- endpoints ---- */
+
+static void answer(struct api *api, struct http_exchange *exchange, conversion_work *work) {
+    if (api->search && api->search->desk)
+        endpoint_convert(api, exchange, api->search->desk, work);
+    else
+        api_reply_error(exchange, api_refuse, 501,
+                        "this server searches nothing: it was started without --search");
+}
+
+void endpoint_search(struct api *api, struct http_exchange *exchange, const char *account) {
+    (void)account;
+    answer(api, exchange, search_web);
+}
+
+void endpoint_fetch(struct api *api, struct http_exchange *exchange, const char *account) {
+    (void)account;
+    answer(api, exchange, fetch_page);
+}

@@ -1,0 +1,24 @@
+/* search.h - web search by an engine that the operator named, and pages as text. */
+#ifndef HADAL_SERVER_SEARCH_SEARCH_H
+#define HADAL_SERVER_SEARCH_SEARCH_H
+
+#include "server/endpoints.h"
+#include "server/search/web_get.h"
+
+struct desk;
+
+/* Owned by the server; the threads of its desk use it. `url` NULL: nothing is offered. */
+struct search {
+    const char *url; /* of an engine with the interface of SearXNG, up to and without the query */
+    struct web_client client;
+    struct desk *desk; /* transfers wait here, so that requests to the model do not wait behind them */
+};
+
+/* `url` must be an address of http or https. */
+must_use enum status search_open(struct search *search, struct event_base *base);
+void search_close(struct search *search);
+
+/* POST /tools/search and /tools/fetch. */
+endpoint endpoint_search, endpoint_fetch;
+
+#endif
