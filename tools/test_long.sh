@@ -58,7 +58,14 @@ under_threads() {
     TEST_TIMEOUT=1800 tools/run_tests.sh build-thread "${programs[@]}" "${scripts[@]}"
 }
 
+killed() {
+    . tools/report.sh
+    tools/train_kill.sh build/hadal 20 > "$logs/killed" 2>&1 && pass "a run killed 20 times" || fail "a run killed 20 times" "$(cat "$logs/killed")"
+    report_end
+}
+
 stage "plain" make --no-print-directory run-tests
+stage "killed runs" killed
 stage "sanitizers" env TEST_TIMEOUT=1800 make --no-print-directory SAN=address,undefined run-tests
 stage "threads" under_threads
 stage "clang" env TEST_TIMEOUT=600 make --no-print-directory CC=clang WERROR=1 run-tests
