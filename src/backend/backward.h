@@ -12,6 +12,7 @@ struct backward_shape {
     int64_t run_rows; /* of the longest run */
     int64_t widest;   /* input width of any matrix */
     int head_dim;     /* of keys or values, the larger */
+    int64_t fp8; /* values of the largest input or output of a matrix that is rounded to FP8; 0: none is */
 };
 
 struct linear_backward_op { /* of y = x w^T + bias; dx, dw and dbias may each be NULL */

@@ -123,6 +123,7 @@ static void read_sizes(const struct option_values *values, struct pretrain_optio
     options->trainer = (struct trainer_options){.threads = (int)option_int(values, "threads"),
                                                 .cpu_level_cap = (int)level,
                                                 .strict = option_flag(values, "strict"),
+                                                .fp8 = option_flag(values, "fp8"),
                                                 .recompute = option_flag(values, "recompute")};
     options->sequence_rows = (int)option_int(values, "sequence");
     options->batch_sequences = (int)option_int(values, "batch");

@@ -810,6 +810,14 @@ static const struct option_row rows[] = {
      .kind = OPTION_FLAG,
      .commands = TRAIN,
      .help = "Let the texts of a sequence see each other."},
+    {.name = "fp8",
+     .kind = OPTION_FLAG,
+     .commands = TRAIN,
+     .help = "Train as in FP8: matrices inside the layers are rounded to e4m3 with a scale for each 128 x "
+             "128 block, "
+             "what meets them for each 128 values of a row. What is saved is the unrounded weights; hadal "
+             "quantize "
+             "--type fp8 writes the rounded ones."},
     {.name = "recompute",
      .kind = OPTION_FLAG,
      .commands = TRAIN,

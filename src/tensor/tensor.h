@@ -16,7 +16,9 @@ struct tensor {
     enum dtype dtype;
     enum dtype scale_dtype; /* F32, BF16 or F8_E8M0 */
     uint8_t rank;
-    uint16_t block[2]; /* extent of one scale, 128 x 128 in published FP8 checkpoints */
+    uint16_t block
+        [2]; /* extent of one scale, 128 x 128 in published FP8 checkpoints; of F32 without scales: the values
+                        * were rounded to FP8 under such scales, and a trainer's backend rounds what they meet */
     int64_t shape[TENSOR_MAX_RANK];
     const void
         *panels; /* of all rows: the same numbers rearranged for integer products (kernel/panel.h), or NULL */

@@ -128,4 +128,5 @@ void optimizer_step(struct optimizer *optimizer, struct trainer *trainer, double
         else if (treatment != TREAT_NOT)
             adam_range(&stride, parameters->item[i].first, end, treatment == TREAT_DECAY);
     }
+    trainer_refresh(trainer);
 }

@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "base/rng.h"
+#include "tensor/fp8_round.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -130,7 +131,39 @@ void parameters_close(struct parameters *parameters) {
     free(parameters->of_slot);
     free(parameters->value);
     free(parameters->gradient);
+    free(parameters->rounded);
     *parameters = (struct parameters){0};
+}
+
+/* ---- FP8 ---- */
+
+/* As published FP8 checkpoints have it: tables, norms and what routes are not. */
+bool parameter_is_fp8(const struct parameter *parameter) {
+    return parameter->rank == 2 && weight_rows()[parameter->weight].kind == WEIGHT_MATRIX &&
+           parameter->weight != WEIGHT_EMBED && parameter->weight != WEIGHT_HEAD;
+}
+
+enum status parameters_use_fp8(struct parameters *parameters, struct weights *weights) {
+    parameters->rounded = take_floats(parameters->elements);
+    if (!parameters->rounded)
+        return fail(STATUS_MEMORY, "no memory for %lld rounded parameters", (long long)parameters->elements);
+    for (int i = 0; i < parameters->count; i++) {
+        const struct parameter *item = &parameters->item[i];
+        int64_t slot = weights_slot(weights, item->weight, item->layer, item->expert);
+        if (!parameter_is_fp8(item)) continue;
+        weights->slot[slot].data = parameters->rounded + item->first;
+        weights->slot[slot].block[0] = weights->slot[slot].block[1] = FP8_BLOCK;
+    }
+    return STATUS_OK;
+}
+
+void parameters_round(const struct parameters *parameters) {
+    for (int i = 0; parameters->rounded && i < parameters->count; i++) {
+        const struct parameter *item = &parameters->item[i];
+        if (parameter_is_fp8(item))
+            fp8_round_blocks(parameters->value + item->first, parameters->rounded + item->first,
+                             item->shape[0], item->shape[1]);
+    }
 }
 
 /* ---- contents ---- */

@@ -122,6 +122,7 @@ static enum status open_store(struct job *job) {
     job->store.keep = options->keep;
     int64_t newest = options->resume ? run_store_newest(&job->store) : -1;
     TRY(newest < 0 ? begin_new(job) : begin_again(job, newest));
+    trainer_refresh(&job->trainer);
     return run_store_open_metrics(&job->store, job->state.step);
 }
 

@@ -21,7 +21,11 @@ enum status trainer_open(struct trainer *trainer, const struct model_desc *desc,
         return fail(STATUS_UNSUPPORTED, "num_nextn_predict_layers %d: at most one such module can be trained",
                     desc->mtp_layers);
     TRY(parameters_open(&trainer->parameters, &weights, desc));
-    enum status status = model_open_weights(&trainer->model, desc, &weights, &model);
+    enum status status = options->fp8 ? parameters_use_fp8(&trainer->parameters, &weights) : STATUS_OK;
+    if (status != STATUS_OK)
+        weights_free(&weights);
+    else
+        status = model_open_weights(&trainer->model, desc, &weights, &model);
     if (status == STATUS_OK) status = trainer_memory_open(trainer);
     size_t loads = (size_t)(desc->layers + desc->mtp_layers) * (size_t)(desc->experts ? desc->experts : 1);
     if (status == STATUS_OK && !(trainer->load = calloc(loads, sizeof *trainer->load)))
@@ -36,6 +40,10 @@ void trainer_close(struct trainer *trainer) {
     parameters_close(&trainer->parameters);
     free(trainer->load);
     *trainer = (struct trainer){0};
+}
+
+void trainer_refresh(struct trainer *trainer) {
+    parameters_round(&trainer->parameters);
 }
 
 void trainer_clear(struct trainer *trainer) {

@@ -17,6 +17,8 @@ struct trainer_options {
     int max_rows;               /* of a batch */
     bool strict;                /* the arithmetic of generated rows */
     bool
+        fp8; /* matrices of layers, and what meets them, rounded to e4m3 in blocks (arXiv 2412.19437 section 3.3) */
+    bool
         recompute; /* keep no more of a layer than its input, and run it again on the way back: less memory, a third
                        more work */
 };
@@ -56,6 +58,8 @@ struct loss_sums {
         balance; /* sum over experts' layers and sequences of rows * (sum of f_e P_e), 1 for each row at perfect balance */
 };
 
+/* After the values were changed from outside: what follows from them is made anew. The optimizer's step does so itself. */
+void trainer_refresh(struct trainer *trainer);
 /* Gradients and loads to zero: a step begins. */
 void trainer_clear(struct trainer *trainer);
 /* One batch forward and back: adds to gradients, loads and sums. */

@@ -145,7 +145,7 @@ struct trainer_plan trainer_plan(const struct model_desc *desc, const struct tra
     struct carver carver = {0};
     struct backend_shape shape = model_backend_shape(desc, options->max_rows);
     carve_all(&carver, &memory, desc, options);
-    struct trainer_plan plan = {.parameters = 2 * parameters_bytes(desc),
+    struct trainer_plan plan = {.parameters = (options->fp8 ? 3 : 2) * parameters_bytes(desc),
                                 .activations = carver.at * (int64_t)sizeof(float) +
                                                activations_bytes(desc, options->max_rows) +
                                                backend_cpu_scratch_bytes(&shape, options->threads)};
@@ -237,6 +237,11 @@ enum status trainer_memory_open(struct trainer *trainer) {
         .widest = model_backend_shape(d, 1).widest,
         .head_dim = head > d->head_dim ? head : d->head_dim,
     };
+    for (int i = 0; trainer->options.fp8 && i < trainer->parameters.count; i++) {
+        const struct parameter *item = &trainer->parameters.item[i];
+        if (parameter_is_fp8(item)) shape.fp8 = max_i64(shape.fp8, max_i64(item->shape[0], item->shape[1]));
+    }
+    shape.fp8 *= trainer->options.max_rows;
     trainer->memory = calloc(1, sizeof *trainer->memory);
     if (!trainer->memory) return fail(STATUS_MEMORY, "no memory for the trainer");
     TRY(take_floats_and_runs(trainer));

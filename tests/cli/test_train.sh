@@ -141,6 +141,21 @@ fi
 usual=(pretrain --config "$work/config.json" --tokenizer "$work/model" --data "$work/data.jsonl" --steps 20 --sequence 64
     --batch 4 --micro-batch 2 --lr 1e-3 --threads 2 --save-every 4)
 
+# ---- as in FP8
+
+if train rounded --fp8 > "$work/out" 2> "$work/errors" && train rounded-other --fp8 --threads 1 --recompute > "$work/out" 2> "$work/errors" &&
+    cmp -s "$work/rounded/latest/model.safetensors" "$work/rounded-other/latest/model.safetensors" &&
+    ! cmp -s "$work/rounded/latest/model.safetensors" "$work/whole/latest/model.safetensors"; then
+    pass "threads change no bit of training in FP8"
+else
+    fail "threads change no bit of training in FP8" "$(cat "$work/errors")"
+fi
+apart=$(python3 -c '
+import json, sys
+mean = [sum(json.loads(line)["loss"] for line in open(path)) / 20 for path in sys.argv[1:]]
+print("%.3f %%" % (100 * abs(mean[0] / mean[1] - 1)), abs(mean[0] / mean[1] - 1) < 0.0025)' "$work/rounded/metrics.jsonl" "$work/whole/metrics.jsonl")
+[ "${apart##* }" = True ] && pass "the loss in FP8 is within 0.25 % of the other" || fail "the loss in FP8 is within 0.25 % of the other" "$apart"
+
 # ---- curves, and the best step stays
 
 if train muon --resume auto --steps 26 --valid "$work/data.jsonl" --valid-every 3 --keep-best --keep 1 --optimizer muon > "$work/out" 2> "$work/errors" &&

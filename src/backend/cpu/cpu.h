@@ -19,6 +19,8 @@ struct cpu_backend {
     struct backend_shape shape;
     float *backward_scratch; /* [threads][backward_floats], once a trainer has asked for it */
     int64_t backward_floats;
+    float *fp8_room; /* [2][fp8_floats] of an operation's inputs, where training is in FP8 */
+    int64_t fp8_floats;
     char description[64];
 };
 
@@ -53,6 +55,13 @@ struct rounded_rows cpu_round(struct cpu_backend *cpu, const float *x, int64_t x
                               int64_t n, bool needed);
 /* The view from row `first` on. */
 struct rounded_rows rounded_from(const struct rounded_rows *rounded, int64_t first);
+
+/* Was the matrix rounded to FP8, as training does it? Then its inputs are: as a copy in room 0 or 1, which lasts until the next
+ * such call, or where they lie. */
+bool cpu_meets_fp8(const struct tensor *w);
+const float *cpu_fp8_copy(struct cpu_backend *cpu, int room, const float *x, int64_t x_stride, int64_t rows,
+                          int64_t n);
+void cpu_fp8_in_place(struct cpu_backend *cpu, float *x, int64_t x_stride, int64_t rows, int64_t n);
 
 void cpu_pack(struct backend *backend, const struct tensor *w, int panel_format, void *panels);
 void cpu_copy(struct backend *backend, const void *from, void *to, int64_t bytes);

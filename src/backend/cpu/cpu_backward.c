@@ -10,12 +10,27 @@
 
 enum { ROW_GRAIN = 32, ELEMENT_GRAIN = 4096, ALIGNMENT = 64 };
 
+static enum status reserve_fp8(struct cpu_backend *cpu, int64_t floats) {
+    int64_t bytes;
+    if (!floats) return STATUS_OK;
+    floats = round_up(floats, ALIGNMENT);
+    if (!multiply_fits(floats, 2 * (int64_t)sizeof(float), &bytes))
+        return fail(STATUS_LIMIT, "the batch is too large");
+    float *room = aligned_alloc(ALIGNMENT, (size_t)bytes);
+    if (!room) return fail(STATUS_MEMORY, "no memory for %lld bytes of FP8 activations", (long long)bytes);
+    free(cpu->fp8_room);
+    cpu->fp8_room = room;
+    cpu->fp8_floats = floats;
+    return STATUS_OK;
+}
+
 enum status cpu_reserve_backward(struct backend *backend, const struct backward_shape *shape) {
     struct cpu_backend *cpu = cpu_of(backend);
     int64_t floats = max_i64(cpu_product_floats(shape->widest), cpu_attention_backward_floats(shape)), bytes;
     floats = round_up(floats + ALIGNMENT, ALIGNMENT);
     if (!multiply_fits(floats, (int64_t)sizeof(float) * cpu->threads, &bytes))
         return fail(STATUS_LIMIT, "the model's shapes are too large for this backend");
+    TRY(reserve_fp8(cpu, shape->fp8));
     float *scratch = aligned_alloc(ALIGNMENT, (size_t)bytes);
     if (!scratch)
         return fail(STATUS_MEMORY, "no memory for %lld bytes of scratch for derivatives", (long long)bytes);
@@ -74,8 +89,17 @@ static void linear_weights(void *context, int worker, int slice, int slices) {
 }
 
 void cpu_linear_backward(struct backend *backend, const struct linear_backward_op *op) {
-    if (op->dx) run_products(backend, linear_inputs, op);
-    if (op->dw || op->dbias) run_products(backend, linear_weights, op);
+    struct linear_backward_op linear = *op;
+    if (cpu_meets_fp8(op->w)) {
+        linear.dy_stride = op->w->shape[0];
+        linear.dy = cpu_fp8_copy(cpu_of(backend), 1, op->dy, op->dy_stride, op->rows, linear.dy_stride);
+    }
+    if (op->dx) run_products(backend, linear_inputs, &linear);
+    if (cpu_meets_fp8(op->w) && op->dw) {
+        linear.x_stride = op->w->shape[1];
+        linear.x = cpu_fp8_copy(cpu_of(backend), 0, op->x, op->x_stride, op->rows, linear.x_stride);
+    }
+    if (op->dw || op->dbias) run_products(backend, linear_weights, &linear);
 }
 
 /* ---- norm ----

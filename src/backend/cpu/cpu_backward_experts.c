@@ -4,6 +4,7 @@
 #include "backend/cpu/cpu_backward.h"
 
 #include "base/bytes.h"
+#include "tensor/fp8_round.h"
 
 #include <string.h>
 
@@ -58,6 +59,11 @@ static void expert_inputs(const struct experts_task *task, int expert, int64_t f
         op->down[expert], op->dy_gathered + first * width, dinner + 2 * ffn, places, width, 3 * ffn};
     cpu_input_product(kernels, &down, scratch);
     activation_gradients(task, first, places);
+    for (int64_t i = 0; cpu_meets_fp8(op->gate[0]) && i < places; i++)
+        for (int part = 0; part < 2; part++) {
+            float *d = dinner + i * 3 * ffn + part * ffn;
+            fp8_round_row(d, d, ffn);
+        }
     memset(dx, 0, (size_t)(places * width) * sizeof *dx);
     struct input_product gate = {op->gate[expert], dinner, dx, places, 3 * ffn, width};
     cpu_input_product(kernels, &gate, scratch);
@@ -124,6 +130,10 @@ void cpu_experts_backward(struct backend *backend, const struct experts_backward
                                 op->gate[0]->shape[1],
                                 op->gate[0]->shape[0]};
     thread_pool_run(task.cpu->pool, SLICES_FINE, gather, &task);
+    if (cpu_meets_fp8(op->gate[0])) {
+        cpu_fp8_in_place(task.cpu, op->x_gathered, task.width, task.places, task.width);
+        cpu_fp8_in_place(task.cpu, op->dy_gathered, task.width, task.places, task.width);
+    }
     thread_pool_run(task.cpu->pool, SLICES_PRODUCT, inputs, &task);
     thread_pool_run(task.cpu->pool, SLICES_PRODUCT, weights, &task);
     thread_pool_run(task.cpu->pool, SLICES_FINE, scatter, &task);

@@ -86,7 +86,9 @@ void cpu_ffn(struct backend *backend, const struct ffn_op *op) {
         op,
         {&cpu->kernels, op->gate, op->up, op->down, op->x, op->inner, op->gate_kept, cpu->rounded, op->rows}};
     task.rows.rounded = cpu_round(cpu, op->x, width, op->rows, width, op->gate->panels || op->up->panels);
+    if (cpu_meets_fp8(op->gate)) task.rows.x = cpu_fp8_copy(cpu, 0, op->x, width, op->rows, width);
     thread_pool_run(cpu->pool, SLICES_FINE, dense_inner, &task);
+    if (cpu_meets_fp8(op->down)) cpu_fp8_in_place(cpu, op->inner, 2 * ffn, op->rows, ffn);
     task.rows.rounded = cpu_round(cpu, op->inner, 2 * ffn, op->rows, ffn, op->down->panels);
     thread_pool_run(cpu->pool, SLICES_FINE, dense_down, &task);
 }
@@ -183,7 +185,9 @@ void cpu_experts(struct backend *backend, const struct experts_op *op) {
     /* all experts of a layer have one format in the files; a single one without panels only ignores the rounding */
     task.rounded = cpu_round(cpu, op->gathered, task.width, places, task.width,
                              op->gate[0]->panels || op->up[0]->panels);
+    if (cpu_meets_fp8(op->gate[0])) cpu_fp8_in_place(cpu, op->gathered, task.width, places, task.width);
     thread_pool_run(cpu->pool, SLICES_FINE, experts_inner, &task);
+    if (cpu_meets_fp8(op->down[0])) cpu_fp8_in_place(cpu, op->inner, 2 * task.ffn, places, task.ffn);
     task.rounded = cpu_round(cpu, op->inner, 2 * task.ffn, places, task.ffn, op->down[0]->panels);
     thread_pool_run(cpu->pool, SLICES_FINE, experts_down, &task);
 }

@@ -67,8 +67,13 @@ static void project_columns(void *context, int worker, int slice, int slices) {
 }
 
 void cpu_project(struct backend *backend, const struct project_op *op) {
-    struct task task = {.cpu = cpu_of(backend), .op = op};
+    struct project_op project = *op;
+    struct task task = {.cpu = cpu_of(backend), .op = &project};
     bool panels = false;
+    if (cpu_meets_fp8(op->target[0].w)) {
+        project.x_stride = op->target[0].w->shape[1];
+        project.x = cpu_fp8_copy(cpu_of(backend), 0, op->x, op->x_stride, op->rows, project.x_stride);
+    }
     for (int i = 0; i < op->count; i++) panels = panels || op->target[i].w->panels;
     task.rounded =
         cpu_round(cpu_of(backend), op->x, op->x_stride, op->rows, op->target[0].w->shape[1], panels);
