@@ -49,8 +49,9 @@ for ((round = 0; round < rounds; round++)); do
         done
     done
 done
-"$python" - "$work/all" "$out" << 'END'
-import json, statistics, sys
+commit=$(git -C "$here" rev-parse --short HEAD 2> /dev/null || echo unknown)
+"$python" - "$work/all" "$out" "$commit" "$sequences x $rows tokens a step, $micro sequences together" << 'END'
+import datetime, json, re, statistics, sys, torch
 samples = {}
 for line in open(sys.argv[1]):
     who, threads, speed = line.split()
@@ -59,5 +60,10 @@ for threads, of in samples.items():
     h, p = (statistics.median(of[who]) for who in ("hadal", "pytorch"))
     print(f"{threads} threads: hadal {h:.0f} ({min(of['hadal'])} .. {max(of['hadal'])}), "
           f"pytorch {p:.0f} ({min(of['pytorch'])} .. {max(of['pytorch'])}) tokens/s, ratio {h / p:.2f}")
-json.dump(samples, open(sys.argv[2], "w"), indent=1)
+processor = re.search("model name\\s*: (.*)", open("/proc/cpuinfo").read()).group(1)
+results = [{"program": who, "test": "train", "threads": threads, "tokens_per_second": of[who],
+            "median": statistics.median(of[who])} for threads, of in samples.items() for who in sorted(of)]
+json.dump({"commit": sys.argv[3], "date": datetime.date.today().isoformat(), "processor": processor,
+           "model": "bench/train-v3-6m.json", "settings": sys.argv[4], "peer": "PyTorch " + torch.__version__ + ", bfloat16 autocast",
+           "results": results}, open(sys.argv[2], "w"), indent=1)
 END

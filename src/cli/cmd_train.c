@@ -198,6 +198,7 @@ enum status train_options_read(const struct option_values *values, enum training
     options->save_every = option_int(values, "save-every");
     options->valid_every = option_int(values, "valid-every");
     options->keep = (int)option_int(values, "keep");
+    options->middle_rate = option_real(values, "fim-rate");
     options->keep_best = option_flag(values, "keep-best");
     options->packing = tuned ? PACK_WHOLE : option_flag(values, "cross-texts") ? PACK_CROSS : PACK_CUT;
     if (!options->tokenizer) options->tokenizer = options->init;

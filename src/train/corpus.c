@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "base/json.h"
 #include "train/dialogue.h"
+#include "train/fill_middle.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -52,7 +53,11 @@ enum status corpus_add_text(struct corpus *corpus, const char *text, size_t byte
     if (options->text) return options->text(options->text_context, text, bytes);
     if (tokenizer_adds_bos(tokenizer) && tokenizer_bos(tokenizer) >= 0)
         TRY(token_list_append(&corpus->tokens, tokenizer_bos(tokenizer)));
-    TRY(tokenizer_encode(tokenizer, text, bytes, TOKENIZE_PLAIN, &corpus->tokens));
+    bool moved = false;
+    if (options->middle_rate > 0)
+        TRY(fill_middle(tokenizer, text, bytes, options->middle_rate, options->middle_seed,
+                        (uint64_t)corpus->documents, &corpus->tokens, &moved));
+    if (!moved) TRY(tokenizer_encode(tokenizer, text, bytes, TOKENIZE_PLAIN, &corpus->tokens));
     if (tokenizer_eos(tokenizer) >= 0) TRY(token_list_append(&corpus->tokens, tokenizer_eos(tokenizer)));
     return corpus->tokens.count > before ? corpus_end_text(corpus) : STATUS_OK;
 }

@@ -25,6 +25,8 @@ struct corpus_options {
         *dialogue; /* how lines with messages or a prompt become text; NULL: "text" alone */
     bool (*progress)(void *context, int64_t bytes); /* of text read; false: stop. NULL allowed */
     void *progress_context;
+    double middle_rate; /* share of plain texts that have their middle at the end (fill_middle.h) */
+    uint64_t middle_seed;
     /* Texts go here instead of becoming tokens; of a line, each string but roles, names and types. NULL: they become tokens. */
     enum status (*text)(void *context, const char *text, size_t bytes);
     void *text_context;

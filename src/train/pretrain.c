@@ -50,8 +50,11 @@ static enum status read_data(struct job *job) {
     struct corpus_options corpus = {.tokenizer = job->tokenizer,
                                     .dialogue = options->dialogue,
                                     .progress = options->listener->reading,
-                                    .progress_context = options->listener->context};
+                                    .progress_context = options->listener->context,
+                                    .middle_rate = options->middle_rate,
+                                    .middle_seed = options->seed};
     for (int i = 0; i < options->datas; i++) TRY(corpus_add(&job->corpus, options->data[i], &corpus));
+    corpus.middle_rate = 0;
     for (int i = 0; i < options->valids; i++) TRY(corpus_add(&job->valid, options->valid[i], &corpus));
     return packing_open(&job->packing, &job->corpus, options->seed, options->sequence_rows, options->packing);
 }

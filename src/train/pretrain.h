@@ -24,7 +24,8 @@ struct pretrain_options {
     int keep;
     bool keep_best; /* a step whose validation loss is the lowest so far is saved and stays */
     uint64_t seed;
-    double deviation; /* of random weights */
+    double middle_rate; /* of the texts that are learnt from, as in corpus.h */
+    double deviation;   /* of random weights */
     struct schedule schedule;
     struct schedule_switch mtp, bias;
     double balance; /* alpha */

@@ -141,6 +141,31 @@ fi
 usual=(pretrain --config "$work/config.json" --tokenizer "$work/model" --data "$work/data.jsonl" --steps 20 --sequence 64
     --batch 4 --micro-batch 2 --lr 1e-3 --threads 2 --save-every 4)
 
+# ---- a longer context, and middles
+
+python3 -c '
+import json, sys
+config = json.load(open(sys.argv[1]))
+config.pop("rope_scaling")
+config["max_position_embeddings"] = 64
+json.dump(config, open(sys.argv[2], "w"))
+config.update(max_position_embeddings=256, rope_scaling={"type": "yarn", "factor": 4, "beta_fast": 32, "beta_slow": 1,
+    "mscale": 1, "mscale_all_dim": 1, "original_max_position_embeddings": 64})
+json.dump(config, open(sys.argv[3], "w"))' "$work/config.json" "$work/short.json" "$work/longer.json"
+if train short --config "$work/short.json" --steps 2 > "$work/out" 2> "$work/errors" &&
+    train longer --config "$work/longer.json" --init "$work/short/latest" --sequence 192 --steps 2 --cross-texts > "$work/out" 2> "$work/errors" &&
+    grep -q yarn "$work/longer/latest/config.json" && "$HADAL" generate -m "$work/longer/latest" -p "text number" -n 100 --temperature 0 > /dev/null 2> "$work/errors"; then
+    pass "a model goes on with a longer context by YaRN"
+else
+    fail "a model goes on with a longer context by YaRN" "$(cat "$work/errors")"
+fi
+if "$HADAL" train tokenizer --data "$work/data.jsonl" --vocab 280 --special '<｜fim▁begin｜>' --special '<｜fim▁hole｜>' --special '<｜fim▁end｜>' -o "$work/middles" > /dev/null 2> "$work/errors" &&
+    train middles-run --tokenizer "$work/middles" --fim-rate 0.5 --steps 2 > "$work/out" 2> "$work/errors"; then
+    pass "texts with their middle at the end"
+else
+    fail "texts with their middle at the end" "$(cat "$work/errors")"
+fi
+
 # ---- as in FP8
 
 if train rounded --fp8 > "$work/out" 2> "$work/errors" && train rounded-other --fp8 --threads 1 --recompute > "$work/out" 2> "$work/errors" &&
@@ -215,6 +240,7 @@ refused() {
     fi
 }
 echo '{"messages": [{"role": "user", "content": "well?"}]}' > "$work/unanswered.jsonl"
+refused 1 "the tokenizer has no <｜fim" pretrain --config "$work/config.json" --tokenizer "$work/model" --data "$work/data.jsonl" --fim-rate 1 -o "$work/none"
 refused 2 "name one to 8 runs" plot
 refused 1 "none/metrics.jsonl" plot "$work/none"
 common=(--config "$work/config.json" --tokenizer "$work/model" --data "$work/data.jsonl" --sequence 64)

@@ -3,6 +3,7 @@
 #include "base/rng.h"
 #include "support/scratch.h"
 #include "text/tokenizer.h"
+#include "train/fill_middle.h"
 #include "train/merge_learn.h"
 #include "train/tokenizer_train.h"
 
@@ -199,6 +200,61 @@ static void test_three_digits_go_together(void **state) {
     tokenizer_close(tokenizer);
 }
 
+/* The ids' text between two marks. */
+static void append_between(const struct tokenizer *tokenizer, const struct token_list *list, int32_t from,
+                           int32_t to, struct buffer *text) {
+    bool inside = false;
+    for (size_t i = 0; i < list->count; i++) {
+        size_t bytes;
+        if (inside && list->id[i] == to) return;
+        const char *part = tokenizer_bytes(tokenizer, list->id[i], &bytes);
+        if (inside) buffer_append(text, part, bytes);
+        if (list->id[i] == from) inside = true;
+    }
+    assert_true(inside);
+}
+
+static void test_middles(void **state) {
+    (void)state;
+    static const char *const special[] = {"<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"};
+    static const char text[] = "seven times 八 is 五十六, é";
+    struct trained t;
+    struct tokenizer_train_result result;
+    struct tokenizer *tokenizer;
+    int moved = 0, different = 0;
+    size_t longest = 0;
+    prepare(&t);
+    t.options.special = special;
+    t.options.specials = 3;
+    assert_int_equal(tokenizer_train(&t.options, &result), STATUS_OK);
+    assert_int_equal(tokenizer_open(&tokenizer, t.directory), STATUS_OK);
+    struct middle_tokens mark = middle_tokens_of(tokenizer);
+    for (uint64_t number = 0; number < 400; number++) {
+        struct token_list list = {0}, again = {0};
+        struct buffer all = {0};
+        bool done;
+        assert_int_equal(fill_middle(tokenizer, text, sizeof text - 1, 0.25, 3, number, &list, &done),
+                         STATUS_OK);
+        moved += done;
+        assert_true(done == (list.count > 0));
+        token_list_free(&list);
+        assert_int_equal(fill_middle(tokenizer, text, sizeof text - 1, 1, 3, number, &again, &done),
+                         STATUS_OK);
+        append_between(tokenizer, &again, mark.begin, mark.hole, &all);
+        different += all.bytes != longest;
+        longest = all.bytes;
+        append_between(tokenizer, &again, mark.end, -1, &all);
+        append_between(tokenizer, &again, mark.hole, mark.end, &all);
+        assert_int_equal(all.bytes, sizeof text - 1);
+        assert_memory_equal(all.data, text, all.bytes);
+        buffer_free(&all);
+        token_list_free(&again);
+    }
+    assert_in_range(moved, 70, 130);
+    assert_true(different > 300);
+    tokenizer_close(tokenizer);
+}
+
 static void test_refusals(void **state) {
     (void)state;
     struct trained t;
@@ -211,6 +267,14 @@ static void test_refusals(void **state) {
     t.options.special = known;
     t.options.specials = 1;
     assert_int_equal(tokenizer_train(&t.options, &result), STATUS_USAGE);
+    struct tokenizer *tokenizer;
+    struct token_list list = {0};
+    bool done;
+    prepare(&t);
+    assert_int_equal(tokenizer_train(&t.options, &result), STATUS_OK);
+    assert_int_equal(tokenizer_open(&tokenizer, t.directory), STATUS_OK);
+    assert_int_equal(fill_middle(tokenizer, "text", 4, 1, 1, 1, &list, &done), STATUS_INPUT);
+    tokenizer_close(tokenizer);
     prepare(&t);
     scratch_text(&scratch, "texts.jsonl", "{\"text\": ");
     assert_int_equal(tokenizer_train(&t.options, &result), STATUS_FORMAT);
@@ -221,6 +285,7 @@ int main(void) {
         cmocka_unit_test(test_merges_are_the_most_frequent),
         cmocka_unit_test_setup_teardown(test_what_comes_out_is_a_tokenizer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_three_digits_go_together, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_middles, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
