@@ -103,7 +103,7 @@ clean "no fast-math" "$globals"
 marks=$(grep -nE '\b(TODO|FIXME|XXX|HACK)\b' "${sources[@]}" || true)
 clean "nothing is promised in comments" "$marks"
 
-mapfile -t options < <(sed -n 's/.*\.name = "\([a-z-]*\)".*/\1/p' src/cli/settings.c | sort -u)
+mapfile -t options < <(sed -n 's/.*\.name = "\([a-z-]*\)".*/\1/p' src/cli/settings_*.h | sort -u)
 mapfile -t readers < <(find src/cli -name '*.c' ! -name settings.c)
 unread=$(for option in "${options[@]}"; do grep -qF "\"$option\"" "${readers[@]}" || echo "--$option is read nowhere"; done)
 unknown=$(grep -noE '\boption_(given|flag|int|real|text|ints|texts)\([a-z>.-]*values, "[a-z-]{2,}"' "${readers[@]}" |

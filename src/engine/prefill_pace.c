@@ -6,12 +6,15 @@
 #define NEWEST_LESS 0.2
 #define NEWEST_MORE 0.5
 
-enum { LONGEST = 4 }; /* times the planned step */
+/* Times the planned step. Rows of a long step cost less each: experts get more of them, and what a step does for the whole
+ * context is done less often. */
+enum { LONGEST = 8, LONGEST_ALONE = 16 };
 
 int prefill_pace_rows(const struct prefill_pace *pace, double step_seconds, int streaming, int waiting,
                       int most) {
-    double rows = PREFILL_ROWS_FIRST, longer = streaming ? (double)waiting / streaming : LONGEST;
+    double rows = PREFILL_ROWS_FIRST, longer = (double)waiting / (streaming ? streaming : 1);
     if (longer > LONGEST) longer = LONGEST;
+    if (!streaming) longer = LONGEST_ALONE;
     if (longer > 1) step_seconds *= longer;
     double left = streaming ? step_seconds - pace->plain_seconds : step_seconds;
     if (pace->row_seconds > 0) rows = left / pace->row_seconds;

@@ -15,7 +15,7 @@ enum { PREFILL_ROWS_FIRST = 64, PREFILL_ROWS_LEAST = 64 }; /* before anything is
 
 /* 0 .. most. A step of few rows reads as many weights as one of many, so that there are never fewer than
  * PREFILL_ROWS_LEAST. `streaming` answers wait for the step, `waiting` prompts are computed by it: the more of these there
- * are for each of those, the longer it may take, up to four times as long; so too when nobody waits for it. */
+ * are for each of those, the longer it may take, up to eight times as long; sixteen times when nobody waits for it. */
 int prefill_pace_rows(const struct prefill_pace *pace, double step_seconds, int streaming, int waiting,
                       int most);
 void prefill_pace_measure(struct prefill_pace *pace, int prompt_rows, bool streaming, double seconds);

@@ -35,6 +35,8 @@ static void a_step_keeps_its_time(void **state) {
     assert_in_range(prefill_pace_rows(&pace, 0.25, 1, 1, ROWS), 195, 205);
     assert_in_range(prefill_pace_rows(&pace, 0.15, 1, 1, ROWS), 95, 105);
     assert_int_equal(prefill_pace_rows(&pace, 0.25, 0, 1, ROWS), ROWS); /* nobody waits */
+    assert_in_range(prefill_pace_rows(&pace, 0.25, 1, 1000, 100000), 1900, 2000);
+    assert_in_range(prefill_pace_rows(&pace, 0.25, 0, 1000, 100000), 3950, 4050);
     assert_in_range(prefill_pace_rows(&pace, 0.15, 4, 8, ROWS), 245, 255);
     assert_int_equal(prefill_pace_rows(&pace, 0.25, 1, 100, ROWS), ROWS);
 }
