@@ -240,7 +240,7 @@ refused() {
     fi
 }
 echo '{"messages": [{"role": "user", "content": "well?"}]}' > "$work/unanswered.jsonl"
-refused 1 "the tokenizer has no <｜fim" pretrain --config "$work/config.json" --tokenizer "$work/model" --data "$work/data.jsonl" --fim-rate 1 -o "$work/none"
+refused 1 "the tokenizer has no <｜fim" pretrain --config "$work/config.json" --tokenizer "$work/own" --data "$work/data.jsonl" --fim-rate 1 --steps 1 -o "$work/none"
 refused 2 "name one to 8 runs" plot
 refused 1 "none/metrics.jsonl" plot "$work/none"
 common=(--config "$work/config.json" --tokenizer "$work/model" --data "$work/data.jsonl" --sequence 64)
