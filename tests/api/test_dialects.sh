@@ -15,6 +15,7 @@ if [ ! -d "$model" ] || ! command -v node > /dev/null; then
 fi
 echo "sk-test-0123456789 tester" > "$work/keys"
 for dialect in deepseek deepseek-v4 deepseek-v3.2 deepseek-r1 openai; do
+    : > "$work/errors" # or the port of the server before is read
     "$HADAL" serve -m "$model" --template deepseek-v3.1 --dialect "$dialect" --host 0.0.0.0 --port 0 --api-keys "$work/keys" --no-log \
         --parallel 4 2> "$work/errors" &
     server=$!

@@ -55,8 +55,11 @@ server_end
 # Streams that wait: what one of them costs the server, its request included.
 count=${IDLE:-300}
 held() { awk '/^Pss:/ { print $2 }' "/proc/$server/smaps_rollup"; }
-server_start -m "$model" --template deepseek-v3 --parallel 1 --max-queue 5000
-curl -s "$url/v1/chat/completions" -d '{"model":"deepseek-chat","messages":[{"role":"user","content":"hi"}],"max_tokens":2500,"logit_bias":{"1":-100}}' > /dev/null
+# The cache is small, and full before: answers that end meanwhile leave their pages in it.
+server_start -m "$model" --template deepseek-v3 --parallel 1 --max-queue 5000 --ctx 4096 --cache-tokens 4096
+for text in hi hello; do
+    curl -s "$url/v1/chat/completions" -d '{"model":"deepseek-chat","messages":[{"role":"user","content":"'$text'"}],"max_tokens":2500,"logit_bias":{"1":-100}}' > /dev/null
+done
 before=$(held) files=$(descriptors)
 mkfifo "$work/input"
 node tests/api/idle.mjs "$url" "$count" < "$work/input" > "$work/output" 2>&1 &
