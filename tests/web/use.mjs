@@ -69,6 +69,7 @@ export async function checkUse() {
         await page.keyboard.press('Escape');
         same(await focused(page), 'Options of “one two”', 'back at its button');
         await page.keyboard.press('Shift+Control+o');
+        await page.locator('.message').first().waitFor({ state: 'detached', timeout: 10000 });
         same([await focused(page), await page.locator('.message').count()], ['message', 0], 'a new chat');
     });
 
