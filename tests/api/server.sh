@@ -1,6 +1,6 @@
 # server.sh - sourced by test scripts behind report.sh: servers of the test's own.
 #
-#   server_start ARGUMENTS...   starts one with --port 0 and waits; sets $server and $url
+#   server_start ARGUMENTS...   starts one of $HADAL with --port 0 and waits; sets $server and $url
 #   server_end                  ends it, which it must do well: sanitizers say there what they found
 #   metric NAME                 a number of /metrics
 # $work is the test's folder, $work/errors what the server says. The trap on EXIT is the caller's.
