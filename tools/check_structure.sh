@@ -25,12 +25,15 @@ comm:    tensor base
 backend: kernel comm format tensor base
 model:   backend kernel comm format tensor base
 text:    format tensor base
+verify:  text base
+hub:     base
 engine:  model backend kernel comm format tensor base text
-train:   engine model backend kernel comm format tensor base text
+train:   verify engine model backend kernel comm format tensor base text
+eval:    verify engine model backend kernel comm format tensor base text
 server:  engine model backend kernel comm format tensor base text
 plan:    engine model backend kernel comm format tensor base text
 api:     engine model backend kernel comm format tensor base text
-cli:     api plan server train engine model backend kernel comm format tensor base text'
+cli:     api plan server hub eval train verify engine model backend kernel comm format tensor base text'
 
 includes=$(awk -v layers="$layers" '
     BEGIN {

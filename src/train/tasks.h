@@ -4,7 +4,7 @@
 #define HADAL_TRAIN_TASKS_H
 
 #include "train/dialogue.h"
-#include "train/verify.h"
+#include "verify/verify.h"
 
 struct task {
     int64_t first; /* of the ids */

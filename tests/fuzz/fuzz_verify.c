@@ -1,5 +1,5 @@
 /* Answers of a model: any bytes are judged by every rule that runs no program, are never a failure, and get a score in bounds. */
-#include "train/verify.h"
+#include "verify/verify.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* verify_text.c - rules that compare text: numeric, exact, format. Numbers are compared digit by digit, so that they may be
  * of any length, unless a tolerance makes them measurements. */
-#include "train/verify.h"
+#include "verify/verify.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * It is started once, by its words, without a shell and with a path alone for its environment, and ends when its input does. */
 #include "base/buffer.h"
 #include "base/clock.h"
-#include "train/verify.h"
+#include "verify/verify.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* math_text.h - mathematics as people and models write it, LaTeX or plain, to forms that can be compared. Pure functions. */
-#ifndef HADAL_TRAIN_MATH_TEXT_H
-#define HADAL_TRAIN_MATH_TEXT_H
+#ifndef HADAL_VERIFY_MATH_TEXT_H
+#define HADAL_VERIFY_MATH_TEXT_H
 
-#include "train/math_form.h"
+#include "verify/math_form.h"
 
 /* An expression: numbers with thousands and decimals, letters, + - * / ^, fractions, roots, brackets, spacing and units of
  * LaTeX. False for what is none, or is beyond the bounds of math_form.h. */

@@ -1,5 +1,5 @@
 /* math_text.c - see math_text.h. A parser by descent whose depth is bounded, over text that nobody vouches for. */
-#include "train/math_text.h"
+#include "verify/math_text.h"
 
 #include <string.h>
 

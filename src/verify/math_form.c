@@ -1,5 +1,5 @@
 /* math_form.c - see math_form.h. */
-#include "train/math_form.h"
+#include "verify/math_form.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* test_verify.c - what counts as right, and what a stranger's text and task can do: nothing but be wrong or be refused. */
 #include "support/scratch.h"
 
-#include "train/sandbox.h"
-#include "train/verify.h"
+#include "verify/sandbox.h"
+#include "verify/verify.h"
 
 #include <math.h>
 #include <setjmp.h>

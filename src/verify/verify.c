@@ -1,5 +1,5 @@
 /* verify.c - which rules apply to an answer, and their sum; see verify.h. */
-#include "train/verify.h"
+#include "verify/verify.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* verify_language.c - does a text keep to one language? By its script: a word of Latin letters counts as much as one Chinese
  * character, since R1's reward counts words (arXiv 2501.12948 section 2.3.2). Digits, signs and formulas count for none. */
 #include "text/utf8.h"
-#include "train/verify.h"
+#include "verify/verify.h"
 
 #include <string.h>
 

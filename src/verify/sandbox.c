@@ -1,7 +1,7 @@
 /* sandbox.c - see sandbox.h. Three processes: the caller, a keeper that makes the namespaces and is the first process in that of
  * processes, and the program. When the keeper ends, everything in its namespace does. Between fork and exec only system
  * calls are made: the caller may have threads. What fails there is told by one byte through a pipe. */
-#include "train/sandbox.h"
+#include "verify/sandbox.h"
 
 #include "base/clock.h"
 

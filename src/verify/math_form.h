@@ -2,8 +2,8 @@
  * in up to MATH_ATOMS things that have a name. Roots of whole numbers are such things, whose square is known.
  *
  * Plain data and pure functions. Everything is bounded: what would grow beyond its room makes the operation fail. */
-#ifndef HADAL_TRAIN_MATH_FORM_H
-#define HADAL_TRAIN_MATH_FORM_H
+#ifndef HADAL_VERIFY_MATH_FORM_H
+#define HADAL_VERIFY_MATH_FORM_H
 
 #include <stdbool.h>
 #include <stddef.h>

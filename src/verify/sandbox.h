@@ -6,8 +6,8 @@
  * kernels have been attacked. Home directories, the folder of temporary files and that of run-time files are empty for it; the
  * rest of the file system can be read. Where the system gives no such namespaces, nothing is run: STATUS_UNSUPPORTED.
  * Any thread; blocks until the program has ended. */
-#ifndef HADAL_TRAIN_SANDBOX_H
-#define HADAL_TRAIN_SANDBOX_H
+#ifndef HADAL_VERIFY_SANDBOX_H
+#define HADAL_VERIFY_SANDBOX_H
 
 #include "base/buffer.h"
 

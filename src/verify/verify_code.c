@@ -2,8 +2,8 @@
  *     {"inputs": [...], "outputs": [...]}     what comes in and what must come out, line by line but for white space at ends
  *     {"code": "..."}                         a text that is put behind the program and must end with status 0
  * and "language", python where it is not given. The program is the last block of code in the answer, or all of it. */
-#include "train/sandbox.h"
-#include "train/verify.h"
+#include "verify/sandbox.h"
+#include "verify/verify.h"
 
 #include <string.h>
 

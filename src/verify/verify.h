@@ -12,8 +12,8 @@
  * A line names what applies to it in "verifier": a name, or a list of names and of {"name", "weight"}. Without that the
  * run's own apply. A reward is the sum of weight times score, each score being between 0 and 1; an answer counts
  * as right when the first of them gives 1. Text is a stranger's and may be anything. Owned by one thread. */
-#ifndef HADAL_TRAIN_VERIFY_H
-#define HADAL_TRAIN_VERIFY_H
+#ifndef HADAL_VERIFY_VERIFY_H
+#define HADAL_VERIFY_VERIFY_H
 
 #include "base/json.h"
 

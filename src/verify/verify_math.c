@@ -1,6 +1,6 @@
 /* verify_math.c - rules that compute: boxed and countdown. */
-#include "train/math_text.h"
-#include "train/verify.h"
+#include "verify/math_text.h"
+#include "verify/verify.h"
 
 #include <string.h>
 
