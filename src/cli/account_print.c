@@ -1,6 +1,8 @@
 /* account_print.c - answers of `hadal account`: JSON as tables and as CSV. */
 #include "cli/account.h"
 
+#include "server/account/admin.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -64,48 +66,30 @@ static void print_findings(const json_t *findings) {
 
 enum status account_print_text(const json_t *answer) {
     const json_t *rows = json_object_get(answer, "data");
+    const json_t *total = json_object_get(answer, "total");
     const char *explained = json_string_value(json_object_get(answer, "explained"));
     const char *content = json_string_value(json_object_get(answer, "content"));
     print_findings(json_object_get(answer, "findings"));
     if (json_array_size(rows) > 0)
         print_table(rows);
+    else if (json_is_object(total))
+        printf("nothing was measured and nothing charged in this time\n");
     else if (explained || content)
         fputs(explained ? explained : content, stdout);
     else
         print_fields(answer);
+    if (json_is_object(total) && json_array_size(rows) > 0) {
+        printf("\n");
+        print_fields(total);
+    }
     return STATUS_OK;
-}
-
-/* RFC 4180. A cell that a spreadsheet would take for a formula begins with an apostrophe. */
-static void print_csv_cell(const char *text) {
-    const bool formula = *text && strchr("=+@\t", *text);
-    if (!formula && !strpbrk(text, ",\"\r\n")) {
-        fputs(text, stdout);
-        return;
-    }
-    putchar('"');
-    if (formula) putchar('\'');
-    for (; *text; text++) {
-        if (*text == '"') putchar('"');
-        putchar(*text);
-    }
-    putchar('"');
 }
 
 enum status account_print_csv(const json_t *answer) {
-    const json_t *rows = json_object_get(answer, "data");
-    const char *name;
-    json_t *value;
-    char text[CELL_BYTES];
-    if (!json_is_array(rows)) return fail(STATUS_USAGE, "--csv is for lists");
-    for (size_t i = 0; i <= json_array_size(rows) && json_array_size(rows) > 0; i++) {
-        const char *comma = "";
-        json_object_foreach(json_array_get(rows, i ? i - 1 : 0), name, value) {
-            fputs(comma, stdout);
-            print_csv_cell(i ? json_is_null(value) ? "" : cell(value, text) : name);
-            comma = ",";
-        }
-        fputs("\r\n", stdout);
-    }
-    return STATUS_OK;
+    struct buffer text = {0};
+    if (!json_is_array(json_object_get(answer, "data"))) return fail(STATUS_USAGE, "--csv is for lists");
+    enum status status = admin_print_csv(answer, &text);
+    if (status == STATUS_OK && text.bytes) fwrite(text.data, 1, text.bytes, stdout);
+    buffer_free(&text);
+    return status;
 }

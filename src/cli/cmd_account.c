@@ -116,10 +116,11 @@ static enum status take_words(const struct admin_action *action, const char *con
 
 /* Those that are no words. */
 static const char *const options[] = {
-    "account",   "role",       "group",    "status",     "note",        "expires", "name",  "models",
-    "addresses", "cap",        "count",    "batch",      "model",       "time",    "hit",   "miss",
-    "output",    "reasoning",  "prices",   "by",         "since",       "until",   "limit", "request",
-    "units",     "cap-period", "currency", "warn-below", "concurrency", "id"};
+    "account",   "role",       "group",     "status",     "note",        "expires", "name",  "models",
+    "addresses", "cap",        "count",     "batch",      "model",       "time",    "hit",   "miss",
+    "output",    "reasoning",  "prices",    "by",         "since",       "until",   "limit", "request",
+    "units",     "cap-period", "currency",  "warn-below", "concurrency", "id",      "key",   "before",
+    "kind",      "hour-price", "kwh-price", "watts",      "idle-watts"};
 
 static bool takes(const struct admin_action *action, const char *name) {
     for (int i = 0; i < ADMIN_FIELDS && action->fields[i]; i++)
@@ -150,9 +151,10 @@ static enum status take_options(const struct option_values *values, const struct
 
 static enum status run_action(const struct admin_action *action, struct ledger *ledger,
                               const json_t *arguments, json_t **answer) {
-    if (!ledger->store) return admin_run(action, ledger, arguments, time(NULL), answer);
-    TRY(store_begin(ledger->store));
-    enum status status = admin_run(action, ledger, arguments, time(NULL), answer);
+    const struct admin_order order = {action, arguments, 0, time(NULL)};
+    if (!ledger->store) return admin_run(ledger, &order, answer);
+    TRY(action->reads ? store_begin_reading(ledger->store) : store_begin(ledger->store));
+    enum status status = admin_run(ledger, &order, answer);
     if (status == STATUS_OK)
         status = store_commit(ledger->store);
     else

@@ -104,6 +104,7 @@ static const struct route routes[] = {
     {"POST", "/detokenize", endpoint_detokenize, api_refuse, WITH_KEY},
     {"GET", "/capabilities", endpoint_capabilities, api_refuse, WITH_KEY},
     {"POST", "/documents/text", endpoint_document, api_refuse, WITH_KEY},
+    {"POST", "/admin/load", endpoint_load, api_refuse, WITH_KEY},
     {"POST", "/admin/", endpoint_admin, api_refuse, WITH_KEY},
     {"POST", "/account/", endpoint_admin, api_refuse, WITH_KEY},
     {"POST", "/tools/search", endpoint_search, api_refuse, WITH_KEY},
@@ -155,7 +156,7 @@ void api_handle(void *context, struct http_exchange *exchange) {
     const char *account = "";
     bool path_known;
     const struct route *route = find_route(http_request_of(exchange), &path_known);
-    if (!route && !path_known && assets_serve(exchange)) return;
+    if (!route && assets_serve(exchange)) return;
     if (!route) {
         if (path_known) add_allowed(exchange);
         api_reply_error(exchange, api_refuse, path_known ? 405 : 404,

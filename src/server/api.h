@@ -6,7 +6,9 @@
 #include "server/account/identity.h"
 #include "server/api_keys.h"
 #include "server/desk.h"
+#include "server/group_counts.h"
 #include "server/histogram.h"
+#include "server/hours.h"
 #include "server/job.h"
 
 #include <pthread.h>
@@ -39,6 +41,8 @@ struct api {
     const struct identity *caller; /* whose request is being handled; NULL without accounts */
     struct webhook *webhook;
     int64_t charges; /* that were made */
+    struct group_counts groups;
+    struct hours hours;
     struct api_model model;
     const struct dialect *dialect;
     pthread_mutex_t trie_lock;

@@ -129,6 +129,7 @@ static void settled(struct teller_task *task) {
     if (own->task.status == STATUS_OK) {
         journal_give(own->slot);
         own->api->charges++;
+        group_counts_add(&own->api->groups, &own->use);
         warn(own);
         if (forget) {
             forget->task = (struct teller_task){.work = forget_work, .done = forgotten, .lazy = true};

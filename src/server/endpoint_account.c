@@ -1,9 +1,12 @@
 /* endpoint_account.c - accounts over HTTP: GET /user/balance, and the actions of `hadal account` as POST /admin/ACTION
- * with the key of an admin, or /account/ACTION for the owner of a key. A space in an action's name is a slash. */
+ * with the key of an admin, or /account/ACTION, rows of their own, for the owner of a key. A space in an action's name is a
+ * slash. Whoever accepts text/csv gets lists as CSV. */
+#include "base/clock.h"
 #include "server/account/admin.h"
 #include "server/account/teller.h"
 #include "server/endpoints.h"
 #include "text/chat.h"
+#include "text/json_print.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +20,8 @@ struct account_task {
     struct http_exchange *exchange; /* NULL: the client is gone */
     const struct admin_action *action;
     json_t *arguments, *answer;
-    int64_t account;
+    int64_t account, owner; /* owner 0: an operator's action */
+    bool csv;
     struct ledger_balance balance;
 };
 
@@ -97,18 +101,37 @@ void endpoint_balance(struct api *api, struct http_exchange *exchange, const cha
 static enum status action_work(struct teller_task *task, struct ledger *ledger, int64_t now) {
     struct account_task *own = (struct account_task *)task;
     json_decref(own->answer);
-    return admin_run(own->action, ledger, own->arguments, now, &own->answer);
+    const struct admin_order order = {own->action, own->arguments, own->owner, now};
+    return admin_run(ledger, &order, &own->answer);
+}
+
+static void reply_csv(struct account_task *own) {
+    struct buffer out = {0};
+    const enum status status = admin_print_csv(own->answer, &out);
+    http_header_add(own->exchange, "Content-Disposition", "attachment; filename=\"hadal.csv\"");
+    if (status == STATUS_OK)
+        http_reply(own->exchange, 200, "text/csv; charset=utf-8", out.data ? out.data : "", out.bytes);
+    else
+        api_reply_failure(own->exchange, api_refuse, status, status_message());
+    buffer_free(&out);
+}
+
+static void reply_json(struct account_task *own) {
+    char *text = json_dumps(own->answer, JSON_COMPACT);
+    if (text)
+        http_reply(own->exchange, 200, "application/json", text, strlen(text));
+    else
+        api_reply_error(own->exchange, api_refuse, 500, "the answer does not fit into memory");
+    free(text);
 }
 
 static void action_done(struct teller_task *task) {
     struct account_task *own = (struct account_task *)task;
     if (may_answer(own)) {
-        char *text = json_dumps(own->answer, JSON_COMPACT);
-        if (text)
-            http_reply(own->exchange, 200, "application/json", text, strlen(text));
+        if (own->csv)
+            reply_csv(own);
         else
-            api_reply_error(own->exchange, api_refuse, 500, "the answer does not fit into memory");
-        free(text);
+            reply_json(own);
     }
     free_task(own);
 }
@@ -122,8 +145,7 @@ static const struct admin_action *action_of(const char *path, bool *own) {
     snprintf(name, sizeof name, "%.31s", path + (*own ? 9 : 7));
     char *slash = strchr(name, '/');
     if (slash) *slash = ' ';
-    const struct admin_action *action = admin_action_find(name);
-    return action && (!*own || action->own) ? action : NULL;
+    return *own ? admin_own_find(name) : admin_action_find(name);
 }
 
 /* A name of prices would be a file of this machine. */
@@ -133,13 +155,11 @@ static enum status check_prices(const json_t *arguments) {
     return fail(STATUS_INPUT, "prices: must be the name of a preset, or come with content");
 }
 
-/* A key that is limited does not make or end others. */
-static enum status check_own(const struct api *api, const struct admin_action *action, json_t *arguments) {
+/* A key that is limited does not make, change or end others. */
+static enum status check_own(const struct api *api, const struct admin_action *action) {
     if (api->caller->limited && !strncmp(action->name, "key ", 4) && strcmp(action->name, "key list"))
         return fail(STATUS_FORBIDDEN, "this key has limits: it makes and ends no keys");
-    return json_object_set_new(arguments, "account", json_string(api->caller->name))
-               ? fail(STATUS_MEMORY, "out of memory for the request")
-               : STATUS_OK;
+    return STATUS_OK;
 }
 
 static enum status read_arguments(const struct api *api, const struct http_request *request,
@@ -152,7 +172,18 @@ static enum status read_arguments(const struct api *api, const struct http_reque
     TRY(json_parse(body, empty ? 2 : request->body_bytes, "request", arguments));
     if (!json_is_object(*arguments)) return fail(STATUS_INPUT, "request: must be a JSON object");
     TRY(check_prices(*arguments));
-    return own ? check_own(api, action, *arguments) : STATUS_OK;
+    return own ? check_own(api, action) : STATUS_OK;
+}
+
+static bool is_admin(const struct api *api, struct http_exchange *exchange) {
+    if (api->caller && api->caller->admin && !api->caller->limited) return true;
+    api_reply_error(exchange, api_refuse, 403, "this is for the key of an admin, without limits");
+    return false;
+}
+
+static bool accepts_csv(const struct http_request *request) {
+    const char *accept = http_header_find(request, "accept");
+    return accept && strstr(accept, "text/csv");
 }
 
 void endpoint_admin(struct api *api, struct http_exchange *exchange, const char *account) {
@@ -165,10 +196,7 @@ void endpoint_admin(struct api *api, struct http_exchange *exchange, const char 
         api_reply_error(exchange, api_refuse, 404, "there is nothing under this path");
         return;
     }
-    if (!own && (!api->caller->admin || api->caller->limited)) {
-        api_reply_error(exchange, api_refuse, 403, "this is for the key of an admin, without limits");
-        return;
-    }
+    if (!own && !is_admin(api, exchange)) return;
     enum status status = read_arguments(api, request, action, own, &arguments);
     struct account_task *task = NULL;
     if (status != STATUS_OK)
@@ -181,5 +209,34 @@ void endpoint_admin(struct api *api, struct http_exchange *exchange, const char 
     }
     task->action = action;
     task->arguments = arguments;
+    task->owner = own ? api->caller->account : 0;
+    task->csv = accepts_csv(request);
+    task->task.reads = action->reads;
     teller_push(api->teller, &task->task);
+}
+
+/* ---- load ---- */
+
+/* Counters and the clock, so that whoever asks twice has what happened in between. */
+void endpoint_load(struct api *api, struct http_exchange *exchange, const char *account) {
+    struct service_counts counts;
+    struct buffer out = {0};
+    (void)account;
+    if (!is_admin(api, exchange)) return;
+    service_counts(api->service, &counts);
+    buffer_printf(&out,
+                  "{\"seconds\":%.6f,\"running\":%d,\"waiting\":%d,\"parallel\":%d,\"pages\":%d,"
+                  "\"free_pages\":%d,\"cached_pages\":%d,\"context\":%lld,\"requests\":%lld,\"refused\":%lld,"
+                  "\"prompt_tokens\":%lld,\"hit_tokens\":%lld,\"generated_tokens\":%lld,\"steps\":%lld,"
+                  "\"step_seconds\":%.6f,\"started\":%lld,\"model\":",
+                  clock_seconds(), counts.running, counts.waiting, service_engine(api->service)->sequences,
+                  counts.pages, counts.free_pages, counts.cached_pages,
+                  (long long)service_engine(api->service)->context, (long long)api->counts.requests,
+                  (long long)api->counts.refused, (long long)counts.prompt_tokens,
+                  (long long)counts.hit_tokens, (long long)counts.generated_tokens, (long long)counts.steps,
+                  counts.step_seconds, (long long)api->started);
+    json_print_text(&out, api->model.name, strlen(api->model.name));
+    buffer_append_char(&out, '}');
+    api_reply_json(exchange, &out);
+    buffer_free(&out);
 }

@@ -7,8 +7,8 @@
 typedef void endpoint(struct api *api, struct http_exchange *exchange, const char *account);
 
 endpoint endpoint_chat, endpoint_completion, endpoint_messages, endpoint_responses, endpoint_models,
-    endpoint_balance, endpoint_admin, endpoint_capabilities, endpoint_tokenize, endpoint_detokenize,
-    endpoint_health, endpoint_metrics;
+    endpoint_balance, endpoint_admin, endpoint_load, endpoint_capabilities, endpoint_tokenize,
+    endpoint_detokenize, endpoint_health, endpoint_metrics;
 
 /* A body that becomes another: `work` runs on a thread of the desk, and what it fails with is the answer. */
 typedef enum status conversion_work(struct api *api, const json_t *root, struct buffer *out);

@@ -14,12 +14,16 @@ static void head(const struct writer *writer, const char *name, const char *type
     buffer_printf(writer->out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
+static void write_quoted(struct buffer *out, const char *text) {
+    for (const char *c = text; *c; c++) {
+        if (*c == '"' || *c == '\\') buffer_append_char(out, '\\');
+        buffer_append_char(out, *c);
+    }
+}
+
 static void value(const struct writer *writer, const char *name, const char *label, double number) {
     buffer_printf(writer->out, "%s{model_name=\"", name);
-    for (const char *c = writer->model; *c; c++) {
-        if (*c == '"' || *c == '\\') buffer_append_char(writer->out, '\\');
-        buffer_append_char(writer->out, *c);
-    }
+    write_quoted(writer->out, writer->model);
     buffer_printf(writer->out, "\"%s} %.17g\n", label, number);
 }
 
@@ -114,6 +118,38 @@ static void write_tokens(const struct writer *writer, const struct service_count
            counts->step_seconds);
 }
 
+/* Of a group of accounts: its name is an operator's, who may have quoted in it. */
+static void group_value(const struct writer *writer, const char *name, const struct group_row *row,
+                        const char *label, double amount) {
+    struct buffer labels = {0};
+    buffer_append_text(&labels, ",group=\"");
+    write_quoted(&labels, row->group);
+    buffer_printf(&labels, "\",currency=\"%s\"%s", row->currency, label);
+    if (!labels.failed) value(writer, name, labels.data, amount);
+    buffer_free(&labels);
+}
+
+static void write_groups(const struct writer *writer, const struct group_counts *counts) {
+    if (counts->rows == 0) return;
+    head(writer, "hadal_account_requests_total", "counter", "Requests that accounts were charged for.");
+    for (int i = 0; i < counts->rows; i++)
+        group_value(writer, "hadal_account_requests_total", &counts->row[i], "",
+                    (double)counts->row[i].requests);
+    head(writer, "hadal_account_charged_total", "counter", "What accounts were charged, in their currency.");
+    for (int i = 0; i < counts->rows; i++)
+        group_value(writer, "hadal_account_charged_total", &counts->row[i], "",
+                    (double)counts->row[i].micros / (double)MICROS);
+    head(writer, "hadal_account_units_total", "counter", "Tokens and calls that were charged, by class.");
+    for (int i = 0; i < counts->rows; i++)
+        for (int class = 0; class < PRICE_CLASSES; class ++) {
+            char label[48];
+            if (!counts->row[i].units[class]) continue;
+            snprintf(label, sizeof label, ",class=\"%s\"", price_class_name((enum price_class) class));
+            group_value(writer, "hadal_account_units_total", &counts->row[i], label,
+                        (double)counts->row[i].units[class]);
+        }
+}
+
 /* Named as vLLM's server has them. */
 static void write_replies(const struct writer *writer, const struct http_server *http) {
     head(writer, "http_requests_total", "counter", "Answers over HTTP, by status.");
@@ -144,6 +180,7 @@ void api_write_metrics(struct api *api, struct buffer *out) {
            (double)own->refused);
     number(&writer, "hadal_charges_total", NULL, "counter", "Requests that accounts were charged for.",
            (double)api->charges);
+    write_groups(&writer, &api->groups);
     write_tokens(&writer, &counts);
     write_finished(&writer, own);
     durations(&writer, "hadal_queue_seconds", "vllm:request_queue_time_seconds",

@@ -43,6 +43,7 @@ static void on_tick(evutil_socket_t none, short what, void *context) {
         next = job->next;
         job_keep_alive(job, now);
     }
+    hours_write(&server->api, false);
     if (server->stops == 0) return;
     const bool idle = server->api.jobs == 0 && http_server_connections(server->http) == 0;
     if (idle || now >= server->drain_end) event_base_loopbreak(server->base);
@@ -207,6 +208,7 @@ static enum status open_parts(struct server *server, const struct server_options
     TRY(service_open(&api->service, &options->service));
     TRY(choose_template(server, options));
     make_fingerprint(api);
+    hours_begin(api);
     return STATUS_OK;
 }
 
@@ -246,6 +248,7 @@ void server_close(struct server *server) {
     http_server_close(server->http);
     search_close(&server->search);
     desk_close(server->api.desk);
+    hours_write(&server->api, true);
     service_close(server->api.service);
     if (server->api.mailbox) mailbox_deliver(server->api.mailbox);
     mailbox_close(server->api.mailbox);

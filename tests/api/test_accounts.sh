@@ -128,9 +128,26 @@ for ((n = 0; n < 3; n++)); do ask "$key"; done
 for ((i = 0; i < 100; i++)); do [ -s "$work/called" ] && break; sleep 0.05; done
 is "the webhook is called once" '["low_balance","alice",true]' "$(jq -c '[.event, .account, (.balance | tonumber) < 1.4995]' "$work/called" 2> /dev/null)"
 
+# what operators and owners look at
+is "usage as CSV" "class,currency,requests,units,amount" "$(curl -s -X POST -H "Authorization: Bearer $key" -H 'Accept: text/csv' "$url/account/usage" -d '{"by":"class"}' | head -1 | tr -d '\r')"
+is "an owner's rows take no account" "usage takes no account" "$(post "$other" /account/usage '{"account":"alice"}' | jq -r .error.message)"
+is "an owner's charges are his own" '["bob"]' "$(post "$other" /account/charges '{"limit":1000}' | jq -c '[.data[].account] | unique')"
+for path in list ledger audit profit load setting/list; do
+    is "/account/$path is not there, and /admin/$path not his" "404 403" "$(for at in account admin; do curl -s -o /dev/null -w '%{http_code} ' -X POST -H "Authorization: Bearer $other" "$url/$at/$path"; done | sed 's/ $//')"
+done
+is "prices of the moment" '["hit","1.00"]' "$(post "$key" /account/prices/now '{"models":"deepseek-chat"}' | jq -c '.data[0] | [.class, .now]')"
+is "load" '[true,true,true]' "$(post "$admin" /admin/load | jq -c '[.generated_tokens > 0, .pages > 0, .seconds > 0]')"
+is "an audit over HTTP" true "$(post "$admin" /admin/audit | jq .clean)"
+metrics=$(curl -s "$url/metrics")
+charged=$(awk '/^hadal_account_charged_total/ { sum += $2 } END { printf "%d", sum * 1000000 + 0.5 }' <<< "$metrics")
+is "metrics by group say what the ledger says" "$(account usage --by model --json | jq '[.data[].amount | tonumber * 1000000 | round] | add')" "$charged"
+is "in series of groups alone" 1 "$(grep -c '^hadal_account_requests_total{model_name="tiny-v3",group="default",currency="USD"} ' <<< "$metrics")"
+
 kill -TERM $server
 wait $server
 is "the server ends" 0 $?
+account setting set hour-price 3.6 > /dev/null
+is "its hours are measured, and cost" '[true,true]' "$(account profit --json --kwh-price 0.3 --watts 400 | jq -c '.total | [.cost, .revenue, .profit] | map(tonumber * 1000000 | round) | [.[0] > 0, .[1] - .[0] == .[2]]')"
 is "the audit is clean" 0 "$(account audit > "$work/audit"; echo $?)"
 is "another server does not take the same journal" 1 "$(
     exec 8>> "$work/accounts.db.running" && flock 8

@@ -47,7 +47,6 @@ refused 1 "a preset is deepseek" prices set deepseek-march
 refused 2 "choose one" list --json --csv
 refused 2 "--csv is for lists" balance admin --csv
 refused 1 "no charge for a request" quote 12345
-refused 1 "is none of: topups,webhook" setting set tea green
 
 says "rows               6" prices set deepseek-2025-02
 says "alice" add alice --currency USD --warn-below 1
@@ -56,6 +55,12 @@ says "2.50" grant alice 2.5 --expires 2099-01-01
 says "12.50" balance alice
 says "sk-" key add alice --name laptop --models deepseek-chat --cap 5 --cap-period month
 says "laptop" key list alice
+says "nothing was measured" profit
+refused 1 "is none of: topups,webhook,cost-currency" setting set tea green
+refused 1 "hour-price: 'dear' is no amount" setting set hour-price dear
+says "watts" setting set watts 350
+says "0.55" prices now --models deepseek-reasoner --time 2025-03-10
+says "16:30-00:30 UTC" prices now --models deepseek-reasoner --time 2025-03-10T17:00:00Z
 says "deepseek-2025-02" prices list
 says "window 16:30-00:30 UTC" quote --model deepseek-chat --time 2025-03-10T16:30:00Z --output 1000000
 says "= 0.55 USD" quote --model deepseek-chat --time 2025-03-10T16:30:00Z --output 1000000

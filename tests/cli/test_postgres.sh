@@ -12,9 +12,11 @@ if ! url=$(postgres_start "$work/postgres"); then
     report_end
     exit
 fi
-if HADAL_TEST_POSTGRES=$url "$build/tests/unit/server/account/test_ledger" > "$work/output" 2>&1; then
-    pass "the ledger over PostgreSQL ($(grep -c '  OK ' "$work/output") tests)"
-else
-    fail "the ledger over PostgreSQL" "$(grep -v '  OK \| RUN ' "$work/output")"
-fi
+for part in ledger reports teller; do
+    if HADAL_TEST_POSTGRES=$url "$build/tests/unit/server/account/test_$part" > "$work/output" 2>&1; then
+        pass "the $part over PostgreSQL ($(grep -c '  OK ' "$work/output") tests)"
+    else
+        fail "the $part over PostgreSQL" "$(grep -v '  OK \| RUN ' "$work/output")"
+    fi
+done
 report_end

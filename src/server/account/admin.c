@@ -15,7 +15,7 @@ static const struct admin_action actions[] = {
      {"account!", "role", "group", "currency", "concurrency", "warn-below"},
      account_add,
      "Make an account."},
-    {"list", {NULL}, account_list, "List accounts with their balances."},
+    {"list", {NULL}, account_list, "List accounts with their balances.", true},
     {"set",
      {"account!", "role", "group", "status", "concurrency", "warn-below"},
      account_set,
@@ -30,27 +30,35 @@ static const struct admin_action actions[] = {
     {"key add",
      {"account!", "name", "expires", "models", "addresses", "cap", "cap-period"},
      key_add,
-     "Make a key, which is shown this once.",
-     true},
+     "Make a key, which is shown this once."},
     {"key list", {"account"}, key_list, "List keys, without the keys.", true},
-    {"key revoke", {"account", "id!"}, key_revoke, "End a key.", true},
+    {"key set",
+     {"id!", "name", "cap", "cap-period"},
+     key_set,
+     "Change a key's name or cap; a cap of 0 is none."},
+    {"key revoke", {"account", "id!"}, key_revoke, "End a key."},
     {"code make",
      {"amount!", "currency", "count", "expires", "batch"},
      code_make,
      "Make codes for topping up, which are shown this once."},
-    {"code list", {"batch"}, code_list, "List batches of codes and how many were redeemed."},
-    {"code redeem", {"account!", "code!"}, code_redeem, "Top an account up with a code.", true},
+    {"code list", {"batch"}, code_list, "List batches of codes and how many were redeemed.", true},
+    {"code redeem", {"account!", "code!"}, code_redeem, "Top an account up with a code."},
     {"group set",
      {"group!", "multiplier!"},
      group_set,
      "Make a group of accounts, or change its multiplier."},
-    {"group list", {NULL}, group_list, "List groups."},
+    {"group list", {NULL}, group_list, "List groups.", true},
     {"prices set",
      {"prices!", "content"},
      prices_set,
      "Put a list of prices in force: a file, deepseek, or a month such as deepseek-2025-02."},
-    {"prices list", {NULL}, prices_list, "List the lists of prices that were in force."},
+    {"prices list", {NULL}, prices_list, "List the lists of prices that were in force.", true},
     {"prices show", {"id"}, prices_show, "Print a list of prices, as JSON to edit.", true},
+    {"prices now",
+     {"models", "currency", "account", "time"},
+     prices_now,
+     "List what each class of tokens and calls costs now, with the windows of the day.",
+     true},
     {"quote",
      {"request", "account", "model", "currency", "group", "time", "hit", "miss", "output", "reasoning",
       "prices", "units"},
@@ -58,28 +66,76 @@ static const struct admin_action actions[] = {
      "Explain the bill of a request by its id, or of tokens that are named.",
      true},
     {"usage",
-     {"account", "by", "since", "until"},
+     {"account", "by", "since", "until", "model", "key"},
      usage_report,
-     "Sum up tokens and amounts by key, model, day or account.",
+     "Sum up tokens and amounts by day, model, account, key, group or class, or list all of it (detail).",
      true},
     {"charges",
-     {"account", "since", "until", "limit"},
+     {"account", "since", "until", "limit", "model", "key", "before"},
      charge_list,
      "List requests with what they cost.",
      true},
-    {"ledger", {"account", "limit"}, ledger_report, "List transfers and their entries."},
-    {"audit", {NULL}, audit_run, "Check that every sum of the ledger is right."},
-    {"setting set", {"name!", "value!"}, setting_set, "Change a setting: topups on|off, webhook URL."},
-    {"setting list", {NULL}, setting_list, "List settings."},
+    {"ledger",
+     {"account", "limit", "kind", "request", "since", "until", "before"},
+     ledger_report,
+     "List transfers and their entries.",
+     true},
+    {"profit",
+     {"since", "until", "currency", "hour-price", "kwh-price", "watts", "idle-watts"},
+     profit_report,
+     "Set what each day brought against what the machine cost, by its measured hours.",
+     true},
+    {"audit", {NULL}, audit_run, "Check that every sum of the ledger is right.", true},
+    {"setting set",
+     {"name!", "value!"},
+     setting_set,
+     "Change a setting: topups on|off, webhook URL, cost-currency, hour-price, kwh-price, watts, "
+     "idle-watts."},
+    {"setting list", {NULL}, setting_list, "List settings.", true},
+};
+
+static const struct admin_action own_actions[] = {
+    {"balance", {NULL}, money_balance, "Show what the account has.", true},
+    {"key add",
+     {"name", "expires", "models", "addresses", "cap", "cap-period"},
+     key_add,
+     "Make a key, which is shown this once."},
+    {"key list", {NULL}, key_list, "List keys, without the keys.", true},
+    {"key set", {"id!", "name", "cap", "cap-period"}, key_set, "Change a key's name or cap."},
+    {"key revoke", {"id!"}, key_revoke, "End a key."},
+    {"code redeem", {"code!"}, code_redeem, "Top the account up with a code."},
+    {"prices now", {"models", "time"}, prices_now, "List what each class costs now.", true},
+    {"prices show", {NULL}, prices_show, "Print the list of prices in force.", true},
+    {"quote",
+     {"request", "model", "time", "hit", "miss", "output", "reasoning", "units"},
+     quote_make,
+     "Explain the bill of a request, or of tokens that are named.",
+     true},
+    {"usage", {"by", "since", "until", "model", "key"}, usage_report, "Sum up tokens and amounts.", true},
+    {"charges",
+     {"since", "until", "limit", "model", "key", "before"},
+     charge_list,
+     "List requests with what they cost.",
+     true},
 };
 
 const struct admin_action *admin_action_at(int index) {
     return index >= 0 && (size_t)index < COUNT_OF(actions) ? &actions[index] : NULL;
 }
 
+const struct admin_action *admin_own_at(int index) {
+    return index >= 0 && (size_t)index < COUNT_OF(own_actions) ? &own_actions[index] : NULL;
+}
+
 const struct admin_action *admin_action_find(const char *name) {
     for (size_t i = 0; i < COUNT_OF(actions); i++)
         if (!strcmp(actions[i].name, name)) return &actions[i];
+    return NULL;
+}
+
+const struct admin_action *admin_own_find(const char *name) {
+    for (size_t i = 0; i < COUNT_OF(own_actions); i++)
+        if (!strcmp(own_actions[i].name, name)) return &own_actions[i];
     return NULL;
 }
 
@@ -114,14 +170,13 @@ static enum status check_arguments(const struct admin_action *action, const json
     return STATUS_OK;
 }
 
-enum status admin_run(const struct admin_action *action, struct ledger *ledger, const json_t *arguments,
-                      int64_t now, json_t **answer) {
-    struct admin_call call = {ledger, arguments, now, NULL};
+enum status admin_run(struct ledger *ledger, const struct admin_order *order, json_t **answer) {
+    struct admin_call call = {ledger, order->arguments, order->owner, order->now, NULL};
     *answer = NULL;
-    TRY(check_arguments(action, arguments));
+    TRY(check_arguments(order->action, order->arguments));
     call.answer = json_object();
     if (!call.answer) return fail(STATUS_MEMORY, "out of memory for the answer");
-    enum status status = action->run(&call);
+    enum status status = order->action->run(&call);
     if (status == STATUS_OK)
         *answer = call.answer;
     else
@@ -185,10 +240,17 @@ enum status call_instant(const struct admin_call *call, const char *name, int64_
 
 enum status call_account(const struct admin_call *call, int64_t *account) {
     const char *name;
+    *account = call->owner;
+    if (call->owner) return STATUS_OK;
     TRY(call_text(call, "account", "", &name));
     TRY(store_ask(call->ledger->store, "SELECT id FROM accounts WHERE name = ?",
                   STORE_VALUES(store_text(name)), 0, account));
     return *account ? STATUS_OK : fail(STATUS_NOT_FOUND, "there is no account '%.64s'", name);
+}
+
+enum status call_account_or_all(const struct admin_call *call, int64_t *account) {
+    *account = 0;
+    return call->owner || call_has(call, "account") ? call_account(call, account) : STATUS_OK;
 }
 
 /* ---- answers ---- */
@@ -201,7 +263,7 @@ void answer_number(struct admin_call *call, const char *name, int64_t number) {
     json_object_set_new(call->answer, name, json_integer(number));
 }
 
-static json_t *money_json(int64_t micros) {
+json_t *money_json(int64_t micros) {
     char text[MONEY_TEXT_BYTES];
     return json_string(money_print(micros, text));
 }

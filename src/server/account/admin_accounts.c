@@ -146,8 +146,8 @@ enum status key_list(struct admin_call *call) {
         {"key", COLUMN_TEXT},        {"created", COLUMN_INSTANT}, {"expires", COLUMN_INSTANT},
         {"revoked", COLUMN_INSTANT}, {"models", COLUMN_TEXT},     {"addresses", COLUMN_TEXT},
         {"cap", COLUMN_MONEY},       {"cap_period", COLUMN_TEXT}, {"spent", COLUMN_MONEY}};
-    int64_t account = 0;
-    if (call_has(call, "account")) TRY(call_account(call, &account));
+    int64_t account;
+    TRY(call_account_or_all(call, &account));
     return answer_rows(call, columns, COUNT_OF(columns),
                        "SELECT keys.id, accounts.name, keys.name, 'sk-****' || tail, keys.created, "
                        "keys.expires, revoked, models, "
@@ -159,9 +159,38 @@ enum status key_list(struct admin_call *call) {
                        STORE_VALUES(store_number(account), store_number(account)));
 }
 
+static enum status check_key(struct admin_call *call, int64_t *id) {
+    int64_t account, keys;
+    TRY(call_account_or_all(call, &account));
+    TRY(call_number(call, "id", 1, INT64_MAX, 0, id));
+    TRY(store_ask(
+        call->ledger->store,
+        "SELECT COUNT(*) FROM keys WHERE id = ? AND revoked = 0 AND (account = ? OR CAST(? AS BIGINT) = 0)",
+        STORE_VALUES(store_number(*id), store_number(account), store_number(account)), 0, &keys));
+    return keys ? STATUS_OK
+                : fail(STATUS_NOT_FOUND, "there is no key %lld that is not revoked", (long long)*id);
+}
+
+enum status key_set(struct admin_call *call) {
+    struct store *store = call->ledger->store;
+    int64_t id, cap;
+    const char *name;
+    TRY(check_key(call, &id));
+    TRY(call_text(call, "name", NULL, &name));
+    TRY(call_money(call, "cap", MONEY_AMOUNT_LIMIT, -1, &cap));
+    if (name && strlen(name) >= LEDGER_NAME_BYTES)
+        return fail(STATUS_INPUT, "name: must have at most 64 bytes");
+    TRY(set_text(call, id, "name", NULL, "UPDATE keys SET name = ? WHERE id = ?"));
+    TRY(set_text(call, id, "cap-period", "total,day,month", "UPDATE keys SET cap_period = ? WHERE id = ?"));
+    if (cap >= 0)
+        TRY(store_do(store, "UPDATE keys SET cap = ? WHERE id = ?", store_number(cap), store_number(id)));
+    answer_number(call, "id", id);
+    return STATUS_OK;
+}
+
 enum status key_revoke(struct admin_call *call) {
-    int64_t id, account = 0;
-    if (call_has(call, "account")) TRY(call_account(call, &account));
+    int64_t id, account;
+    TRY(call_account_or_all(call, &account));
     TRY(call_number(call, "id", 1, INT64_MAX, 0, &id));
     TRY(store_do(
         call->ledger->store,
@@ -215,15 +244,30 @@ enum status setting_get(struct ledger *ledger, const char *name, char *value, si
     return STATUS_OK;
 }
 
+/* What a machine costs is read by profit_report(); "" takes it away. */
+static enum status check_setting(const char *name, const char *value) {
+    int64_t number;
+    TRY(check_choice("name", name, "topups,webhook,cost-currency,hour-price,kwh-price,watts,idle-watts"));
+    if (strlen(value) > 1000) return fail(STATUS_INPUT, "value: must have at most 1000 bytes");
+    if (!strcmp(name, "topups")) return check_choice("value", value, "on,off");
+    if (!*value) return STATUS_OK;
+    if (!strcmp(name, "webhook"))
+        return !strncmp(value, "http://", 7) || !strncmp(value, "https://", 8)
+                   ? STATUS_OK
+                   : fail(STATUS_INPUT,
+                          "value: a webhook is an address that begins with http:// or https://");
+    if (!strcmp(name, "cost-currency"))
+        return currency_is_valid(value)
+                   ? STATUS_OK
+                   : fail(STATUS_INPUT, "value: a currency has three capital letters, such as USD");
+    return money_parse(value, MONEY_COST_LIMIT, name, &number);
+}
+
 enum status setting_set(struct admin_call *call) {
     const char *name, *value;
     TRY(call_text(call, "name", "", &name));
     TRY(call_text(call, "value", "", &value));
-    TRY(check_choice("name", name, "topups,webhook"));
-    if (!strcmp(name, "topups")) TRY(check_choice("value", value, "on,off"));
-    if (!strcmp(name, "webhook") && *value && strncmp(value, "http://", 7) && strncmp(value, "https://", 8))
-        return fail(STATUS_INPUT, "value: a webhook is an address that begins with http:// or https://");
-    if (strlen(value) > 1000) return fail(STATUS_INPUT, "value: must have at most 1000 bytes");
+    TRY(check_setting(name, value));
     answer_text(call, name, value);
     return store_do(call->ledger->store,
                     "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value "

@@ -77,26 +77,37 @@ static int64_t number(const json_t *object, const char *name) {
     return json_integer_value(json_object_get(object, name));
 }
 
-enum status bill_check_json(const char *text, struct bill_units *units, int64_t *micros) {
-    struct money_line line[PRICE_CLASSES];
-    json_t *root;
-    *units = (struct bill_units){0};
-    TRY(json_parse(text, strlen(text), "a bill", &root));
-    const json_t *lines = json_object_get(root, "lines");
-    const size_t count = json_array_size(lines);
-    enum status status =
-        count <= PRICE_CLASSES ? STATUS_OK : fail(STATUS_FORMAT, "a bill has too many lines");
-    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-        const json_t *item = json_array_get(lines, i);
+static enum status read_lines(const json_t *root, struct bill_lines *lines) {
+    const json_t *list = json_object_get(root, "lines");
+    const size_t count = json_array_size(list);
+    if (count > PRICE_CLASSES) return fail(STATUS_FORMAT, "a bill has too many lines");
+    lines->group = number(root, "group");
+    for (size_t i = 0; i < count; i++) {
+        const json_t *item = json_array_get(list, i);
         const int class = class_of(item);
-        line[i] =
+        if (class < 0) return fail(STATUS_FORMAT, "a bill has a line of an unknown class");
+        if (lines->line[class].units) return fail(STATUS_FORMAT, "a bill has two lines of a class");
+        lines->line[class] =
             (struct money_line){number(item, "units"), number(item, "price"), number(item, "multiplier")};
-        if (class < 0) status = fail(STATUS_FORMAT, "a bill has a line of an unknown class");
-        if (class >= 0) units->units[class] += line[i].units;
     }
-    if (status == STATUS_OK) status = money_bill(line, (int)count, number(root, "group"), micros);
+    return STATUS_OK;
+}
+
+enum status bill_read_json(const char *text, struct bill_lines *lines) {
+    json_t *root;
+    *lines = (struct bill_lines){0};
+    TRY(json_parse(text, strlen(text), "a bill", &root));
+    enum status status = read_lines(root, lines);
     json_decref(root);
     return status;
+}
+
+enum status bill_check_json(const char *text, struct bill_units *units, int64_t *micros) {
+    struct bill_lines lines;
+    *units = (struct bill_units){0};
+    TRY(bill_read_json(text, &lines));
+    for (int class = 0; class < PRICE_CLASSES; class ++) units->units[class] = lines.line[class].units;
+    return money_bill(lines.line, PRICE_CLASSES, lines.group, micros);
 }
 
 static void explain_line(const json_t *line, const char *currency, struct buffer *out) {

@@ -31,6 +31,12 @@ must_use enum status bill_most(const struct price_list *list, const struct bill_
  * "window", "source"}], "amount"}; prices and amount in micro-units, multipliers in millionths. */
 void bill_print_json(struct buffer *out, const struct price_list *list, const struct bill_request *request,
                      const struct bill *bill);
+/* From such a line: its figures by class. STATUS_FORMAT when it is none. */
+struct bill_lines {
+    struct money_line line[PRICE_CLASSES]; /* of nothing where it has no line */
+    int64_t group;
+};
+must_use enum status bill_read_json(const char *text, struct bill_lines *lines);
 /* From such a line: the amount that its figures give. STATUS_FORMAT when it is none. */
 must_use enum status bill_check_json(const char *text, struct bill_units *units, int64_t *micros);
 /* For people, a line for each class; `json` is what bill_print_json() wrote. */

@@ -191,3 +191,15 @@ enum status ledger_expire(struct ledger *ledger, int64_t now, int64_t *grants) {
     *grants = expired.rows;
     return STATUS_OK;
 }
+
+/* ---- hours ---- */
+
+enum status ledger_add_hours(struct ledger *ledger, const char *server, int64_t day, int64_t up,
+                             int64_t busy) {
+    return store_do(
+        ledger->store,
+        "INSERT INTO machine_days (server, day, up, busy) VALUES (?, ?, ?, ?) ON CONFLICT (server, "
+        "day) DO UPDATE SET up = machine_days.up + excluded.up, busy = machine_days.busy + "
+        "excluded.busy",
+        store_text(server), store_number(day), store_number(up), store_number(busy));
+}

@@ -63,6 +63,12 @@ must_use enum status ledger_withdraw(struct ledger *ledger, int64_t account, int
 /* Books grants that have expired as such; how many there were. */
 must_use enum status ledger_expire(struct ledger *ledger, int64_t now, int64_t *grants);
 
+/* ---- hours ---- */
+
+/* Milliseconds that a server was there, and computed, on a day of UTC. */
+must_use enum status ledger_add_hours(struct ledger *ledger, const char *server, int64_t day, int64_t up,
+                                      int64_t busy);
+
 /* ---- prices ---- */
 
 /* Adds a list, which is the one in force from now on; an equal one that is in force already stays. */
@@ -101,6 +107,7 @@ struct ledger_use {
     bool low;        /* the balance fell below the account's mark by this */
     int64_t balance; /* what is left */
     char name[LEDGER_NAME_BYTES], model[LEDGER_MODEL_BYTES], currency[CURRENCY_BYTES];
+    char group[LEDGER_NAME_BYTES]; /* of the account; "" of what was settled before */
 };
 /* Charges what was used and gives the rest back. STATUS_NOT_FOUND: nothing is reserved for this request. */
 must_use enum status ledger_settle(struct ledger *ledger, struct ledger_use *use);

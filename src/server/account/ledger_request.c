@@ -229,6 +229,7 @@ enum status ledger_reserve(struct ledger *ledger, struct ledger_hold *hold) {
 struct reservation {
     int64_t transfer, account, key, created, amount, price_list, group, warn_below, warned;
     char model[LEDGER_MODEL_BYTES], currency[CURRENCY_BYTES], name[LEDGER_NAME_BYTES];
+    char group_name[LEDGER_NAME_BYTES];
     bool found, open;
 };
 
@@ -248,6 +249,7 @@ static enum status read_reservation(void *context, const struct store_row *row) 
     snprintf(kept->model, sizeof kept->model, "%s", row_text(row, 7));
     snprintf(kept->currency, sizeof kept->currency, "%s", row_text(row, 8));
     snprintf(kept->name, sizeof kept->name, "%s", row_text(row, 10));
+    snprintf(kept->group_name, sizeof kept->group_name, "%s", row_text(row, 13));
     return STATUS_OK;
 }
 
@@ -263,7 +265,8 @@ static enum status find_reservation(struct ledger *ledger, const char *request, 
         "SELECT reservations.transfer, reservations.account, reservations.key_id, "
         "reservations.created, reservations.amount, reservations.price_list, reservations.state, "
         "reservations.model, accounts.currency, account_groups.multiplier, accounts.name, "
-        "accounts.warn_below, accounts.warned FROM reservations JOIN accounts ON accounts.id = "
+        "accounts.warn_below, accounts.warned, accounts.group_name FROM reservations JOIN accounts ON "
+        "accounts.id = "
         "reservations.account JOIN account_groups ON account_groups.name = accounts.group_name WHERE "
         "reservations.request = ?",
         STORE_VALUES(store_text(request)), read_reservation, kept);
@@ -413,6 +416,7 @@ enum status ledger_settle(struct ledger *ledger, struct ledger_use *use) {
     snprintf(use->name, sizeof use->name, "%s", kept.name);
     snprintf(use->model, sizeof use->model, "%s", kept.model);
     snprintf(use->currency, sizeof use->currency, "%s", kept.currency);
+    snprintf(use->group, sizeof use->group, "%s", kept.group_name);
     enum status status = charge(ledger, use, &kept, &bill);
     buffer_free(&bill);
     return status;

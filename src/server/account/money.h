@@ -17,6 +17,7 @@
 #define MONEY_UNITS_LIMIT      INT64_C(1000000000)
 #define MONEY_PRICE_LIMIT      (INT64_C(100000) * MICROS) /* for a million tokens */
 #define MONEY_MULTIPLIER_LIMIT (INT64_C(100) * MICROS)
+#define MONEY_COST_LIMIT       (INT64_C(1000000) * MICROS) /* of an hour, a kilowatt-hour; watts */
 #define MONEY_AMOUNT_LIMIT     (INT64_C(1000000000) * MICROS)
 
 enum { MONEY_TEXT_BYTES = 32, CURRENCY_BYTES = 4 };

@@ -3,6 +3,7 @@
 
 #include "server/account/store_driver.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@ struct store {
     } kept[STORE_STATEMENTS];
     int64_t changes;
     bool in_transaction;
+    atomic_bool interrupted;
 };
 
 bool store_is_url(const char *where) {
@@ -96,12 +98,20 @@ static void forget_statements(struct store *store) {
     memset(store->kept, 0, sizeof store->kept);
 }
 
-enum status store_run(struct store *store, const char *sql, const struct store_value *value, int values,
-                      store_row_reader *read, void *context) {
+static enum status run(struct store *store, const char *sql, const struct store_value *value, int values,
+                       store_row_reader *read, void *context) {
     void *statement;
     MUST(values <= STORE_VALUES_LIMIT);
     TRY(find_statement(store, sql, &statement));
     return store->driver->run(store->connection, statement, value, values, read, context, &store->changes);
+}
+
+enum status store_run(struct store *store, const char *sql, const struct store_value *value, int values,
+                      store_row_reader *read, void *context) {
+    enum status status =
+        atomic_load(&store->interrupted) ? STATUS_IO : run(store, sql, value, values, read, context);
+    if (status == STATUS_OK || !atomic_load(&store->interrupted)) return status;
+    return fail(STATUS_UNAVAILABLE, "accounts: the program is ending");
 }
 
 enum status store_run_once(struct store *store, const char *sql) {
@@ -130,12 +140,20 @@ enum status store_ask(struct store *store, const char *sql, const struct store_v
 
 /* ---- transactions ---- */
 
-enum status store_begin(struct store *store) {
+static enum status begin(struct store *store, const char *sql) {
     MUST(!store->in_transaction);
     if (store->driver->renew(store->connection)) forget_statements(store);
-    TRY(store_run(store, "@begin", NULL, 0, NULL, NULL));
+    TRY(store_run(store, sql, NULL, 0, NULL, NULL));
     store->in_transaction = true;
     return STATUS_OK;
+}
+
+enum status store_begin(struct store *store) {
+    return begin(store, "@begin");
+}
+
+enum status store_begin_reading(struct store *store) {
+    return begin(store, "@read");
 }
 
 enum status store_commit(struct store *store) {
@@ -151,7 +169,7 @@ enum status store_commit(struct store *store) {
 static enum status undo(struct store *store, const char *sql) {
     char sentence[SENTENCE_BYTES];
     snprintf(sentence, sizeof sentence, "%s", status_message());
-    TRY(store_run(store, sql, NULL, 0, NULL, NULL));
+    TRY(run(store, sql, NULL, 0, NULL, NULL));
     return fail(STATUS_OK, "%s", sentence);
 }
 
@@ -188,6 +206,11 @@ enum status store_open_version(struct store **store, const char *where, int vers
 
 enum status store_open(struct store **store, const char *where) {
     return store_open_version(store, where, STORE_SCHEMA);
+}
+
+void store_interrupt(struct store *store) {
+    atomic_store(&store->interrupted, true);
+    store->driver->interrupt(store->connection);
 }
 
 void store_close(struct store *store) {

@@ -13,13 +13,15 @@
 struct store;
 struct store_row;
 
-enum { STORE_SCHEMA = 3 /* the newest version */ };
+enum { STORE_SCHEMA = 4 /* the newest version */ };
 
 /* A file's path, or "postgresql://...". Made where there is none, and brought to the newest schema. STATUS_UNSUPPORTED when
  * a newer program has changed it. Sentences never hold a password. */
 must_use enum status store_open(struct store **store, const char *where);
 must_use enum status store_open_version(struct store **store, const char *where, int version); /* for tests */
 void store_close(struct store *store); /* NULL allowed */
+/* From any thread, for the end: the statement that runs fails, and so do all that follow. */
+void store_interrupt(struct store *store);
 bool store_is_url(const char *where);
 /* Many changes may share a transaction without waiting for those of other programs. */
 bool store_groups_changes(const struct store *store);
@@ -57,6 +59,8 @@ must_use enum status store_ask(struct store *store, const char *sql, const struc
 
 /* A transaction that nobody else's changes come into; nothing of it is there before it is committed. */
 must_use enum status store_begin(struct store *store);
+/* One that only reads: all of it sees the database as it is at its first statement, and nobody waits for it. */
+must_use enum status store_begin_reading(struct store *store);
 must_use enum status store_commit(struct store *store);
 void store_rollback(struct store *store);
 /* A part of a transaction that can be taken back alone. */

@@ -18,6 +18,7 @@ struct store_driver {
     bool groups_changes;
     enum status (*open)(void **connection, const char *where);
     void (*close)(void *connection);
+    void (*interrupt)(void *connection); /* of any thread */
     bool (*renew)(void *connection); /* true: the connection was lost and is new, its statements are gone */
     enum status (*prepare)(void *connection, const char *sql, void **statement);
     void (*finish)(void *connection, void *statement);

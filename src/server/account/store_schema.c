@@ -75,7 +75,14 @@ static const char *const version_3[] = {
     "86400",
     NULL};
 
-static const char *const *const versions[STORE_SCHEMA] = {version_1, version_2, version_3};
+/* Milliseconds that a server was there on a day of UTC, and computed. */
+static const char *const version_4[] = {
+    "CREATE TABLE machine_days (server TEXT NOT NULL, day BIGINT NOT NULL, up BIGINT NOT NULL, busy BIGINT "
+    "NOT NULL, PRIMARY KEY (server, day))",
+    "CREATE INDEX charges_completed ON charges (completed)",
+    "CREATE INDEX transfers_time ON transfers (time)", NULL};
+
+static const char *const *const versions[STORE_SCHEMA] = {version_1, version_2, version_3, version_4};
 
 /* "@" in a pattern is the table. */
 static enum status protect(struct store *store, const char *table) {

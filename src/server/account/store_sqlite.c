@@ -38,6 +38,10 @@ static enum status open_file(void **connection, const char *where) {
     return fail_within(failed(database, "cannot open"), "%.200s", where);
 }
 
+static void interrupt(void *connection) {
+    sqlite3_interrupt(connection);
+}
+
 static bool renew(void *connection) {
     (void)connection;
     return false;
@@ -86,6 +90,7 @@ static enum status run(void *connection, void *statement, const struct store_val
 
 static const struct store_word words[] = {{"@id", "INTEGER PRIMARY KEY AUTOINCREMENT"},
                                           {"@begin", "BEGIN IMMEDIATE"},
+                                          {"@read", "BEGIN"},
                                           {"@lock", ""},
                                           {"@alone", "SELECT 1"},
                                           {NULL, NULL}};
@@ -101,6 +106,7 @@ const struct store_driver store_sqlite = {.name = "SQLite",
                                           .groups_changes = true,
                                           .open = open_file,
                                           .close = close_file,
+                                          .interrupt = interrupt,
                                           .renew = renew,
                                           .prepare = prepare,
                                           .finish = finish,

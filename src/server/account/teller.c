@@ -2,6 +2,8 @@
 #include "server/account/teller.h"
 
 #include "server/account/calendar.h"
+#include "server/account/reader.h"
+#include "server/account/task_list.h"
 #include "text/json_print.h"
 
 #include <errno.h>
@@ -23,62 +25,27 @@ struct teller_wait {
     bool done;
 };
 
-struct list {
-    struct teller_task *first, **end;
-};
-
 struct teller {
     struct teller_options options;
     struct ledger ledger;
     struct journal *journal;
+    struct reader *reader;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t work;
-    struct list queue, results;
+    struct task_list queue, results;
     bool running, closing, urgent;
     int64_t expired; /* when grants were looked through */
     int wake;        /* eventfd: there are results */
     struct event *event;
 };
 
-/* ---- lists ---- */
-
-static void append(struct list *list, struct teller_task *task) {
-    task->next = NULL;
-    if (!list->end) list->end = &list->first;
-    *list->end = task;
-    list->end = &task->next;
-}
-
-static struct teller_task *take_all(struct list *list) {
-    struct teller_task *first = list->first;
-    list->first = NULL;
-    list->end = &list->first;
-    return first;
-}
-
-/* At most so many of them. */
-static int take_some(struct list *list, struct teller_task *task[], int limit) {
-    int tasks = 0;
-    while (list->first && tasks < limit) {
-        task[tasks++] = list->first;
-        list->first = list->first->next;
-    }
-    if (!list->first) list->end = &list->first;
-    return tasks;
-}
-
 /* ---- transactions ---- */
-
-static void keep_status(struct teller_task *task, enum status status) {
-    task->status = status;
-    snprintf(task->sentence, sizeof task->sentence, "%s", status == STATUS_OK ? "" : status_message());
-}
 
 static enum status work_in_part(struct teller *teller, struct teller_task *task) {
     TRY(store_mark(teller->ledger.store));
     enum status status = task->work(task, &teller->ledger, time(NULL));
-    keep_status(task, status);
+    task_keep_status(task, status);
     return store_release(teller->ledger.store, status == STATUS_OK);
 }
 
@@ -90,7 +57,7 @@ static void run_together(struct teller *teller, struct teller_task *task[], int 
     if (status == STATUS_OK) status = store_commit(teller->ledger.store);
     if (status == STATUS_OK) return;
     if (begun) store_rollback(teller->ledger.store);
-    for (int i = 0; i < tasks; i++) keep_status(task[i], status);
+    for (int i = 0; i < tasks; i++) task_keep_status(task[i], status);
 }
 
 static void hand_over(struct teller *teller, struct teller_task *task) {
@@ -102,7 +69,16 @@ static void hand_over(struct teller *teller, struct teller_task *task) {
         pthread_mutex_unlock(&wait->lock);
         return;
     }
-    append(&teller->results, task);
+    task_append(&teller->results, task);
+}
+
+/* On the reader's thread. */
+static void take_read(void *context, struct teller_task *task) {
+    struct teller *teller = context;
+    pthread_mutex_lock(&teller->lock);
+    hand_over(teller, task);
+    pthread_mutex_unlock(&teller->lock);
+    (void)!eventfd_write(teller->wake, 1);
 }
 
 /* Whether a task has to be tried again: the database was not to be had, and what it does must happen. */
@@ -120,7 +96,7 @@ static void run_batch(struct teller *teller, struct teller_task *task[], int tas
         const bool again = must_repeat(teller, task[i]);
         repeat |= again;
         if (again)
-            append(&teller->queue, task[i]);
+            task_append(&teller->queue, task[i]);
         else
             hand_over(teller, task[i]);
     }
@@ -156,7 +132,7 @@ static void *run(void *context) {
     while (true) {
         pthread_mutex_lock(&teller->lock);
         if (!teller->queue.first || !teller->urgent) wait_for_work(teller);
-        const int tasks = take_some(&teller->queue, task, BATCH);
+        const int tasks = task_take(&teller->queue, task, BATCH);
         if (!teller->queue.first) teller->urgent = false;
         const bool end = teller->closing && tasks == 0;
         pthread_mutex_unlock(&teller->lock);
@@ -169,8 +145,12 @@ static void *run(void *context) {
 /* ---- from other threads ---- */
 
 void teller_push(struct teller *teller, struct teller_task *task) {
+    if (task->reads) {
+        reader_push(teller->reader, task);
+        return;
+    }
     pthread_mutex_lock(&teller->lock);
-    append(&teller->queue, task);
+    task_append(&teller->queue, task);
     if (!task->lazy) teller->urgent = true;
     pthread_cond_signal(&teller->work);
     pthread_mutex_unlock(&teller->lock);
@@ -192,7 +172,7 @@ struct journal *teller_journal(struct teller *teller) {
 
 static void deliver(struct teller *teller) {
     pthread_mutex_lock(&teller->lock);
-    struct teller_task *task = take_all(&teller->results);
+    struct teller_task *task = task_take_all(&teller->results);
     pthread_mutex_unlock(&teller->lock);
     for (struct teller_task *next; task; task = next) {
         next = task->next;
@@ -322,6 +302,7 @@ static enum status open_parts(struct teller *teller) {
     teller->event = event_new(options->base, teller->wake, EV_READ | EV_PERSIST, on_wake, teller);
     if (!teller->event || event_add(teller->event, NULL))
         return fail(STATUS_MEMORY, "out of memory for an event of the accounts");
+    TRY(reader_open(&teller->reader, options->where, take_read, teller));
     if (pthread_create(&teller->thread, NULL, run, teller))
         return fail(STATUS_MEMORY, "no thread for the accounts");
     teller->running = true;
@@ -347,6 +328,7 @@ enum status teller_open(struct teller **teller, const struct teller_options *opt
 void teller_close(struct teller *teller) {
     struct store *store;
     if (!teller) return;
+    reader_close(teller->reader);
     if (teller->running) {
         pthread_mutex_lock(&teller->lock);
         teller->closing = true;

@@ -1,6 +1,7 @@
 /* teller.h - the thread that owns the accounts' database: tasks in, results out.
  *
- * Tasks are done in order, many in one transaction where the database is this server's own; a task that fails is taken back
+ * What only reads has a thread and a connection of its own (reader.h): an audit of years holds up no charge. The others
+ * are done in order, many in one transaction where the database is this server's own; a task that fails is taken back
  * alone. What a task has changed is on the disk before anybody hears of it. Results come to the thread of the event base, or
  * to the thread that waits. */
 #ifndef HADAL_SERVER_ACCOUNT_TELLER_H
@@ -25,6 +26,7 @@ struct teller_task {
     void (*done)(struct teller_task *task); /* on the base's thread; frees the task */
     bool insists;                           /* tried again until it succeeds, or is not found */
     bool lazy;                              /* waits for company: nobody waits for it */
+    bool reads;                             /* changes nothing: on the reader's thread, beside the others */
     enum status status;
     char sentence[TELLER_SENTENCE];
     struct teller_wait *wait;

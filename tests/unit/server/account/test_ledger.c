@@ -4,7 +4,7 @@
 #include "server/account/admin.h"
 #include "server/account/calendar.h"
 #include "server/account/identity.h"
-#include "support/scratch.h"
+#include "support/books.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,142 +16,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static struct scratch scratch;
-static char where[512];
-static struct ledger ledger;
-static int64_t now = 1741608000; /* 2025-03-10T12:00:00Z */
-
-#define OK(expression)                                                                                       \
-    do {                                                                                                     \
-        if ((expression) != STATUS_OK) fail_msg("%s", status_message());                                     \
-    } while (0)
-
-/* ---- a database for each test ---- */
-
-/* A schema of its own in PostgreSQL, a file of its own otherwise. */
-static void open_empty(void) {
-    static int tests;
-    const char *url = getenv("HADAL_TEST_POSTGRES");
-    char name[32];
-    snprintf(name, sizeof name, "test%d_%d", (int)getpid(), tests++);
-    if (!url) {
-        snprintf(where, sizeof where, "%s", scratch_path(&scratch, name));
-        return;
-    }
-    struct store *store;
-    char sql[96];
-    OK(store_open_version(&store, url, 0));
-    snprintf(sql, sizeof sql, "CREATE SCHEMA %s", name);
-    OK(store_run(store, sql, NULL, 0, NULL, NULL));
-    store_close(store);
-    snprintf(where, sizeof where, "%s%coptions=-csearch_path%%3D%s", url, strchr(url, '?') ? '&' : '?', name);
-}
-
-static int setup(void **state) {
-    (void)state;
-    open_empty();
-    if (store_open(&ledger.store, where) != STATUS_OK) {
-        fprintf(stderr, "%s\n", status_message());
-        return 1;
-    }
-    return 0;
-}
-
-static int teardown(void **state) {
-    struct store *store = ledger.store;
-    (void)state;
-    ledger_close(&ledger);
-    store_close(store);
-    return 0;
-}
-
-/* ---- actions ---- */
-
-/* Runs an action in a transaction of its own; the answer, or NULL where it is refused. */
-static json_t *act(const char *name, const char *arguments) {
-    const struct admin_action *action = admin_action_find(name);
-    json_t *given, *answer;
-    assert_non_null(action);
-    OK(json_parse(arguments, strlen(arguments), name, &given));
-    OK(store_begin(ledger.store));
-    enum status status = admin_run(action, &ledger, given, now, &answer);
-    json_decref(given);
-    if (status == STATUS_OK)
-        OK(store_commit(ledger.store));
-    else
-        store_rollback(ledger.store);
-    return answer;
-}
-
-static void done(const char *name, const char *arguments) {
-    json_t *answer = act(name, arguments);
-    if (!answer) fail_msg("%s %s: %s", name, arguments, status_message());
-    json_decref(answer);
-}
-
-static void refused(const char *words, const char *name, const char *arguments) {
-    json_t *answer = act(name, arguments);
-    if (answer) fail_msg("%s %s: was not refused", name, arguments);
-    if (!strstr(status_message(), words)) fail_msg("%s: %s", name, status_message());
-}
-
-static void audit_is_clean(void) {
-    json_t *answer = act("audit", "{}");
-    assert_non_null(answer);
-    if (!json_is_true(json_object_get(answer, "clean"))) fail_msg("%s", json_dumps(answer, 0));
-    json_decref(answer);
-}
-
-static struct ledger_balance balance_of(int64_t account) {
-    struct ledger_balance balance;
-    OK(ledger_balance(&ledger, account, now, &balance));
-    return balance;
-}
-
-static void assert_balance(int64_t account, int64_t granted, int64_t topped, int64_t reserved) {
-    const struct ledger_balance balance = balance_of(account);
-    assert_int_equal(balance.granted, granted);
-    assert_int_equal(balance.topped, topped);
-    assert_int_equal(balance.reserved, reserved);
-}
-
-static enum status in_transaction(enum status status) {
-    if (status == STATUS_OK) return store_commit(ledger.store);
-    store_rollback(ledger.store);
-    return status;
-}
-
-static enum status reserve(const char *request, int64_t prompt, int64_t most, struct ledger_hold *hold) {
-    *hold = (struct ledger_hold){.request = request,
-                                 .server = "here",
-                                 .model = "deepseek-chat",
-                                 .account = 1,
-                                 .key = 1,
-                                 .prompt_tokens = prompt,
-                                 .most_tokens = most,
-                                 .now = now};
-    OK(store_begin(ledger.store));
-    return in_transaction(ledger_reserve(&ledger, hold));
-}
-
-static enum status settle(const char *request, int64_t miss, int64_t output, struct ledger_use *use) {
-    *use = (struct ledger_use){.request = request,
-                               .finish = "stop",
-                               .units = {{[PRICE_MISS] = miss, [PRICE_OUTPUT] = output}},
-                               .now = now};
-    OK(store_begin(ledger.store));
-    return in_transaction(ledger_settle(&ledger, use));
-}
-
-/* Account 1, key 1, V3's prices of spring 2025: 0.27 and 1.10 by day. */
-static void open_account(const char *fields) {
-    char arguments[256];
-    snprintf(arguments, sizeof arguments, "{\"account\":\"alice\"%s}", fields);
-    done("prices set", "{\"prices\":\"deepseek-2025-02\"}");
-    done("add", arguments);
-    done("key add", "{\"account\":\"alice\",\"name\":\"first\"}");
-}
 
 /* ---- tests ---- */
 
@@ -471,7 +335,7 @@ static enum status sum_row(void *context, const struct store_row *row) {
     return STATUS_OK;
 }
 
-static void write_old_rows(struct store *store) {
+static void write_old_rows(struct store *store, int version) {
     OK(store_begin(store));
     OK(store_run(
         store,
@@ -491,6 +355,13 @@ static void write_old_rows(struct store *store) {
             "1, "
             "?, 1, 2, 3, 4, 0, 10, 0, 'USD', 'stop', '{}')",
             store_text(request), store_number(86400 * 3 - 2 + i)));
+        if (version >= 3) /* such a program kept sums by day itself */
+            OK(store_do(store,
+                        "INSERT INTO usage_days (account, key_id, model, day, requests, hit, miss, output, "
+                        "reasoning, calls, amount) VALUES (1, 1, 'm', ?, 1, 1, 2, 3, 4, 0, 10) ON CONFLICT "
+                        "(account, key_id, model, day) DO UPDATE SET requests = usage_days.requests + 1, "
+                        "amount = usage_days.amount + 10",
+                        store_number((86400 * 3 - 2 + i) / 86400)));
     }
     OK(store_commit(store));
 }
@@ -500,11 +371,11 @@ static void every_earlier_version_is_brought_forward(void **state) {
     for (int version = 1; version < STORE_SCHEMA; version++) {
         struct store *store;
         int64_t sums[3], at;
-        open_empty();
+        books_make_empty();
         OK(store_open_version(&store, where, version));
         OK(store_ask(store, "SELECT version FROM schema_version", NULL, 0, 0, &at));
         assert_int_equal(at, version);
-        write_old_rows(store);
+        write_old_rows(store, version);
         store_close(store);
         OK(store_open(&store, where));
         OK(store_run(store, "SELECT COUNT(*), SUM(requests), SUM(amount) FROM usage_days", NULL, 0, sum_row,
@@ -512,6 +383,10 @@ static void every_earlier_version_is_brought_forward(void **state) {
         assert_int_equal(sums[0], 2); /* days */
         assert_int_equal(sums[1], 4);
         assert_int_equal(sums[2], 40);
+        OK(store_begin(store));
+        OK(store_do(store, "INSERT INTO machine_days (server, day, up, busy) VALUES ('x', ?, 1, 0)",
+                    store_number(1)));
+        OK(store_commit(store));
         OK(store_ask(store, "SELECT COUNT(*) FROM accounts", NULL, 0, 0, &at));
         assert_int_equal(at, 1);
         OK(store_begin(store));
@@ -536,19 +411,6 @@ static void what_is_no_database_is_refused(void **state) {
     assert_null(strstr(status_message(), "secret"));
 }
 
-static int open_scratch(void **state) {
-    (void)state;
-    scratch_open(&scratch);
-    return 0;
-}
-static int close_scratch(void **state) {
-    (void)state;
-    scratch_close(&scratch);
-    return 0;
-}
-
-#define WITH_DATABASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_DATABASE(reserve_settle_refund),
@@ -563,5 +425,5 @@ int main(void) {
         cmocka_unit_test(every_earlier_version_is_brought_forward),
         cmocka_unit_test(what_is_no_database_is_refused),
     };
-    return cmocka_run_group_tests(tests, open_scratch, close_scratch);
+    return cmocka_run_group_tests(tests, books_begin, books_end);
 }
