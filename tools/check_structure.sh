@@ -29,7 +29,7 @@ verify:  text base
 hub:     base
 engine:  model backend kernel comm format tensor base text
 train:   verify engine model backend kernel comm format tensor base text
-eval:    verify engine model backend kernel comm format tensor base text
+eval:    verify text base
 server:  engine model backend kernel comm format tensor base text
 plan:    engine model backend kernel comm format tensor base text
 api:     engine model backend kernel comm format tensor base text

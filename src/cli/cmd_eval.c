@@ -4,6 +4,8 @@
 
 static const struct eval_mode modes[] = {
     {{"perplexity", "compare"}, eval_text},
+    {{"questions"}, eval_questions},
+    {{"results"}, eval_results},
 };
 
 enum status command_eval(const struct option_values *values) {
@@ -11,6 +13,6 @@ enum status command_eval(const struct option_values *values) {
         for (size_t o = 0; o < COUNT_OF(modes[i].option) && modes[i].option[o]; o++)
             if (option_given(values, modes[i].option[o])) return modes[i].run(values);
     return fail(STATUS_USAGE,
-                "nothing to evaluate: name a text with --perplexity, or stored predictions with "
-                "--compare");
+                "nothing to evaluate: name a text with --perplexity, stored predictions with --compare, "
+                "questions with --questions, or recorded answers with --results");
 }

@@ -142,8 +142,9 @@ static const struct command_row rows[COMMAND_COUNT] = {
     [COMMAND_EVAL] =
         {
             .run = command_eval,
-            .arguments = "-m MODEL (--perplexity FILE | --compare FILE) [options]",
-            .summary = "measure how well a model predicts a text, and how far it is from another",
+            .arguments = "(-m MODEL | --url URL) (--perplexity FILE | --compare FILE | --questions FILE | "
+                         "--results RUN) [options]",
+            .summary = "measure how well a model predicts a text or answers questions",
             .description =
                 "The text is cut into windows of --ctx tokens, and perplexity is e to the mean negative "
                 "log-probability of the tokens in the second half of each, with its standard error: what "
@@ -157,17 +158,34 @@ static const struct command_row rows[COMMAND_COUNT] = {
                 "same token likeliest, and the ratio of the perplexities with an error that knows that both "
                 "are of one text. The other model is loaded beside this one, or its predictions come from a "
                 "file that --save-logits stored; a file of another tokenizer or text is refused.\n\n"
-                "--imatrix collects what hadal quantize --imatrix weighs columns with.",
-            .examples = "Perplexity of a text:\n"
-                        "hadal eval -m MODEL --perplexity wiki.test.raw\n"
-                        "What quantising cost:\n"
-                        "hadal eval -m model-q4_k_m.gguf --perplexity wiki.test.raw --compare MODEL\n"
-                        "The same in two steps, when both do not fit at once:\n"
-                        "hadal eval -m MODEL --perplexity wiki.test.raw --save-logits base.logits\n"
-                        "hadal eval -m model-q4_k_m.gguf --compare base.logits\n"
-                        "An importance matrix, and a file made with it:\n"
-                        "hadal eval -m MODEL --perplexity calibration.txt --imatrix model.imatrix\n"
-                        "hadal quantize MODEL --type q4_k_m --imatrix model.imatrix -o model-q4_k_m.gguf",
+                "--imatrix collects what hadal quantize --imatrix weighs columns with.\n\n"
+                "With --questions, the model answers each question -k times, many at once, and verifiers "
+                "judge "
+                "the answers. pass@1 is the mean over questions of the share of right answers, cons@k the "
+                "share of questions whose most frequent answer is right, each with its 95 % interval; "
+                "pass@2, "
+                "@4 and so on are unbiased. An answer depends on the question, its number and --seed alone: "
+                "not on what is asked beside it, and not on how often a run was killed and begun again. "
+                "docs/EVAL.md has the forms of questions and of recorded runs.\n\n"
+                "--results reports a recorded run again. Two are compared question by question: a bootstrap "
+                "interval of the difference of pass@1, and McNemar's exact test of answers or majorities.",
+            .examples =
+                "Perplexity of a text:\n"
+                "hadal eval -m MODEL --perplexity wiki.test.raw\n"
+                "What quantising cost:\n"
+                "hadal eval -m model-q4_k_m.gguf --perplexity wiki.test.raw --compare MODEL\n"
+                "The same in two steps, when both do not fit at once:\n"
+                "hadal eval -m MODEL --perplexity wiki.test.raw --save-logits base.logits\n"
+                "hadal eval -m model-q4_k_m.gguf --compare base.logits\n"
+                "An importance matrix, and a file made with it:\n"
+                "hadal eval -m MODEL --perplexity calibration.txt --imatrix model.imatrix\n"
+                "hadal quantize MODEL --type q4_k_m --imatrix model.imatrix -o model-q4_k_m.gguf\n"
+                "AIME as the R1 paper measures it, with a run that can be interrupted:\n"
+                "hadal eval -m MODEL --questions aime_2024.jsonl -k 64 -o aime.run\n"
+                "The same questions to a server:\n"
+                "hadal eval --url http://127.0.0.1:8000/v1 --questions aime_2024.jsonl -o server.run\n"
+                "Is a quantised model worse?\n"
+                "hadal eval --results bf16.run --results q4_k_m.run",
         },
     [COMMAND_SYNTH] =
         {

@@ -136,7 +136,9 @@ struct load_result {
     bool interrupted, failed;
     char complaint[256]; /* of the first refusal */
 };
-/* Asks for the model's name where the plan has none (into `name`), and how many bytes a token has. */
+/* Asks for the name of the first model, into `name`. */
+must_use enum status load_find_model(struct load_plan *plan, char *name, size_t name_bytes);
+/* Where the plan has none; and asks how many bytes a token has. */
 must_use enum status load_prepare(struct load_plan *plan, char *name, size_t name_bytes);
 must_use enum status load_run(const struct load_plan *plan, struct load_result *result);
 void load_result_free(struct load_result *result);

@@ -56,7 +56,7 @@ static enum status call(const struct load_plan *plan, const char *path, const ch
     return buffer_check(&question->body, "the answer");
 }
 
-static enum status find_model(struct load_plan *plan, char *name, size_t name_bytes) {
+enum status load_find_model(struct load_plan *plan, char *name, size_t name_bytes) {
     struct question question;
     json_t *root = NULL;
     enum status status = call(plan, "/models", NULL, &question);
@@ -108,7 +108,7 @@ static enum status count_tokens(const struct load_plan *plan, int bytes, int64_t
 
 enum status load_prepare(struct load_plan *plan, char *name, size_t name_bytes) {
     int64_t few, many;
-    if (!plan->model) TRY(find_model(plan, name, name_bytes));
+    if (!plan->model) TRY(load_find_model(plan, name, name_bytes));
     TRY(count_tokens(plan, SHORT_BYTES, &few));
     TRY(count_tokens(plan, LONG_BYTES, &many));
     plan->bytes_per_token = 4; /* of English, where the server does not count */

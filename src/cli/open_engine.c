@@ -45,14 +45,18 @@ static bool show_arranging(void *context, int64_t done, int64_t total) {
     return true;
 }
 
+void cache_directory_default(struct engine_options *options, char *directory, size_t bytes) {
+    if (!options->model.cache_dir && user_path(USER_CACHE, "weights", directory, bytes))
+        options->model.cache_dir = directory;
+}
+
 enum status open_engine(struct engine **engine, const struct engine_options *options) {
     char directory[4096];
     struct progress progress = {0};
     struct engine_options complete = *options;
     complete.model.progress = show_arranging;
     complete.model.progress_context = &progress;
-    if (!complete.model.cache_dir && user_path(USER_CACHE, "weights", directory, sizeof directory))
-        complete.model.cache_dir = directory;
+    cache_directory_default(&complete, directory, sizeof directory);
     enum status status = engine_open(engine, &complete);
     progress_finish(&progress);
     if (status == STATUS_OK && *(*engine)->model.packed.notice)

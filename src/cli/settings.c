@@ -38,6 +38,7 @@ static const struct option_row rows[] = {
 /* clang-format off */
 #include "cli/settings_text.h"
 #include "cli/settings_files.h"
+#include "cli/settings_eval.h"
 #include "cli/settings_train.h"
 #include "cli/settings_measure.h"
 #include "cli/settings_serve.h"

@@ -53,7 +53,8 @@
      .fallback = "512",
      .argument = "N",
      .commands = EVAL,
-     .help = "Tokens of a window. Windows do not overlap, and each is predicted by itself."},
+     .help = "Tokens of a window. Windows do not overlap, and each is predicted by itself. With --questions: tokens of "
+             "question and answer; unset, room for the longest of them."},
     {.name = "chunks",
      .kind = OPTION_INT,
      .low = 1,

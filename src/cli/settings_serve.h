@@ -86,7 +86,7 @@
      .high = 1024,
      .argument = "N",
      .fallback = "8",
-     .commands = SERVE,
+     .commands = SERVE | EVAL,
      .help = "Answers that are computed at once."},
     {.name = "cache-tokens",
      .kind = OPTION_INT,

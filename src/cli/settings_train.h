@@ -189,7 +189,7 @@
      .repeats = true,
      .commands = TRAIN,
      .help =
-         "What an answer is rewarded for: numeric, exact, boxed, format, language, countdown, code or "
+         "What an answer is rewarded for: numeric, exact, boxed, choice, format, language, countdown, code or "
          "external, "
          "or NAME=WEIGHT; the first says whether it is right. A task's own \"verifier\" comes before it."},
     {.name = "verifier-command",

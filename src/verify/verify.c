@@ -1,14 +1,17 @@
 /* verify.c - which rules apply to an answer, and their sum; see verify.h. */
 #include "verify/verify.h"
 
+#include "verify/math_text.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const struct verifier_row rows[] = {
-    {"numeric", check_numeric, score_numeric},
-    {"exact", check_answer_text, score_exact},
-    {"boxed", check_answer_text, score_boxed},
+    {"numeric", check_numeric, score_numeric, result_numeric, same_numeric},
+    {"exact", check_answer_text, score_exact, result_exact},
+    {"boxed", check_answer_text, score_boxed, result_boxed, math_same},
+    {"choice", check_choice, score_choice, result_choice},
     {"format", NULL, score_format},
     {"language", check_language, score_language},
     {"countdown", check_countdown, score_countdown},
@@ -150,4 +153,34 @@ enum status verify(struct verifiers *verifiers, const json_t *line, const char *
         if (!i) verdict->right = score == 1;
     }
     return STATUS_OK;
+}
+
+/* ---- what it comes down to ---- */
+
+static const struct verifier_row *row_of_results(const struct verifiers *chosen) {
+    for (int i = 0; i < chosen->choices; i++)
+        if (chosen->choice[i].row->result) return chosen->choice[i].row;
+    return NULL;
+}
+
+enum status verify_result(const struct verifiers *verifiers, const json_t *line, const char *origin,
+                          const char *text, size_t bytes, char **result, const char **rule) {
+    struct verify_request request = {.line = line, .text = text, .bytes = bytes, .origin = origin};
+    struct verifiers chosen;
+    const char *found;
+    size_t found_bytes;
+    *result = NULL;
+    *rule = "";
+    TRY(choices_of(verifiers, line, origin, &chosen));
+    const struct verifier_row *row = row_of_results(&chosen);
+    if (row) *rule = row->name;
+    find_answer(&request);
+    if (!row || !row->result(&request, &found, &found_bytes)) return STATUS_OK;
+    *result = strndup(found, found_bytes);
+    return *result ? STATUS_OK : fail(STATUS_MEMORY, "no memory for an answer");
+}
+
+bool verify_same(const char *rule, const char *a, const char *b) {
+    const struct verifier_row *row = find_row(rule, strlen(rule));
+    return row && row->same ? row->same(a, strlen(a), b, strlen(b)) : !strcmp(a, b);
 }

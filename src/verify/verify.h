@@ -3,6 +3,7 @@
  *     numeric    the last number of the answer equals "answer"; within "tolerance", where that is given
  *     exact      the answer is "answer" but for white space around it
  *     boxed      the last \boxed{...} of the answer says what "answer" says, by the rules of math_text.h
+ *     choice     the letter that the answer settles on is that of "answer" (verify_choice.c)
  *     format     <think>, reasoning, </think> and then an answer, once and in this order
  *     language   the share of words, of the whole text, in the script of "language": en or zh
  *     countdown  an expression of + - * / and brackets gives "target", with each of "numbers" used at most once
@@ -58,6 +59,14 @@ must_use enum status verifiers_check(const struct verifiers *verifiers, const js
 must_use enum status verify(struct verifiers *verifiers, const json_t *line, const char *origin,
                             const char *text, size_t bytes, struct verdict *verdict);
 
+/* What an answer comes down to, such as the content of its box, by the first rule that can say so: what a vote over several
+ * answers counts. *result NULL where there is nothing; otherwise the caller frees. *rule is the name of that rule, "" where
+ * such answers come down to nothing. */
+must_use enum status verify_result(const struct verifiers *verifiers, const json_t *line, const char *origin,
+                                   const char *text, size_t bytes, char **result, const char **rule);
+/* Do two results that a rule found say the same? Under a name that is unknown: are they the same text? */
+bool verify_same(const char *rule, const char *a, const char *b);
+
 /* ---- the rules, in the files behind this header ---- */
 
 struct verifier_row {
@@ -65,6 +74,9 @@ struct verifier_row {
     /* What of the line is needed; NULL: nothing. */
     enum status (*check)(const json_t *line, const char *origin);
     enum status (*score)(struct verifiers *verifiers, const struct verify_request *request, double *score);
+    /* The stretch of the answer that says what it comes down to; false: none. NULL: such answers have none. */
+    bool (*result)(const struct verify_request *request, const char **text, size_t *bytes);
+    bool (*same)(const char *a, size_t a_bytes, const char *b, size_t b_bytes); /* of results; NULL: equal */
 };
 
 enum status check_answer_text(const json_t *line, const char *origin); /* "answer" is a text or a number */
@@ -74,6 +86,13 @@ const char *answer_field(const json_t *line, char room[64]);
 enum status check_numeric(const json_t *line, const char *origin);
 enum status score_numeric(struct verifiers *verifiers, const struct verify_request *request, double *score);
 enum status score_exact(struct verifiers *verifiers, const struct verify_request *request, double *score);
+bool result_numeric(const struct verify_request *request, const char **text, size_t *bytes);
+bool same_numeric(const char *a, size_t a_bytes, const char *b, size_t b_bytes);
+bool result_exact(const struct verify_request *request, const char **text, size_t *bytes);
+bool result_boxed(const struct verify_request *request, const char **text, size_t *bytes);
+enum status check_choice(const json_t *line, const char *origin);
+enum status score_choice(struct verifiers *verifiers, const struct verify_request *request, double *score);
+bool result_choice(const struct verify_request *request, const char **text, size_t *bytes);
 enum status score_format(struct verifiers *verifiers, const struct verify_request *request, double *score);
 enum status score_boxed(struct verifiers *verifiers, const struct verify_request *request, double *score);
 enum status check_language(const json_t *line, const char *origin);

@@ -1,6 +1,7 @@
 /* verify_code.c - programs and their tests. A task has "tests" with one of
  *     {"inputs": [...], "outputs": [...]}     what comes in and what must come out, line by line but for white space at ends
- *     {"code": "..."}                         a text that is put behind the program and must end with status 0
+ *     {"code": "...", "before": "..."}        a text that is put behind the program and must end with status 0, and what is put
+ *                                             in front of it, which may be left out: a function's head that answers go on from
  * and "language", python where it is not given. The program is the last block of code in the answer, or all of it. */
 #include "verify/sandbox.h"
 #include "verify/verify.h"
@@ -46,7 +47,11 @@ static void find_program(const struct verify_request *request, const char **prog
         begin = line + 1;
         stop = NULL;
     }
-    if (!begin) return;
+    if (!begin) { /* the indentation of a first line belongs to the program */
+        for (; *program > request->text && ((*program)[-1] == ' ' || (*program)[-1] == '\t'); ++*bytes)
+            --*program;
+        return;
+    }
     *program = begin;
     *bytes = (size_t)((stop ? stop : end) - begin);
 }
@@ -111,6 +116,7 @@ static enum status run_pairs(const struct verify_request *request, const char *p
 
 enum status score_code(struct verifiers *verifiers, const struct verify_request *request, double *score) {
     const char *program, *code = json_string_value(tests_of(request->line, "code"));
+    const char *before = json_string_value(tests_of(request->line, "before"));
     struct buffer whole = {0};
     size_t bytes;
     bool passed = false;
@@ -118,6 +124,7 @@ enum status score_code(struct verifiers *verifiers, const struct verify_request 
     find_program(request, &program, &bytes);
     if (!bytes) return STATUS_OK;
     if (!code) return run_pairs(request, program, bytes, score);
+    if (before) buffer_append_text(&whole, before);
     buffer_append(&whole, program, bytes);
     buffer_append_text(&whole, "\n");
     buffer_append_text(&whole, code);

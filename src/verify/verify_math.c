@@ -17,6 +17,10 @@ enum status score_boxed(struct verifiers *verifiers, const struct verify_request
     return STATUS_OK;
 }
 
+bool result_boxed(const struct verify_request *request, const char **text, size_t *bytes) {
+    return math_boxed(request->answer, request->answer_bytes, text, bytes);
+}
+
 /* ---- countdown ---- */
 
 static const json_t *target_of(const json_t *line) {

@@ -111,6 +111,18 @@ enum status score_numeric(struct verifiers *verifiers, const struct verify_reque
     return STATUS_OK;
 }
 
+bool result_numeric(const struct verify_request *request, const char **text, size_t *bytes) {
+    struct number number = last_number(request->answer, request->answer_bytes);
+    *text = number.begin - number.negative;
+    *bytes = (size_t)(number.end - *text);
+    return number.found;
+}
+
+bool same_numeric(const char *a, size_t a_bytes, const char *b, size_t b_bytes) {
+    struct number first = last_number(a, a_bytes), second = last_number(b, b_bytes);
+    return first.found && second.found && same_number(&first, &second);
+}
+
 /* ---- text ---- */
 
 static bool is_blank(char c) {
@@ -126,6 +138,12 @@ enum status score_exact(struct verifiers *verifiers, const struct verify_request
     while (bytes && is_blank(expected[bytes - 1])) bytes--;
     *score = bytes == request->answer_bytes && !memcmp(expected, request->answer, bytes);
     return STATUS_OK;
+}
+
+bool result_exact(const struct verify_request *request, const char **text, size_t *bytes) {
+    *text = request->answer;
+    *bytes = request->answer_bytes;
+    return *bytes > 0;
 }
 
 static int count_of(const char *text, size_t bytes, const char *mark) {
