@@ -113,6 +113,19 @@ struct adam_op {
     float gradient_scale, beta1, beta2, step, root, epsilon, decay;
 };
 
+/* Muon: momentum = mu momentum + g with g = gradient * gradient_scale; value -= decay * value + size * direction, where the
+ * direction is g + mu momentum made orthonormal and size = rate * 0.2 sqrt(longer side). */
+struct muon_op {
+    const struct muon_matrix {
+        float *value, *momentum; /* [rows, columns] */
+        const float *gradient;
+        int64_t rows, columns;
+    } * matrix;
+    int64_t count;
+    float gradient_scale, momentum, decay;
+    double rate;
+};
+
 struct backward_ops {
     must_use enum status (*reserve)(struct backend *backend, const struct backward_shape *shape);
     void (*linear)(struct backend *backend, const struct linear_backward_op *op);
@@ -124,6 +137,9 @@ struct backward_ops {
     void (*embed)(struct backend *backend, const struct embed_backward_op *op);
     void (*cross_entropy)(struct backend *backend, const struct cross_entropy_op *op);
     void (*adam)(struct backend *backend, const struct adam_op *op);
+    /* Room for matrices up to so many elements in this shape; once before the first muon(). */
+    must_use enum status (*reserve_muon)(struct backend *backend, int64_t rows, int64_t columns);
+    void (*muon)(struct backend *backend, const struct muon_op *op);
     double (*squares)(struct backend *backend, const float *x, int64_t n); /* sum of x^2 */
 };
 

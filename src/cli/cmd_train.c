@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CONFIG_LIMIT = 1 << 20, MICRO_TOKENS = 4096 };
+enum { CONFIG_LIMIT = 1 << 20, MICRO_TOKENS = 2048 };
 
 /* ---- what is shown ---- */
 

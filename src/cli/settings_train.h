@@ -71,7 +71,7 @@
      .argument = "N",
      .commands = TRAIN,
      .help = "Sequences that go through the model together; the gradients of a step add up over them. Unset: "
-             "about 4096 tokens."},
+             "about 2048 tokens."},
     {.name = "lr",
      .kind = OPTION_REAL,
 

@@ -27,29 +27,41 @@ bool optimizer_uses_muon(const struct optimizer *optimizer, const struct paramet
            parameter->weight != WEIGHT_ROUTER;
 }
 
-enum status optimizer_open(struct optimizer *optimizer, const struct trainer *trainer,
-                           const struct optimizer_options *options) {
+/* The matrices that Muon moves, where their parts of the flat arrays lie. */
+static enum status list_matrices(struct optimizer *optimizer, const struct trainer *trainer) {
     const struct parameters *parameters = &trainer->parameters;
-    int64_t work = 0;
-    *optimizer = (struct optimizer){.options = *options};
+    struct backend *backend = trainer->model.backend;
+    optimizer->matrix = calloc((size_t)parameters->count, sizeof *optimizer->matrix);
+    if (!optimizer->matrix) return fail(STATUS_MEMORY, "no memory for a list of matrices");
     for (int i = 0; i < parameters->count; i++) {
         const struct parameter *item = &parameters->item[i];
-        if (optimizer_uses_muon(optimizer, item))
-            work = max_i64(work, item->elements + muon_work_floats(item->shape[0], item->shape[1]));
+        if (!optimizer_uses_muon(optimizer, item)) continue;
+        TRY(backend->ops->backward->reserve_muon(backend, item->shape[0], item->shape[1]));
+        optimizer->matrix[optimizer->matrices++] =
+            (struct muon_matrix){parameters->value + item->first, optimizer->first + item->first,
+                                 parameters->gradient + item->first, item->shape[0], item->shape[1]};
     }
-    optimizer->first = take_floats(parameters->elements);
-    optimizer->second = take_floats(parameters->elements);
-    optimizer->work = take_floats(work);
-    if (optimizer->first && optimizer->second && optimizer->work) return STATUS_OK;
-    optimizer_close(optimizer);
-    return fail(STATUS_MEMORY, "no memory for the moments of %lld parameters",
-                (long long)parameters->elements);
+    return STATUS_OK;
+}
+
+enum status optimizer_open(struct optimizer *optimizer, const struct trainer *trainer,
+                           const struct optimizer_options *options) {
+    int64_t elements = trainer->parameters.elements;
+    *optimizer = (struct optimizer){.options = *options};
+    optimizer->first = take_floats(elements);
+    optimizer->second = take_floats(elements);
+    enum status status = STATUS_OK;
+    if (!optimizer->first || !optimizer->second)
+        status = fail(STATUS_MEMORY, "no memory for the moments of %lld parameters", (long long)elements);
+    if (status == STATUS_OK && options->kind == OPTIMIZER_MUON) status = list_matrices(optimizer, trainer);
+    if (status != STATUS_OK) optimizer_close(optimizer);
+    return status;
 }
 
 void optimizer_close(struct optimizer *optimizer) {
     free(optimizer->first);
     free(optimizer->second);
-    free(optimizer->work);
+    free(optimizer->matrix);
     *optimizer = (struct optimizer){0};
 }
 
@@ -86,22 +98,16 @@ static void adam_range(const struct stride *s, int64_t first, int64_t end, bool 
     if (first < end) backend->ops->backward->adam(backend, &op);
 }
 
-/* momentum m = mu m + g; direction: orthogonalised g + mu m, with the size that AdamW's updates have (arXiv 2502.16982):
- * 0.2 sqrt(longer side) */
-static void muon_matrix(const struct stride *s, const struct parameter *item) {
+static void muon_matrices(const struct stride *s) {
     struct optimizer *optimizer = s->optimizer;
-    float *value = s->trainer->parameters.value + item->first, *m = optimizer->first + item->first;
-    const float *gradient = s->trainer->parameters.gradient + item->first;
-    float mu = (float)optimizer->options.momentum, scale = (float)s->scale, *x = optimizer->work;
-    for (int64_t i = 0; i < item->elements; i++) {
-        float g = gradient[i] * scale;
-        m[i] = mu * m[i] + g;
-        x[i] = g + mu * m[i];
-    }
-    muon_orthogonalise(s->trainer->model.backend, x, item->shape[0], item->shape[1], x + item->elements);
-    double side = sqrt((double)max_i64(item->shape[0], item->shape[1]));
-    float step = (float)(s->rate * 0.2 * side), decay = (float)(s->rate * optimizer->options.decay);
-    for (int64_t i = 0; i < item->elements; i++) value[i] -= step * x[i] + decay * value[i];
+    struct backend *backend = s->trainer->model.backend;
+    struct muon_op op = {.matrix = optimizer->matrix,
+                         .count = optimizer->matrices,
+                         .gradient_scale = (float)s->scale,
+                         .momentum = (float)optimizer->options.momentum,
+                         .decay = (float)(s->rate * optimizer->options.decay),
+                         .rate = s->rate};
+    if (op.count) backend->ops->backward->muon(backend, &op);
 }
 
 enum treatment { TREAT_NOT, TREAT_PLAIN, TREAT_DECAY, TREAT_MUON };
@@ -119,14 +125,13 @@ void optimizer_step(struct optimizer *optimizer, struct trainer *trainer, double
     optimizer->steps++;
     for (int i = 0, last; i < parameters->count; i = last) {
         enum treatment treatment = treatment_of(optimizer, &parameters->item[i]);
-        for (last = i + 1; last < parameters->count && treatment != TREAT_MUON &&
-                           treatment_of(optimizer, &parameters->item[last]) == treatment;
+        for (last = i + 1;
+             last < parameters->count && treatment_of(optimizer, &parameters->item[last]) == treatment;
              last++) {}
         int64_t end = last < parameters->count ? parameters->item[last].first : parameters->elements;
-        if (treatment == TREAT_MUON)
-            muon_matrix(&stride, &parameters->item[i]);
-        else if (treatment != TREAT_NOT)
+        if (treatment == TREAT_PLAIN || treatment == TREAT_DECAY)
             adam_range(&stride, parameters->item[i].first, end, treatment == TREAT_DECAY);
     }
+    muon_matrices(&stride);
     trainer_refresh(trainer);
 }

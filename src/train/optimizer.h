@@ -21,8 +21,9 @@ struct optimizer_options optimizer_defaults(enum optimizer_kind kind);
 struct optimizer {
     struct optimizer_options options;
     float *first,
-        *second;   /* [elements] moments; a matrix of Muon's has its momentum in `first` and no second */
-    float *work;   /* of Muon, for the largest matrix */
+        *second; /* [elements] moments; a matrix of Muon's has its momentum in `first` and no second */
+    struct muon_matrix *matrix; /* what Muon moves; NULL: nothing */
+    int64_t matrices;
     int64_t steps; /* taken so far */
 };
 
@@ -37,10 +38,5 @@ double optimizer_gradient_norm(const struct trainer *trainer);
 void optimizer_step(struct optimizer *optimizer, struct trainer *trainer, double rate, double norm);
 
 bool optimizer_uses_muon(const struct optimizer *optimizer, const struct parameter *parameter);
-
-/* Replaces x [rows, columns] by the nearest matrix with orthonormal rows or columns, nearly: ten steps of Newton and
- * Schulz. work: muon_work_floats(). For muon.c's caller and its test. */
-void muon_orthogonalise(struct backend *backend, float *x, int64_t rows, int64_t columns, float *work);
-int64_t muon_work_floats(int64_t rows, int64_t columns);
 
 #endif

@@ -99,7 +99,7 @@ static int64_t slots_of(const struct model_desc *desc) {
 static enum status take_memory(struct parameters *parameters, int64_t slots) {
     parameters->item = calloc((size_t)parameters->count, sizeof *parameters->item);
     parameters->of_slot = malloc((size_t)slots * sizeof *parameters->of_slot);
-    parameters->value = take_floats(parameters->elements);
+    if (!parameters->borrowed) parameters->value = take_floats(parameters->elements);
     parameters->gradient = take_floats(parameters->elements);
     if (!parameters->item || !parameters->of_slot || !parameters->value || !parameters->gradient)
         return fail(STATUS_MEMORY, "no memory for %lld parameters and their gradients",
@@ -108,9 +108,8 @@ static enum status take_memory(struct parameters *parameters, int64_t slots) {
     return STATUS_OK;
 }
 
-enum status parameters_open(struct parameters *parameters, struct weights *weights,
-                            const struct model_desc *desc) {
-    *parameters = (struct parameters){0};
+static enum status open_list(struct parameters *parameters, struct weights *weights,
+                             const struct model_desc *desc) {
     TRY(weights_open_empty(weights, desc));
     visit_all(desc, count_parameter, parameters);
     enum status status = take_memory(parameters, slots_of(desc));
@@ -126,12 +125,20 @@ enum status parameters_open(struct parameters *parameters, struct weights *weigh
     return STATUS_OK;
 }
 
+enum status parameters_open(struct parameters *parameters, struct weights *weights,
+                            const struct model_desc *desc) {
+    *parameters = (struct parameters){0};
+    return open_list(parameters, weights, desc);
+}
+
 void parameters_close(struct parameters *parameters) {
     free(parameters->item);
     free(parameters->of_slot);
-    free(parameters->value);
     free(parameters->gradient);
-    free(parameters->rounded);
+    if (!parameters->borrowed) {
+        free(parameters->value);
+        free(parameters->rounded);
+    }
     *parameters = (struct parameters){0};
 }
 
@@ -143,10 +150,7 @@ bool parameter_is_fp8(const struct parameter *parameter) {
            parameter->weight != WEIGHT_EMBED && parameter->weight != WEIGHT_HEAD;
 }
 
-enum status parameters_use_fp8(struct parameters *parameters, struct weights *weights) {
-    parameters->rounded = take_floats(parameters->elements);
-    if (!parameters->rounded)
-        return fail(STATUS_MEMORY, "no memory for %lld rounded parameters", (long long)parameters->elements);
+static void point_to_rounded(const struct parameters *parameters, struct weights *weights) {
     for (int i = 0; i < parameters->count; i++) {
         const struct parameter *item = &parameters->item[i];
         int64_t slot = weights_slot(weights, item->weight, item->layer, item->expert);
@@ -154,6 +158,21 @@ enum status parameters_use_fp8(struct parameters *parameters, struct weights *we
         weights->slot[slot].data = parameters->rounded + item->first;
         weights->slot[slot].block[0] = weights->slot[slot].block[1] = FP8_BLOCK;
     }
+}
+
+enum status parameters_use_fp8(struct parameters *parameters, struct weights *weights) {
+    parameters->rounded = take_floats(parameters->elements);
+    if (!parameters->rounded)
+        return fail(STATUS_MEMORY, "no memory for %lld rounded parameters", (long long)parameters->elements);
+    point_to_rounded(parameters, weights);
+    return STATUS_OK;
+}
+
+enum status parameters_open_beside(struct parameters *parameters, struct weights *weights,
+                                   const struct model_desc *desc, const struct parameters *lead) {
+    *parameters = (struct parameters){.value = lead->value, .rounded = lead->rounded, .borrowed = true};
+    TRY(open_list(parameters, weights, desc));
+    if (lead->rounded) point_to_rounded(parameters, weights);
     return STATUS_OK;
 }
 

@@ -22,12 +22,16 @@ struct parameters {
     int64_t elements; /* of each array, the padding between parameters included: that is always 0 */
     float *value, *gradient;
     float *rounded;   /* as value, rounded to FP8, where matrices are; NULL: nowhere */
+    bool borrowed;    /* value and rounded are another one's */
     int32_t *of_slot; /* [slots of the weights] index into item, or -1 */
 };
 
 /* Lists and allocates, all zero, and makes a list of weights that point into `value`. */
 must_use enum status parameters_open(struct parameters *parameters, struct weights *weights,
                                      const struct model_desc *desc);
+/* The same with the values of another, which outlives it, and a gradient of its own. */
+must_use enum status parameters_open_beside(struct parameters *parameters, struct weights *weights,
+                                            const struct model_desc *desc, const struct parameters *lead);
 /* Lets the matrices of layers point to rounded values, as FP8 training has it; parameters_round() makes these. */
 must_use enum status parameters_use_fp8(struct parameters *parameters, struct weights *weights);
 void parameters_round(const struct parameters *parameters); /* nothing to do without FP8 */

@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "train/crew.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -17,9 +18,12 @@ struct job {
     struct tokenizer *tokenizer;
     struct corpus corpus, valid;
     struct packing packing;
-    struct packed_batch *batch; /* [batches] of a step */
+    struct packed_batch *batch;       /* [batches] of a step */
+    const struct train_batch **order; /* [batches] the same, as a crew takes them */
     int batches;
     struct trainer trainer;
+    struct crew crew; /* of `hands`; none where a step is one batch */
+    int hands;
     struct optimizer optimizer;
     struct run_store store;
     struct run_state state;
@@ -59,11 +63,27 @@ static enum status read_data(struct job *job) {
     return packing_open(&job->packing, &job->corpus, options->seed, options->sequence_rows, options->packing);
 }
 
+static int batches_of(const struct pretrain_options *options) {
+    return (int)divide_up(options->batch_sequences, options->micro_sequences);
+}
+
+static int batch_rows(const struct pretrain_options *options) {
+    return options->micro_sequences * options->sequence_rows;
+}
+
+/* Of several batches a crew takes care; the lead then measures losses alone, a sequence at a time. */
+static struct trainer_options lead_options(const struct pretrain_options *options) {
+    struct trainer_options trainer = options->trainer;
+    trainer.max_rows = batches_of(options) > 1 ? options->sequence_rows : batch_rows(options);
+    return trainer;
+}
+
 static enum status check_memory(struct job *job) {
     struct pretrain_plan plan;
     char needed[32], available[32];
     TRY(pretrain_plan(job->options, &plan));
     job->flops_per_token = plan.flops_per_token;
+    job->hands = plan.hands;
     if (plan.memory <= plan.available) return STATUS_OK;
     return fail(STATUS_MEMORY,
                 "training needs %s and %s are available; fewer sequences at a time or --recompute may help",
@@ -72,20 +92,24 @@ static enum status check_memory(struct job *job) {
 
 static enum status open_model(struct job *job) {
     const struct pretrain_options *options = job->options;
-    struct trainer_options trainer = options->trainer;
-    trainer.max_rows = options->micro_sequences * options->sequence_rows;
+    struct trainer_options trainer = options->trainer, own = lead_options(options);
+    trainer.max_rows = batch_rows(options);
     TRY(check_memory(job));
-    TRY(trainer_open(&job->trainer, &job->desc, &trainer));
+    TRY(trainer_open(&job->trainer, &job->desc, &own));
+    if (job->hands) TRY(crew_open(&job->crew, &job->trainer, &trainer, job->hands));
     return optimizer_open(&job->optimizer, &job->trainer, &options->optimizer);
 }
 
 static enum status open_batches(struct job *job) {
     const struct pretrain_options *options = job->options;
-    job->batches = (int)divide_up(options->batch_sequences, options->micro_sequences);
+    job->batches = batches_of(options);
     job->batch = calloc((size_t)job->batches, sizeof *job->batch);
-    if (!job->batch) return fail(STATUS_MEMORY, "no memory for %d batches", job->batches);
-    for (int i = 0; i < job->batches; i++)
-        TRY(packed_batch_open(&job->batch[i], options->micro_sequences * options->sequence_rows));
+    job->order = calloc((size_t)job->batches, sizeof *job->order);
+    if (!job->batch || !job->order) return fail(STATUS_MEMORY, "no memory for %d batches", job->batches);
+    for (int i = 0; i < job->batches; i++) {
+        TRY(packed_batch_open(&job->batch[i], batch_rows(options)));
+        job->order[i] = &job->batch[i].batch;
+    }
     return STATUS_OK;
 }
 
@@ -143,7 +167,9 @@ static void close_job(struct job *job) {
     run_store_close(&job->store);
     for (int i = 0; job->batch && i < job->batches; i++) packed_batch_close(&job->batch[i]);
     free(job->batch);
+    free(job->order);
     optimizer_close(&job->optimizer);
+    crew_close(&job->crew);
     trainer_close(&job->trainer);
     packing_close(&job->packing);
     corpus_close(&job->corpus);
@@ -216,8 +242,10 @@ static enum status take_step(struct job *job, struct pretrain_report *report) {
     struct loss_scale scale = scale_of(job, &weights);
     struct loss_sums sums = {0};
     trainer_clear(&job->trainer);
-    for (int i = 0; i < job->batches; i++)
-        TRY(trainer_accumulate(&job->trainer, &job->batch[i].batch, &scale, &sums));
+    if (job->hands)
+        TRY(crew_accumulate(&job->crew, job->order, job->batches, &scale, &sums));
+    else
+        TRY(trainer_accumulate(&job->trainer, &job->batch[0].batch, &scale, &sums));
     *report = (struct pretrain_report){.steps = job->options->steps};
     report->loss = scale.token * sums.token;
     report->mtp_loss = weights.mtp > 0 ? sums.mtp / weights.mtp : 0;
@@ -347,9 +375,21 @@ static double flops_per_token(const struct model_desc *d, int sequence_rows, int
     return 6 * (double)active + 6 * dims * d->heads * (d->layers + d->mtp_layers) * sequence_rows / 2;
 }
 
+/* As many hands as fit. */
+static void plan_memory(const struct pretrain_options *options, const struct model_desc *desc,
+                        struct pretrain_plan *plan) {
+    struct trainer_options trainer = options->trainer, own = lead_options(options);
+    int64_t lead = trainer_plan(desc, &own).total + optimizer_bytes(desc);
+    trainer.max_rows = batch_rows(options);
+    plan->memory = lead;
+    if (batches_of(options) == 1) return;
+    plan->hands = crew_hands(&trainer, batches_of(options));
+    while (plan->hands > 1 && lead + crew_bytes(desc, &trainer, plan->hands) > plan->available) plan->hands--;
+    plan->memory = lead + crew_bytes(desc, &trainer, plan->hands);
+}
+
 enum status pretrain_plan(const struct pretrain_options *options, struct pretrain_plan *plan) {
     struct model_desc desc;
-    struct trainer_options trainer = options->trainer;
     TRY(model_desc_from_config(&desc, options->config, options->origin));
     int64_t rows;
     if (!multiply_fits(options->micro_sequences, options->sequence_rows, &rows) || rows > 1 << 24)
@@ -358,9 +398,8 @@ enum status pretrain_plan(const struct pretrain_options *options, struct pretrai
     if (options->sequence_rows > desc.context)
         return fail(STATUS_LIMIT, "%s: sequences of %d tokens are beyond max_position_embeddings %lld",
                     options->origin, options->sequence_rows, (long long)desc.context);
-    trainer.max_rows = (int)rows;
     *plan = (struct pretrain_plan){.parameters = model_parameters(&desc), .available = memory_available()};
-    plan->memory = trainer_plan(&desc, &trainer).total + optimizer_bytes(&desc);
+    plan_memory(options, &desc, plan);
     plan->tokens = options->steps * options->batch_sequences * options->sequence_rows;
     plan->flops_per_token = flops_per_token(&desc, options->sequence_rows, active_parameters(&desc));
     plan->flops = plan->flops_per_token * (double)plan->tokens;

@@ -59,6 +59,7 @@ struct pretrain_plan {
     int64_t memory, available;     /* bytes */
     double flops_per_token, flops; /* forward and back; of the whole run */
     int64_t tokens;                /* of the whole run */
+    int hands;                     /* of the crew that computes a step's batches; 0: a step is one batch */
 };
 must_use enum status pretrain_plan(const struct pretrain_options *options, struct pretrain_plan *plan);
 

@@ -8,14 +8,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum status trainer_open(struct trainer *trainer, const struct model_desc *desc,
-                         const struct trainer_options *options) {
-    struct weights weights;
+/* `weights` point into the trainer's parameters, and are taken over. */
+static enum status open_around_parameters(struct trainer *trainer, const struct model_desc *desc,
+                                          struct weights *weights) {
+    const struct trainer_options *options = &trainer->options;
     struct model_options model = {.threads = options->threads,
                                   .cpu_level_cap = options->cpu_level_cap,
                                   .max_rows = options->max_rows,
                                   .strict = options->strict,
                                   .kv_type = DTYPE_F32};
+    TRY(model_open_weights(&trainer->model, desc, weights, &model));
+    TRY(trainer_memory_open(trainer));
+    size_t loads = (size_t)(desc->layers + desc->mtp_layers) * (size_t)(desc->experts ? desc->experts : 1);
+    trainer->load = calloc(loads, sizeof *trainer->load);
+    return trainer->load ? STATUS_OK : fail(STATUS_MEMORY, "no memory for the experts' loads");
+}
+
+enum status trainer_open(struct trainer *trainer, const struct model_desc *desc,
+                         const struct trainer_options *options) {
+    struct weights weights;
     *trainer = (struct trainer){.options = *options};
     if (desc->mtp_layers > 1)
         return fail(STATUS_UNSUPPORTED, "num_nextn_predict_layers %d: at most one such module can be trained",
@@ -25,11 +36,19 @@ enum status trainer_open(struct trainer *trainer, const struct model_desc *desc,
     if (status != STATUS_OK)
         weights_free(&weights);
     else
-        status = model_open_weights(&trainer->model, desc, &weights, &model);
-    if (status == STATUS_OK) status = trainer_memory_open(trainer);
-    size_t loads = (size_t)(desc->layers + desc->mtp_layers) * (size_t)(desc->experts ? desc->experts : 1);
-    if (status == STATUS_OK && !(trainer->load = calloc(loads, sizeof *trainer->load)))
-        status = fail(STATUS_MEMORY, "no memory for the experts' loads");
+        status = open_around_parameters(trainer, desc, &weights);
+    if (status != STATUS_OK) trainer_close(trainer);
+    return status;
+}
+
+enum status trainer_open_beside(struct trainer *trainer, const struct trainer *lead,
+                                const struct trainer_options *options) {
+    struct weights weights;
+    const struct model_desc *desc = &lead->model.desc;
+    *trainer = (struct trainer){.options = *options};
+    MUST(options->fp8 == lead->options.fp8);
+    TRY(parameters_open_beside(&trainer->parameters, &weights, desc, &lead->parameters));
+    enum status status = open_around_parameters(trainer, desc, &weights);
     if (status != STATUS_OK) trainer_close(trainer);
     return status;
 }

@@ -35,6 +35,9 @@ struct trainer {
 
 must_use enum status trainer_open(struct trainer *trainer, const struct model_desc *desc,
                                   const struct trainer_options *options);
+/* The same model with the parameters of the lead, which outlives it and alone changes them; all else is its own. */
+must_use enum status trainer_open_beside(struct trainer *trainer, const struct trainer *lead,
+                                         const struct trainer_options *options);
 void trainer_close(struct trainer *trainer); /* zeroed allowed */
 
 /* Bytes by purpose, before anything is taken. */

@@ -15,6 +15,7 @@ static void cpu_close(struct backend *backend) {
     thread_pool_close(cpu->pool);
     free(cpu->scratch);
     free(cpu->backward_scratch);
+    free(cpu->muon_room);
     free(cpu->fp8_room);
     free(cpu->rounded.value);
     free(cpu->nodes);

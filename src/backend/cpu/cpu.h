@@ -19,6 +19,8 @@ struct cpu_backend {
     struct backend_shape shape;
     float *backward_scratch; /* [threads][backward_floats], once a trainer has asked for it */
     int64_t backward_floats;
+    float *muon_room; /* [threads][muon_floats], once an optimizer has asked for it */
+    int64_t muon_floats;
     float *fp8_room; /* [2][fp8_floats] of an operation's inputs, where training is in FP8 */
     int64_t fp8_floats;
     char description[64];

@@ -329,5 +329,7 @@ const struct backward_ops cpu_backward_operations = {
     .embed = cpu_embed_backward,
     .cross_entropy = cpu_cross_entropy,
     .adam = cpu_adam,
+    .reserve_muon = cpu_reserve_muon,
+    .muon = cpu_muon,
     .squares = cpu_squares,
 };

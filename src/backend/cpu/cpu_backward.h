@@ -51,6 +51,8 @@ void cpu_experts_backward(struct backend *backend, const struct experts_backward
 void cpu_route_backward(struct backend *backend, const struct route_backward_op *op);
 void cpu_embed_backward(struct backend *backend, const struct embed_backward_op *op);
 void cpu_cross_entropy(struct backend *backend, const struct cross_entropy_op *op);
+enum status cpu_reserve_muon(struct backend *backend, int64_t rows, int64_t columns);
+void cpu_muon(struct backend *backend, const struct muon_op *op);
 void cpu_adam(struct backend *backend, const struct adam_op *op);
 double cpu_squares(struct backend *backend, const float *x, int64_t n);
 

@@ -86,6 +86,23 @@ static double distance_from_orthonormal(const float *x, int64_t rows, int64_t co
     return worst;
 }
 
+/* x <- what a step of Muon moves a zero matrix by, whose gradient x is: without momentum, and of a rate that leaves the
+ * direction as it is. */
+static void orthogonalise(struct backend *backend, float *x, int64_t rows, int64_t columns) {
+    int64_t n = rows * columns;
+    float *value = take_floats(n), *momentum = take_floats(n);
+    struct muon_matrix matrix = {value, momentum, x, rows, columns};
+    struct muon_op op = {.matrix = &matrix,
+                         .count = 1,
+                         .gradient_scale = 1,
+                         .rate = -1 / (0.2 * sqrt((double)(rows > columns ? rows : columns)))};
+    assert_int_equal(backend->ops->backward->reserve_muon(backend, rows, columns), STATUS_OK);
+    backend->ops->backward->muon(backend, &op);
+    memcpy(x, value, (size_t)n * sizeof *x);
+    free(value);
+    free(momentum);
+}
+
 static void test_orthogonalise(void **state) {
     (void)state;
     static const int64_t shape[][2] = {{12, 30}, {30, 12}, {20, 20}, {1, 9}};
@@ -93,19 +110,47 @@ static void test_orthogonalise(void **state) {
     open_tiny(&trainer, TINY_LLAMA);
     for (size_t s = 0; s < COUNT_OF(shape); s++) {
         int64_t rows = shape[s][0], columns = shape[s][1];
-        float *x = take_floats(rows * columns), *work = take_floats(muon_work_floats(rows, columns));
+        float *x = take_floats(rows * columns);
         for (int64_t i = 0; i < rows * columns; i++)
             x[i] = (float)sin((double)(i * i % 101) + 0.3 * (double)i);
-        muon_orthogonalise(trainer.model.backend, x, rows, columns, work);
+        orthogonalise(trainer.model.backend, x, rows, columns);
         assert_true(distance_from_orthonormal(x, rows, columns) < 0.02);
         memset(x, 0, (size_t)(rows * columns) * sizeof *x);
-        muon_orthogonalise(trainer.model.backend, x, rows, columns, work);
+        orthogonalise(trainer.model.backend, x, rows, columns);
         for (int64_t i = 0; i < rows * columns; i++)
             assert_true(x[i] == 0); /* nothing to learn: nothing happens */
         free(x);
-        free(work);
     }
     trainer_close(&trainer);
+}
+
+/* Many matrices of several sizes, moved by one worker and by three: the same bits. */
+static void test_muon_threads(void **state) {
+    (void)state;
+    float *value[2];
+    int64_t n = 0;
+    for (int i = 0; i < 2; i++) {
+        struct trainer_options options = {
+            .threads = i ? 3 : 1, .cpu_level_cap = CPU_LEVEL_COUNT - 1, .max_rows = TINY_ROWS};
+        struct optimizer_options muon = optimizer_defaults(OPTIMIZER_MUON);
+        struct trainer trainer;
+        struct optimizer optimizer;
+        tiny_trainer_open(&trainer, TINY_V3, &options);
+        parameters_initialise(&trainer.parameters, 0.05, 5);
+        assert_int_equal(optimizer_open(&optimizer, &trainer, &muon), STATUS_OK);
+        for (int step = 1; step <= 3; step++) {
+            set_gradient(&trainer, step);
+            optimizer_step(&optimizer, &trainer, 1e-2, optimizer_gradient_norm(&trainer));
+        }
+        n = trainer.parameters.elements;
+        value[i] = take_floats(n);
+        memcpy(value[i], trainer.parameters.value, (size_t)n * sizeof *value[i]);
+        optimizer_close(&optimizer);
+        trainer_close(&trainer);
+    }
+    assert_memory_equal(value[0], value[1], (size_t)n * sizeof *value[0]);
+    free(value[0]);
+    free(value[1]);
 }
 
 /* Both optimizers bring the loss of one batch down. */
@@ -188,8 +233,10 @@ static void test_spikes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_adamw),   cmocka_unit_test(test_orthogonalise), cmocka_unit_test(test_learns),
-        cmocka_unit_test(test_balance), cmocka_unit_test(test_schedules),     cmocka_unit_test(test_spikes),
+        cmocka_unit_test(test_adamw),        cmocka_unit_test(test_orthogonalise),
+        cmocka_unit_test(test_muon_threads), cmocka_unit_test(test_learns),
+        cmocka_unit_test(test_balance),      cmocka_unit_test(test_schedules),
+        cmocka_unit_test(test_spikes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
