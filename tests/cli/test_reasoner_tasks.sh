@@ -24,9 +24,8 @@ def equation(text):
 
 def judge(thought, reply):
     for line in thought.splitlines():
-        for step in re.findall(r"(?<![\d.])\d+(?:[-+×]\d+)+=-?\d+", line):
-            left, right = equation(step)
-            assert left == right, f"{step} in {thought}"
+        for left, right in re.findall(r"(?<![\d.+×-])(\d+(?:[-+×]\d+)+)(?==(-?\d+))", line):
+            assert equation(left + "=" + right)[0] == int(right), f"{left}={right} in {thought}"
     whole = re.match(r"^(-?\d+(?: [-+×÷] -?\d+)+) = (-?\d+)(?: (?:remainder|余) (\d+))?$", reply)
     if whole:
         left, right = equation(whole[1] + "=" + whole[2])
