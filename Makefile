@@ -120,6 +120,12 @@ $B/zero-parity: $B/recipes/zero/parity.o
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS) $^ -o $@
 recipes: $B/reasoner-tasks $B/zero-parity
 
+# ---- measuring ----
+# Masks of tokens over files of schemas: docs/BENCHMARKS.md.
+$B/masks: $B/bench/masks.o $B/libhadal.a
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS) $^ -o $@ $(ALL_LIBS)
+benches: $B/masks
+
 # ---- tests ----
 # tests/**/test_*.c are programs that end with a cmocka summary; those under unit/cli may use the command line's parts.
 TEST_SOURCES := $(shell find tests -name 'test_*.c')
@@ -145,7 +151,7 @@ tests: $(TESTS)
 fuzzers: $(FUZZ_TARGETS)
 
 # What make test runs once the packages are there.
-run-tests: all tests fuzzers recipes
+run-tests: all tests fuzzers recipes benches
 	tools/run_tests.sh $B $(CHECKS) $(TESTS) $(FUZZ_TARGETS) $(TEST_SCRIPTS)
 
 test:
@@ -172,7 +178,7 @@ lint:
 	tools/run_tests.sh $B $(CHECKS)
 
 format:
-	find src include tests examples recipes -name '*.[ch]' -print0 | xargs -0 clang-format -i
+	find src include tests examples recipes bench -name '*.[ch]' -print0 | xargs -0 clang-format -i
 
 # ---- installing ----
 $B/hadal.1: $B/hadal
@@ -210,5 +216,5 @@ clean:
 	rm -rf build build-*
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
-.PHONY: all recipes tests fuzzers run-tests test test-long fuzz run lint format install uninstall clean
+.PHONY: all recipes benches tests fuzzers run-tests test test-long fuzz run lint format install uninstall clean
 .SECONDARY:
