@@ -72,96 +72,182 @@ static enum status cut_dead_states(struct machine *machine) {
 
 /* ---- of expressions ---- */
 
-/* The sets of places that the states stand for, by their number. */
+/* What follows a place at once, once it has had its byte. */
+struct following {
+    int32_t *node; /* [nodes] of kind NODE_BYTES; NULL: not known yet */
+    int32_t nodes;
+    bool ended;
+};
+
+/* The sets of places that the states stand for, by their number. There are no calls, so a place is its node. */
 struct subsets {
     struct machine *machine;
+    const struct grammar *grammar;
     struct matcher matcher;
-    struct place_set *set; /* [MACHINE_STATES] */
+    struct following *following; /* [nodes of the grammar] */
+    struct following *set;       /* [MACHINE_STATES] ascending */
+    int32_t *mark;               /* [nodes of the grammar] the step that a node was last met in */
+    int32_t *list;               /* [nodes of the grammar] what a step leads to */
+    int32_t step;
+    int64_t work; /* nodes looked at */
     int32_t bucket[BUCKETS], chain[MACHINE_STATES];
 };
 
-static int compare_places(const void *one, const void *other) {
-    const struct place *a = one, *b = other;
-    return (a->node > b->node) - (a->node < b->node);
+/* A second and less of a processor; no pattern that people write comes near. */
+enum { WORK_LIMIT = 1 << 28 };
+
+static int compare_nodes(const void *one, const void *other) {
+    const int32_t a = *(const int32_t *)one, b = *(const int32_t *)other;
+    return (a > b) - (a < b);
 }
 
-static bool same_set(const struct place_set *one, const struct place_set *other) {
-    return one->ended == other->ended && one->places == other->places &&
-           (!one->places || !memcmp(one->place, other->place, (size_t)one->places * sizeof *one->place));
+static bool same_set(const struct following *set, const int32_t *node, int32_t nodes, bool ended) {
+    return set->ended == ended && set->nodes == nodes &&
+           (!nodes || !memcmp(set->node, node, (size_t)nodes * sizeof *node));
 }
 
-/* Takes over the set, or empties it. */
-static enum status state_of(struct subsets *subsets, struct place_set *set, int32_t *state) {
-    struct machine *machine = subsets->machine;
-    uint32_t hash = set->ended;
-    if (set->places) qsort(set->place, (size_t)set->places, sizeof *set->place, compare_places);
-    for (int i = 0; i < set->places; i++) hash = (hash ^ (uint32_t)set->place[i].node) * 0x9e3779b1U;
-    int32_t *head = &subsets->bucket[(hash >> 16) % BUCKETS];
-    *state = NOWHERE;
-    if (set->places == 0 && !set->ended) return STATUS_OK;
-    for (*state = *head; *state >= 0; *state = subsets->chain[*state])
-        if (same_set(&subsets->set[*state], set)) return STATUS_OK;
-    TRY(add_state(machine, state));
-    subsets->chain[*state] = *head;
-    *head = *state;
-    machine->accepts[*state] = set->ended;
-    subsets->set[*state] = *set;
-    *set = (struct place_set){0};
+static enum status keep(struct following *set, const int32_t *node, int32_t nodes, bool ended) {
+    set->node = malloc(((size_t)nodes + 1) * sizeof *node);
+    if (!set->node) return no_memory();
+    if (nodes) memcpy(set->node, node, (size_t)nodes * sizeof *node);
+    set->nodes = nodes;
+    set->ended = ended;
     return STATUS_OK;
 }
 
-/* Bytes that no place tells apart lead to the same state: only the first of each kind is stepped. */
+/* The state of the nodes in `list`, which it sorts. */
+static enum status state_of(struct subsets *subsets, int32_t nodes, bool ended, int32_t *state) {
+    struct machine *machine = subsets->machine;
+    uint32_t hash = ended;
+    qsort(subsets->list, (size_t)nodes, sizeof *subsets->list, compare_nodes);
+    for (int32_t i = 0; i < nodes; i++) hash = (hash ^ (uint32_t)subsets->list[i]) * 0x9e3779b1U;
+    int32_t *head = &subsets->bucket[(hash >> 16) % BUCKETS];
+    *state = NOWHERE;
+    if (nodes == 0 && !ended) return STATUS_OK;
+    for (*state = *head; *state >= 0; *state = subsets->chain[*state])
+        if (same_set(&subsets->set[*state], subsets->list, nodes, ended)) return STATUS_OK;
+    TRY(add_state(machine, state));
+    TRY(keep(&subsets->set[*state], subsets->list, nodes, ended));
+    subsets->work += nodes;
+    subsets->chain[*state] = *head;
+    *head = *state;
+    machine->accepts[*state] = ended;
+    return STATUS_OK;
+}
+
+/* Looks up, or finds, what follows node `from`, of any kind. */
+static enum status follow(struct subsets *subsets, int32_t from, const struct following **found) {
+    struct following *following = &subsets->following[from];
+    struct place_set places = {0};
+    *found = following;
+    if (following->node) return STATUS_OK;
+    subsets->matcher.work = 0;
+    matcher_follow(&subsets->matcher, from, FRAME_ROOT, &places);
+    subsets->work += places.places + subsets->matcher.work / 16;
+    following->node = malloc(((size_t)places.places + 1) * sizeof *following->node);
+    for (int i = 0; following->node && i < places.places; i++) following->node[i] = places.place[i].node;
+    following->nodes = places.places;
+    following->ended = places.ended;
+    place_set_free(&places);
+    if (subsets->matcher.full) return fail(STATUS_LIMIT, "a pattern has too many ways to go on");
+    return subsets->matcher.failed || !following->node ? no_memory() : STATUS_OK;
+}
+
+static const struct byte_set *bytes_of(const struct subsets *subsets, int32_t node) {
+    return &subsets->grammar->set[subsets->grammar->node[node].other];
+}
+
+/* The state behind a byte, and the bytes that no place tells from it. */
+static enum status step(struct subsets *subsets, int32_t from, unsigned char byte, struct byte_set *alike,
+                        int32_t *to) {
+    const struct following *set = &subsets->set[from];
+    int32_t nodes = 0;
+    bool ended = false;
+    *alike = (struct byte_set){{UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX}};
+    subsets->step++;
+    subsets->work += set->nodes;
+    for (int32_t i = 0; i < set->nodes; i++) {
+        const struct byte_set *bytes = bytes_of(subsets, set->node[i]);
+        const struct following *next;
+        const bool comes = byte_set_has(bytes, byte);
+        for (int w = 0; w < 4; w++) alike->bits[w] &= bytes->bits[w] ^ (comes ? 0 : UINT64_MAX);
+        if (!comes) continue;
+        TRY(follow(subsets, subsets->grammar->node[set->node[i]].next, &next));
+        ended |= next->ended;
+        subsets->work += next->nodes;
+        for (int32_t n = 0; n < next->nodes; n++) {
+            if (subsets->mark[next->node[n]] == subsets->step) continue;
+            subsets->mark[next->node[n]] = subsets->step;
+            subsets->list[nodes++] = next->node[n];
+        }
+    }
+    return state_of(subsets, nodes, ended, to);
+}
+
+/* Only one byte of each kind is stepped. */
 static enum status step_all(struct subsets *subsets, int32_t from) {
-    const struct grammar *grammar = subsets->matcher.grammar;
+    bool known[256] = {false};
     for (int b = 0; b < 256; b++) {
-        const struct place_set *set = &subsets->set[from];
-        struct place_set to = {0};
-        int32_t state = -1;
-        for (int a = b - 1; a >= 0 && a >= b - 8 && state < 0; a--) {
-            bool alike = true;
-            for (int p = 0; p < set->places && alike; p++) {
-                const struct byte_set *bytes = &grammar->set[grammar->node[set->place[p].node].other];
-                alike = byte_set_has(bytes, (unsigned char)a) == byte_set_has(bytes, (unsigned char)b);
-            }
-            if (alike) state = subsets->machine->next[from][a];
+        struct byte_set alike;
+        int32_t to;
+        if (known[b]) continue;
+        TRY(step(subsets, from, (unsigned char)b, &alike, &to));
+        if (subsets->work > WORK_LIMIT) return fail(STATUS_LIMIT, "a pattern takes too long to work out");
+        for (int a = b; a < 256; a++) {
+            if (!byte_set_has(&alike, (unsigned char)a)) continue;
+            known[a] = true;
+            subsets->machine->next[from][a] = to;
         }
-        if (state < 0) {
-            matcher_step(&subsets->matcher, set, (unsigned char)b, &to);
-            enum status status = subsets->matcher.failed ? no_memory() : state_of(subsets, &to, &state);
-            place_set_free(&to);
-            TRY(status);
-        }
-        subsets->machine->next[from][b] = state;
     }
     return STATUS_OK;
 }
 
-static enum status find_states(struct subsets *subsets, const struct grammar *grammar) {
-    struct place_set first = {0};
+static enum status find_states(struct subsets *subsets) {
+    const struct following *first;
     int32_t state;
-    TRY(matcher_open(&subsets->matcher, grammar));
-    matcher_follow(&subsets->matcher, grammar->start[grammar->root], FRAME_ROOT, &first);
-    enum status status = state_of(subsets, &first, &state);
-    place_set_free(&first);
+    TRY(follow(subsets, subsets->grammar->start[subsets->grammar->root], &first));
+    if (first->nodes) memcpy(subsets->list, first->node, (size_t)first->nodes * sizeof *first->node);
+    TRY(state_of(subsets, first->nodes, first->ended, &state));
     /* a language without a text begins NOWHERE */
-    if (status == STATUS_OK && state == NOWHERE) status = add_state(subsets->machine, &state);
-    for (int s = FIRST; status == STATUS_OK && s < subsets->machine->states; s++)
-        status = step_all(subsets, s);
+    if (state == NOWHERE) TRY(add_state(subsets->machine, &state));
+    for (int s = FIRST; s < subsets->machine->states; s++) TRY(step_all(subsets, s));
+    return STATUS_OK;
+}
+
+static void close_subsets(struct subsets *subsets) {
+    for (int s = 0; subsets->set && s < MACHINE_STATES; s++) free(subsets->set[s].node);
+    for (int n = 0; subsets->following && n < subsets->grammar->nodes; n++) free(subsets->following[n].node);
     matcher_close(&subsets->matcher);
-    return status;
+    free(subsets->set);
+    free(subsets->following);
+    free(subsets->mark);
+    free(subsets->list);
+    free(subsets);
+}
+
+static struct subsets *open_subsets(const struct grammar *grammar, struct machine *machine) {
+    struct subsets *subsets = calloc(1, sizeof *subsets);
+    const size_t nodes = (size_t)grammar->nodes + 1;
+    if (!subsets) return NULL;
+    subsets->machine = machine;
+    subsets->grammar = grammar;
+    memset(subsets->bucket, -1, sizeof subsets->bucket);
+    subsets->set = calloc(MACHINE_STATES, sizeof *subsets->set);
+    subsets->following = calloc(nodes, sizeof *subsets->following);
+    subsets->mark = calloc(nodes, sizeof *subsets->mark);
+    subsets->list = calloc(nodes, sizeof *subsets->list);
+    if (subsets->set && subsets->following && subsets->mark && subsets->list) return subsets;
+    close_subsets(subsets);
+    return NULL;
 }
 
 /* `grammar` has one rule, which calls none. */
 static enum status make_machine(struct machine **machine, const struct grammar *grammar) {
-    struct subsets *subsets = calloc(1, sizeof *subsets);
     struct machine *made = new_machine();
-    if (subsets) subsets->machine = made;
-    if (subsets) subsets->set = calloc(MACHINE_STATES, sizeof *subsets->set);
-    if (subsets) memset(subsets->bucket, -1, sizeof subsets->bucket);
-    enum status status = made && subsets && subsets->set ? find_states(subsets, grammar) : no_memory();
-    for (int s = 0; subsets && subsets->set && s < MACHINE_STATES; s++) place_set_free(&subsets->set[s]);
-    if (subsets) free(subsets->set);
-    free(subsets);
+    struct subsets *subsets = made ? open_subsets(grammar, made) : NULL;
+    enum status status = subsets ? matcher_open(&subsets->matcher, grammar) : no_memory();
+    if (status == STATUS_OK) status = find_states(subsets);
+    if (subsets) close_subsets(subsets);
     if (status == STATUS_OK) status = cut_dead_states(made);
     if (status == STATUS_OK)
         *machine = made;
