@@ -204,46 +204,24 @@ static const struct command_row rows[COMMAND_COUNT] = {
     [COMMAND_TRAIN] =
         {
             .run = command_train,
-            .arguments = "pretrain (--config FILE | --like NAME) --tokenizer PATH | sft --init MODEL --data "
-                         "PATH -o RUN",
+            .arguments = "ACTION [options]",
             .positionals = 9,
-            .summary = "train a model",
+            .summary = "train a model: pretraining, tuning, rewards, distillation",
             .description =
-                "pretrain learns to continue texts: a model of any known architecture (DeepSeek V3 and V2, "
-                "Qwen2, Llama), from random weights or from --init, in 32-bit floats. Texts are packed into "
-                "sequences and do not see each other. Of V3 there are the routers' biases, which even out "
-                "the "
-                "experts' load, the balance loss, and multi-token prediction.\n\n"
-                "sft goes on from --init with conversations, of which it learns the answers alone: with the "
-                "reasoning in \"reasoning_content\", by the model's own template. Conversations stay whole, "
-                "as "
-                "many in a sequence as fit.\n\n"
-                "grpo asks --init the prompts of --data, rewards the answers by what --verifier or the lines "
-                "say, and makes the better ones of each group likelier. Sampler and trainer compute the same "
-                "bits: before the first update of a step every ratio of probabilities is exactly 1. It says "
-                "in words when there is nothing to learn from.\n\n"
-                "sample lets --teacher answer the prompts of --data and writes the answers that are right, "
-                "once "
-                "each, to the file of -o, which sft takes: so a small model learns from a large one.\n\n"
-                "distill lets --init answer the prompts of --data itself and draws each of its tokens to the "
-                "whole distribution of --teacher, which has the same vocabulary.\n\n"
-                "tokenizer makes a byte-level BPE tokenizer of --vocab tokens from --data, into the "
-                "directory "
-                "of -o. plot draws the curves of up to eight runs as SVG.\n\n"
                 "RUN/latest is a Hugging Face directory that every other command takes as MODEL, and whose "
                 "logits are those of the trainer, bit for bit. RUN/metrics.jsonl has a line for each step, "
                 "and "
-                "TensorBoard finds the same in RUN. A "
-                "run that was interrupted in any way goes on with --resume auto, as if it had not been.",
+                "TensorBoard finds the same in RUN. A run that was interrupted in any way goes on with "
+                "--resume auto, as if it had not been. docs/TRAIN.md goes through all of it.",
             .examples =
-                "Is this feasible here, and how long would it take?\n"
-                "hadal train pretrain --config small.json --tokenizer TOK --data texts --steps 2000 "
-                "--dry-run\n"
-                "Train, and talk about it:\n"
-                "hadal train pretrain --config small.json --tokenizer TOK --data texts -o run\n"
-                "hadal generate -m run/latest -p 'Once upon'\n"
+                "A tokenizer that reads numbers digit by digit:\n"
+                "hadal train tokenizer --data texts --vocab 1024 --digits 1 -o TOK\n"
+                "Pretraining, with the shape in small.json:\n"
+                "hadal train pretrain --config small.json --tokenizer TOK --data texts -o base\n"
+                "Conversations:\n"
+                "hadal train sft --init base/latest --data chats.jsonl --template deepseek-r1 -o tuned\n"
                 "Reinforcement learning on questions with numbers for answers:\n"
-                "hadal train grpo --init run/latest --data questions.jsonl --verifier numeric -o better",
+                "hadal train grpo --init tuned/latest --data questions.jsonl --verifier numeric -o better",
         },
     [COMMAND_CHECK] =
         {

@@ -21,4 +21,12 @@ struct command_row {
 };
 const struct command_row *command_rows(void); /* [COMMAND_COUNT], commands.c */
 
+/* What a command is told to do by its first argument, where its actions have options of their own. */
+struct action_row {
+    enum command command;
+    const char *name, *arguments, *summary, *description, *examples; /* as those of a command */
+};
+const struct action_row *action_rows(int *count);                             /* actions.c */
+const struct action_row *action_find(enum command command, const char *name); /* NULL: none of that name */
+
 #endif

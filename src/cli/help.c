@@ -77,26 +77,46 @@ static void meaning_write(const struct option_row *row, char text[TEXT_BYTES]) {
     if (row->fallback) snprintf(text + used, TEXT_BYTES - used, " Default: %s.", row->fallback);
 }
 
-static void write_option(const struct page *page, const struct option_row *row) {
+/* "Of grpo, sample." */
+static void owners_write(const struct option_row *row, char text[TEXT_BYTES]) {
+    size_t used = strlen(text);
+    used += (size_t)snprintf(text + used, TEXT_BYTES - used, " Of ");
+    for (const char *at = row->actions; *at && used + 3 < TEXT_BYTES; at++)
+        used += (size_t)snprintf(text + used, TEXT_BYTES - used, *at == '|' ? ", " : "%c", *at);
+    snprintf(text + used, TEXT_BYTES - used, ".");
+}
+
+static void write_option(const struct page *page, const struct option_row *row, bool with_owners) {
     char term[TERM_BYTES], text[TEXT_BYTES];
     term_write(row, term);
     meaning_write(row, text);
+    if (with_owners && row->actions) owners_write(row, text);
     page_item(page, term, text);
 }
 
-static int count_options(unsigned commands, enum option_group group) {
+/* Which rows a page has: those of some commands, of one action or of all. */
+struct choice {
+    unsigned commands;
+    const char *action;
+    bool shared_alone; /* only those that every action takes */
+};
+
+static bool is_chosen(const struct option_row *row, struct choice choice, enum option_group group) {
+    return (row->commands & choice.commands) && row->group == group && option_row_fits(row, choice.action) &&
+           !(choice.shared_alone && row->actions);
+}
+
+static int count_options(struct choice choice, enum option_group group) {
     struct option_table table = settings_table();
     int count = 0;
-    for (int i = 0; i < table.rows; i++)
-        count += (table.row[i].commands & commands) && table.row[i].group == group;
+    for (int i = 0; i < table.rows; i++) count += is_chosen(&table.row[i], choice, group);
     return count;
 }
 
-static void write_options(const struct page *page, unsigned commands, enum option_group group) {
+static void write_options(const struct page *page, struct choice choice, enum option_group group) {
     struct option_table table = settings_table();
     for (int i = 0; i < table.rows; i++)
-        if ((table.row[i].commands & commands) && table.row[i].group == group)
-            write_option(page, &table.row[i]);
+        if (is_chosen(&table.row[i], choice, group)) write_option(page, &table.row[i], !choice.action);
 }
 
 static const char *const group_title[GROUP_COUNT] = {
@@ -142,9 +162,37 @@ void help_write_overview(FILE *stream) {
     write_exit_status(&page);
 }
 
+static void write_groups(const struct page *page, struct choice choice) {
+    for (enum option_group group = 0; group < GROUP_COUNT; group++) {
+        if (!count_options(choice, group)) continue;
+        page_heading(page, group_title[group]);
+        write_options(page, choice, group);
+    }
+}
+
+static bool has_actions(enum command command) {
+    int count;
+    const struct action_row *row = action_rows(&count);
+    for (int i = 0; i < count; i++)
+        if (row[i].command == command) return true;
+    return false;
+}
+
+static void write_actions(const struct page *page, enum command command) {
+    int count;
+    const struct action_row *row = action_rows(&count);
+    char line[200];
+    page_heading(page, "Actions");
+    for (int i = 0; i < count; i++)
+        if (row[i].command == command) page_item(page, row[i].name, row[i].summary);
+    snprintf(line, sizeof line, "hadal help %s ACTION", command_name(command));
+    page_example(page, "What an action does, and the options that it takes:", line);
+}
+
 void help_write_command(FILE *stream, enum command command) {
     struct page page = page_text(stream);
     const struct command_row *row = &command_rows()[command];
+    const bool acts = has_actions(command);
     char usage[300];
     fprintf(stream, "hadal %s - %s\n", command_name(command), row->summary);
     page_heading(&page, "Usage");
@@ -152,15 +200,42 @@ void help_write_command(FILE *stream, enum command command) {
     page_line(&page, usage);
     page_heading(&page, "Description");
     page_paragraphs(&page, row->description);
-    for (enum option_group group = 0; group < GROUP_COUNT; group++) {
-        if (!count_options(1u << command, group)) continue;
-        page_heading(&page, group_title[group]);
-        write_options(&page, 1u << command, group);
-    }
+    if (acts) write_actions(&page, command);
+    write_groups(&page, (struct choice){.commands = 1u << command, .shared_alone = acts});
     page_heading(&page, "Examples");
     write_examples(&page, row->examples);
     write_environment(&page);
     write_exit_status(&page);
+}
+
+void help_write_action(FILE *stream, const struct action_row *action) {
+    struct page page = page_text(stream);
+    const char *command = command_name(action->command);
+    char usage[300];
+    fprintf(stream, "hadal %s %s - %s\n", command, action->name, action->summary);
+    page_heading(&page, "Usage");
+    snprintf(usage, sizeof usage, "hadal %s %s %s", command, action->name, action->arguments);
+    page_line(&page, usage);
+    page_heading(&page, "Description");
+    page_paragraphs(&page, action->description);
+    write_groups(&page, (struct choice){.commands = 1u << action->command, .action = action->name});
+    page_heading(&page, "Examples");
+    write_examples(&page, action->examples);
+    write_environment(&page);
+    write_exit_status(&page);
+}
+
+static void write_manual_actions(const struct page *page, enum command command) {
+    int count;
+    const struct action_row *row = action_rows(&count);
+    char usage[300];
+    for (int i = 0; i < count; i++) {
+        if (row[i].command != command) continue;
+        snprintf(usage, sizeof usage, "hadal %s %s %s", command_name(command), row[i].name, row[i].arguments);
+        page_line(page, usage);
+        page_paragraphs(page, row[i].description);
+        write_examples(page, row[i].examples);
+    }
 }
 
 static void write_manual_command(const struct page *page, enum command command) {
@@ -171,7 +246,8 @@ static void write_manual_command(const struct page *page, enum command command) 
     snprintf(usage, sizeof usage, "hadal %s %s", command_name(command), row->arguments);
     page_line(page, usage);
     page_paragraphs(page, row->description);
-    write_options(page, 1u << command, GROUP_OWN);
+    write_manual_actions(page, command);
+    write_options(page, (struct choice){.commands = 1u << command}, GROUP_OWN);
     write_examples(page, row->examples);
 }
 
@@ -181,7 +257,7 @@ static void group_heading(const struct page *page, enum option_group group) {
     size_t used = (size_t)snprintf(title, sizeof title, "%s", group_title[group]);
     const char *separator = " (";
     for (enum command command = 0; command < COMMAND_COUNT; command++) {
-        if (!count_options(1u << command, group)) continue;
+        if (!count_options((struct choice){.commands = 1u << command}, group)) continue;
         used += (size_t)snprintf(title + used, sizeof title - used, "%s%s", separator, command_name(command));
         separator = ", ";
     }
@@ -206,7 +282,7 @@ void help_write_manual(FILE *stream) {
     page_paragraphs(&page, "Each command's own --help lists which of these it takes.");
     for (enum option_group group = GROUP_SAMPLING; group < GROUP_COUNT; group++) {
         group_heading(&page, group);
-        write_options(&page, ~0u, group);
+        write_options(&page, (struct choice){.commands = ~0u}, group);
     }
     write_environment(&page);
     write_exit_status(&page);

@@ -35,13 +35,23 @@ static int report(enum status status, const char *command) {
     return status_exit_code(status);
 }
 
+static void help_write(enum command command, const struct action_row *action) {
+    if (action)
+        help_write_action(stdout, action);
+    else
+        help_write_command(stdout, command);
+}
+
 static enum status command_execute(enum command command, const struct option_values *values) {
     const struct command_row *row = &command_rows()[command];
+    const char *const *positional;
+    const struct action_row *action =
+        option_positionals(values, &positional) > 0 ? action_find(command, positional[0]) : NULL;
     if (option_flag(values, "help")) {
-        help_write_command(stdout, command);
+        help_write(command, action);
         return STATUS_OK;
     }
-    const char *const *positional;
+    if (action) TRY(options_check_action(values, action->name));
     if (option_positionals(values, &positional) > row->positionals)
         return fail(STATUS_USAGE, "unexpected argument '%.40s' (hadal %s %s)", positional[row->positionals],
                     command_name(command), row->arguments);
@@ -78,7 +88,7 @@ static enum status help_start(int argc, char **argv) {
     }
     enum command command = command_find(argv[0]);
     if (command == COMMAND_COUNT) return STATUS_USAGE;
-    help_write_command(stdout, command);
+    help_write(command, argc > 1 ? action_find(command, argv[1]) : NULL);
     return STATUS_OK;
 }
 

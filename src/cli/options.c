@@ -23,6 +23,16 @@ const struct option_row *option_row_find(enum command command, const char *name)
     return NULL;
 }
 
+bool option_row_fits(const struct option_row *row, const char *action) {
+    if (!row->actions || !action) return true;
+    const size_t bytes = strlen(action);
+    for (const char *at = row->actions; at; at = strchr(at, '|')) {
+        at += *at == '|';
+        if (!strncmp(at, action, bytes) && (at[bytes] == '|' || !at[bytes])) return true;
+    }
+    return false;
+}
+
 /* "; it belongs to chat, generate" for a name that only other commands know. */
 static bool hint_owners(const char *name, char hint[HINT_BYTES]) {
     size_t used = (size_t)snprintf(hint, HINT_BYTES, "; it belongs to");
@@ -151,6 +161,19 @@ static enum status read_all(struct option_values *values, int argc, char **argv)
     if (option_flag(values, "help")) return STATUS_OK;
     TRY(option_values_read_environment(values));
     return option_values_read_file(values); /* last: its name may come from either of the others */
+}
+
+enum status options_check_action(const struct option_values *values, const char *action) {
+    struct option_table table = settings_table();
+    for (int i = 0; i < table.rows; i++) {
+        const struct option_row *row = &table.row[i];
+        const struct option_value *value = &values->value[i];
+        if (!row_applies(row, values->command) || !value->set || value->source != SOURCE_ARGUMENT) continue;
+        if (!option_row_fits(row, action))
+            return fail(STATUS_USAGE, "%s takes no --%s; that belongs to %s", action, row->name,
+                        row->actions);
+    }
+    return STATUS_OK;
 }
 
 enum status options_parse(struct option_values **values, enum command command, int argc, char **argv) {

@@ -46,6 +46,8 @@ struct option_row {
     const char *name;  /* "kv-type" -> --kv-type, config key kv-type, environment HADAL_KV_TYPE */
     char letter;       /* 'm' -> -m; 0: none. Letters are per command: -p is a text here, a count there */
     unsigned commands; /* 1u << COMMAND_... */
+    const char
+        *actions; /* of a command that has actions (commands.h): those that take it, "sft|grpo"; NULL: all */
     enum option_kind kind;
     enum option_group group;
     const char *fallback; /* NULL: unset */
@@ -75,6 +77,11 @@ struct option_values; /* opaque; one per run of a command */
 must_use enum status options_parse(struct option_values **values, enum command command, int argc,
                                    char **argv);
 void options_free(struct option_values *values); /* NULL allowed */
+
+/* Is the row one of this action's, or is there none to speak of (NULL)? */
+bool option_row_fits(const struct option_row *row, const char *action);
+/* STATUS_USAGE when an argument gave an option that `action` of the command does not take. */
+must_use enum status options_check_action(const struct option_values *values, const char *action);
 
 /* `name` is the long name or the letter ("n"). A name that is not in the table for this command, or asking a row for
  * what its kind is not, breaks an invariant. Numbers that were not given and have no default are 0. Everything

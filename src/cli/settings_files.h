@@ -104,6 +104,7 @@
      .kind = OPTION_TEXT,
      .argument = "NAME",
      .commands = SYNTH | TRAIN,
+     .actions = "pretrain",
      .help =
          "The shape of a published model: deepseek-v2-lite, deepseek-v2, deepseek-v2.5, deepseek-v3, "
          "deepseek-r1, deepseek-v3.1, r1-distill-qwen-1.5b, -7b, -14b or -32b, r1-distill-llama-8b or -70b."},
@@ -111,6 +112,7 @@
      .kind = OPTION_TEXT,
      .argument = "FILE",
      .commands = SYNTH | TRAIN,
+     .actions = "pretrain",
      .help = "The shape as a config.json."},
     {.name = "layers",
      .kind = OPTION_INT,

@@ -76,6 +76,18 @@ refused 2 "-n: 'many' is not a whole number" generate -n many
 refused 2 "unknown option --?[31m" chat "$(printf -- '--\033[31m')"
 refused 2 "--cpu: 'mmx' is none of: scalar avx2 avx512 amx auto" check --cpu mmx
 
+# actions have options of their own
+for action in pretrain sft grpo distill sample tokenizer plot; do
+    run 0 help train $action
+    page=$output
+    run 0 train $action --help
+    [ "$output" = "$page" ] && grep -q "^hadal train $action - " <<< "$page" && pass "train $action has a page of its own" || fail "train $action has a page of its own"
+    clean "help train $action fits 80 columns" "$(awk 'length > 80' <<< "$page" | grep -v '^ *hadal ' || true)"
+done
+refused 2 "sft takes no --kl; that belongs to grpo" train sft --init x --data y -o z --kl 1
+run 0 help train sft
+clean "train sft does not tell of rewards" "$(grep -e '--clip-low' <<< "$output" || true)"
+
 # settings
 mkdir -p "$XDG_CONFIG_HOME/hadal"
 printf 'threads = 2\n[bench]\nrepaet = 3\n' > "$XDG_CONFIG_HOME/hadal/config"
