@@ -222,6 +222,10 @@ void endpoint_load(struct api *api, struct http_exchange *exchange, const char *
     struct service_counts counts;
     struct buffer out = {0};
     (void)account;
+    if (!api->teller) {
+        api_reply_error(exchange, api_refuse, 404, "there is nothing under this path");
+        return;
+    }
     if (!is_admin(api, exchange)) return;
     service_counts(api->service, &counts);
     buffer_printf(&out,

@@ -43,11 +43,11 @@ function watch(page, url) {
 }
 
 /** A page in a profile of its own, when it has begun. */
-export async function openPage(options = {}, url = open) {
+export async function openPage(options = {}, url = open, path = '') {
     const context = await browser.newContext({ viewport: { width: 1280, height: 820 }, locale: 'en-US', reducedMotion: 'reduce', ...options });
     const page = await context.newPage();
     watch(page, url);
-    await page.goto(url);
+    await page.goto(url + path);
     await page.waitForSelector('body[data-ready]');
     return page;
 }
@@ -87,6 +87,18 @@ export async function say(page, text) {
     await page.press('#message', 'Enter');
     await page.waitForSelector('.assistant');
 }
+
+/** Waits for what only the test can see. */
+export async function until(holds, what) {
+    const end = performance.now() + 30000;
+    while (!(await holds())) {
+        if (performance.now() > end) throw new Error(`${what}: it did not happen`);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+}
+
+/** Answers that a model would end early go on until somebody stops them. */
+export const neverEnding = (page) => page.route('**/chat/completions', (route) => route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), ignore_eos: true }) }));
 
 export const streams = (page) => page.waitForSelector('#send[aria-label="Stop"]');
 export const idle = (page) => page.waitForSelector('#send[aria-label="Send"]');

@@ -1,5 +1,5 @@
 /* chats.mjs - asking, stopping, going on, versions, several chats at once, a reload in the middle. */
-import { check, expect, same, say, streams, idle, texts, stored, shot, open } from './browser.mjs';
+import { check, expect, same, say, streams, idle, texts, stored, shot, open, until, neverEnding } from './browser.mjs';
 
 const answerOf = (page) => page.locator('.assistant').last();
 const limit = (page, tokens) =>
@@ -40,30 +40,32 @@ export async function checkChats() {
 
     await check('it is stopped, continued behind its last word, and answered again', async (openPage) => {
         const page = await openPage();
+        await neverEnding(page);
+        const answer = async () => (await stored(page)).messages.find((message) => message.role === 'assistant');
         await page.click('#think');
         await say(page, 'Tell me a long story.');
-        await page.waitForFunction(() => document.querySelector('.assistant .markdown')?.innerText.length > 60);
+        await until(async () => (await answer())?.content.length > 60, 'it has begun');
         await page.keyboard.press('Escape');
         await idle(page);
         same(await texts(page, '.assistant .notes'), ['Stopped.'], 'it says that it was stopped');
-        const before = (await stored(page)).messages.find((message) => message.role === 'assistant');
+        const before = await answer();
         let body = null;
         page.on('request', (request) => (body = request.url().endsWith('/chat/completions') ? request.postDataJSON() : body));
         await answerOf(page).getByRole('button', { name: 'Continue' }).click();
-        await page.waitForFunction((length) => document.querySelector('.assistant .markdown').innerText.length > length + 60, before.content.length);
+        await until(async () => (await answer()).content.length > before.content.length + 60, 'it goes on');
         same(body.messages.at(-1), { role: 'assistant', content: before.content, prefix: true }, 'what was asked for');
         await page.click('#send');
         await idle(page);
-        const after = (await stored(page)).messages.find((message) => message.role === 'assistant');
+        const after = await answer();
+        const shown = await page.innerText('.assistant .markdown');
         expect(after.content.startsWith(before.content) && after.content.length > before.content.length, 'it goes on');
         await answerOf(page).getByRole('button', { name: 'Answer again' }).click();
         await streams(page);
-        await page.waitForFunction(() => document.querySelector('.assistant .markdown')?.innerText.length > 20);
         await page.keyboard.press('Escape');
         await idle(page);
         same(await texts(page, '.version'), ['2 / 2'], 'there are two versions');
         await page.getByRole('button', { name: 'Previous version' }).click();
-        await page.waitForFunction((text) => document.querySelector('.assistant .markdown').innerText.includes(text), after.content.trim().slice(0, 20).trim());
+        await page.waitForFunction((text) => document.querySelector('.assistant .markdown').innerText === text, shown);
         same(await texts(page, '.version'), ['1 / 2'], 'the first one is shown');
     });
 

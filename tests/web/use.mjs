@@ -1,21 +1,9 @@
 /* use.mjs - keyboard, input methods, languages, sizes, screen readers, files, keys of the API. */
-import { createRequire } from 'node:module';
-import { readFile } from 'node:fs/promises';
 import { spawn } from 'node:child_process';
 import { openWorld } from './search_world.mjs';
 import { check, expect, same, say, streams, idle, texts, stored, shot, importChats, openImported, locked, key, open } from './browser.mjs';
 import { rich } from './rendering.mjs';
-
-const axeSource = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-/** What axe has to say of the page as it is. Its script is run by the test, past the page's policy. */
-async function violations(page) {
-    await page.evaluate(axeSource);
-    return page.evaluate(async () => {
-        const { violations: found } = await window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] });
-        return found.map((one) => `${one.id}: ${one.nodes.slice(0, 3).map((node) => `${node.target} ${node.any[0]?.message || ''}`).join(', ')}`);
-    });
-}
+import { violations } from './axe.mjs';
 
 /* A PDF of one page with one line, whose offsets are right. */
 function pdfOf(line) {

@@ -3,7 +3,7 @@ import { el, icon, iconButton } from './dom.js';
 import { preference, setPreference } from './preferences.js';
 import { t } from './text.js';
 
-function openDialog(title, build, className = '') {
+export function openDialog(title, build, className = '') {
     const dialog = el('dialog', { class: `dialog ${className}`, 'aria-labelledby': 'dialog-title' });
     const close = () => dialog.close();
     dialog.append(el('header', {}, el('h2', { id: 'dialog-title' }, title), iconButton('close', t('close'), close)));
@@ -19,7 +19,7 @@ function openDialog(title, build, className = '') {
 
 let fields = 0;
 
-function field(label, control, note) {
+export function field(label, control, note) {
     const id = `field-${++fields}`;
     control.id = id;
     if (note) control.setAttribute('aria-describedby', `${id}-note`);

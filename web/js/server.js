@@ -16,7 +16,7 @@ function headers(type) {
     return result;
 }
 
-async function request(path, options = {}) {
+export async function request(path, options = {}) {
     let response;
     try {
         response = await fetch(path, { cache: 'no-store', credentials: 'omit', ...options });

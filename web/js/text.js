@@ -18,6 +18,12 @@ export function t(name, values = {}) {
 
 export const locale = () => (language() === 'zh' ? 'zh-CN' : 'en');
 
+/** Words of a page of its own, which the others need not load. */
+export function addTexts(en, zh) {
+    Object.assign(english, en);
+    Object.assign(chinese, zh);
+}
+
 /** The elements of the page itself: data-t is the text, data-t-X the attribute X. */
 export function translatePage(root = document) {
     document.documentElement.lang = locale();

@@ -7,8 +7,17 @@
 
 enum { CODES_LIMIT = 10000 };
 
+static enum status read_who(void *context, const struct store_row *row) {
+    struct admin_call *call = context;
+    answer_text(call, "account", row_text(row, 0));
+    answer_text(call, "role", row_text(row, 1));
+    return STATUS_OK;
+}
+
 static enum status answer_balance(struct admin_call *call, int64_t account) {
     struct ledger_balance balance;
+    TRY(store_run(call->ledger->store, "SELECT name, role FROM accounts WHERE id = ?",
+                  STORE_VALUES(store_number(account)), read_who, call));
     TRY(ledger_balance(call->ledger, account, call->now, &balance));
     answer_text(call, "currency", balance.currency);
     answer_money(call, "total_balance", balance.granted + balance.topped);

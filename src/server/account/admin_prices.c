@@ -189,12 +189,12 @@ static int64_t effective(const struct price *price, int64_t group) {
     return (int64_t)((exact + unit / 2) / unit);
 }
 
-static json_t *windows_of(const struct price_row *row) {
+static json_t *windows_of(const struct moment *moment, const struct price_row *row, enum price_class class) {
     json_t *windows = json_array();
     for (int i = 0; i < row->windows; i++) {
-        const struct price_window *window = &row->window[i];
-        json_array_append_new(windows, json_pack("{s:s, s:o}", "window", window->text, "multiplier",
-                                                 money_json(window->multiplier)));
+        const struct price price = price_in_window(row, &row->window[i], class);
+        json_array_append_new(windows, json_pack("{s:s, s:o}", "window", row->window[i].text, "price",
+                                                 money_json(effective(&price, moment->group))));
     }
     return windows;
 }
@@ -205,12 +205,13 @@ static enum status add_moment(const struct moment *moment, const char *model, en
     char from[INSTANT_TEXT_BYTES];
     if (price_resolve(moment->list, model, moment->currency, class, moment->seconds, &price) != STATUS_OK)
         return STATUS_OK;
-    json_t *row = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:o, s:s, s:s}", "model", model, "class",
-                            price_class_name(class), "currency", moment->currency, "now",
-                            money_json(effective(&price, moment->group)), "price", money_json(price.price),
-                            "multiplier", money_json(price.multiplier), "window",
-                            price.window ? price.window->text : "", "windows", windows_of(price.row), "since",
-                            instant_print(price.row->from, from), "source", price.row->source);
+    const struct price rest = price_in_window(price.row, NULL, class);
+    json_t *row = json_pack(
+        "{s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:s, s:s}", "model", model, "class", price_class_name(class),
+        "currency", moment->currency, "now", money_json(effective(&price, moment->group)), "price",
+        money_json(effective(&rest, moment->group)), "window", price.window ? price.window->text : "",
+        "windows", windows_of(moment, price.row, class), "since", instant_print(price.row->from, from),
+        "source", price.row->source);
     return json_array_append_new(moment->rows, row) ? fail(STATUS_MEMORY, "out of memory for prices")
                                                     : STATUS_OK;
 }

@@ -94,6 +94,9 @@ struct price {
 /* STATUS_NOT_FOUND: the list has no price for it then. */
 must_use enum status price_resolve(const struct price_list *list, const char *model, const char *currency,
                                    enum price_class class, int64_t seconds, struct price *price);
+/* Of a row, in one of its windows; NULL: outside of all. A price below 0: none. */
+struct price price_in_window(const struct price_row *row, const struct price_window *window,
+                             enum price_class class);
 /* The most that it can be from `from` to `to`, windows open or not: what a reservation is made with. */
 must_use enum status price_most(const struct price_list *list, const char *model, const char *currency,
                                 enum price_class class, int64_t from, int64_t to, struct price *price);

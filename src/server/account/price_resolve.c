@@ -89,7 +89,7 @@ static enum price_class listed_class(const int64_t price[PRICE_CLASSES], enum pr
     return class == PRICE_REASONING && price[class] < 0 ? PRICE_OUTPUT : class;
 }
 
-static struct price price_of(const struct price_row *row, const struct price_window *window,
+struct price price_in_window(const struct price_row *row, const struct price_window *window,
                              enum price_class class) {
     struct price price = {row->price[listed_class(row->price, class)], MICROS, row, window};
     if (!window) return price;
@@ -123,13 +123,13 @@ enum status price_resolve(const struct price_list *list, const char *model, cons
     if (!row) return not_found(list, model, currency, class, seconds);
     for (int i = 0; i < row->windows && !open; i++)
         if (is_open(&row->window[i], seconds)) open = &row->window[i];
-    *price = price_of(row, open, class);
+    *price = price_in_window(row, open, class);
     return STATUS_OK;
 }
 
 static void take_larger(struct price *most, const struct price_row *row, enum price_class class) {
     for (int i = -1; i < row->windows; i++) {
-        const struct price price = price_of(row, i < 0 ? NULL : &row->window[i], class);
+        const struct price price = price_in_window(row, i < 0 ? NULL : &row->window[i], class);
         if (price.price < 0) continue;
         if ((__int128)price.price * price.multiplier > (__int128)most->price * most->multiplier)
             *most = price;
