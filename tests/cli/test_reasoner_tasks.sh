@@ -52,16 +52,14 @@ for prompt, line in zip(open(sys.argv[3]), open(sys.argv[2])):
     assert prompt["prompt"] == user["content"]
     reply, answer = assistant["content"], prompt["answer"]
     numbers = re.findall(r"-?\d+(?:\.\d+)?", reply)
-    fits = {"numeric": lambda: numbers[-1] == answer, "numbers": lambda: numbers[-2:] == answer.split(),
-            "exact": lambda: reply == answer, "contains": lambda: answer in reply,
-            "prefix": lambda: reply.startswith(answer), "none": lambda: True}[prompt["verifier"]]()
+    fits = numbers[-1] == answer if prompt["verifier"] == "numeric" else reply == answer
     assert fits, (prompt, reply)
-    if prompt["kind"] == "sorting":
+    if prompt["group"] == "sorting":
         asked = sorted(map(int, re.findall(r"\d+", user["content"])))
         assert sorted(map(int, numbers)) == asked and list(map(int, numbers)) in (asked, asked[::-1]), prompt
-    if prompt["kind"] == "parity" and "1s" not in prompt["prompt"] and "is " in reply:
+    if prompt["group"] == "parity" and "1s" not in prompt["prompt"] and "is " in reply:
         assert (int(numbers[0]) % 2 == 1) == ("odd" in reply), reply
-    if prompt["kind"] == "comparison" and answer in ("Yes", "是"):
+    if prompt["group"] == "comparison" and reply.startswith(("Yes", "是")):
         a, b = map(float, numbers)
         assert a > b if ">" in reply else a < b, reply
 PYTHON

@@ -161,12 +161,10 @@ void make_division(struct task *task, struct rng *rng) {
     int rest, quotient = think_divide(&task->thought, a, b, &rest);
     text_add(&task->key, "%d÷%d", a, b);
     text_add(&task->reply, "%d ÷ %d = %d", a, b, quotient);
-    text_add(&task->answer, "%d", quotient);
-    if (rest) {
+    if (rest)
         text_add(&task->reply, task->language == ENGLISH ? " remainder %d" : " 余 %d", rest);
-        text_add(&task->answer, " %d", rest);
-        task->verifier = "numbers";
-    }
+    else
+        text_add(&task->answer, "%d", quotient);
 }
 
 /* ---- chains: a + b × c - d, in the order of precedence ---- */

@@ -1,6 +1,7 @@
 /* main.c - tasks: the exercises of the reasoner's school as lines of JSON.
  *
  *   tasks [--seed N] [--count N] [--split train|held-out] [--format text|messages|prompts] [--mix KIND=WEIGHT,...]
+ *   tasks --list
  *
  * A seed and a count name a data set. The two splits have no problem in common, whatever the seeds: a problem belongs to
  * the one that a hash of its key says. */
@@ -70,8 +71,10 @@ static json_t *as_text(const struct task *task) {
 }
 
 static json_t *as_prompt(const struct task *task, const char *kind) {
-    return json_pack("{s:s,s:s,s:s,s:s}", "prompt", task->question.data, "answer", task->answer.data,
-                     "verifier", task->verifier, "kind", kind);
+    bool numeric = task->answer.used > 0;
+    return json_pack("{s:s,s:s,s:s,s:s}", "prompt", task->question.data, "answer",
+                     numeric ? task->answer.data : task->reply.data, "verifier",
+                     numeric ? "numeric" : "exact", "group", kind);
 }
 
 static void print_task(const struct plan *plan, const struct task *task, const char *kind) {
@@ -121,6 +124,10 @@ static struct plan read_options(int count, char **word) {
 }
 
 int main(int count, char **word) {
+    if (count == 2 && !strcmp(word[1], "--list")) {
+        for (size_t i = 0; i < maker_count; i++) puts(makers[i].kind);
+        return fflush(stdout) ? 1 : 0;
+    }
     struct plan plan = read_options(count, word);
     struct rng rng;
     struct task *task = malloc(sizeof *task);

@@ -93,7 +93,6 @@ void make_comparison(struct task *task, struct rng *rng) {
     const char *hit = (p > q) != smaller ? a.shown : b.shown;
     if (p == q) {
         text_add(&task->reply, chinese_reply ? "%s 和 %s 相等。" : "%s and %s are equal.", a.shown, b.shown);
-        task->verifier = "none";
     } else if (strstr(pattern, "Is ") || strstr(pattern, "吗")) {
         bool yes = (p > q) == (strstr(pattern, "less") == NULL && strstr(pattern, "小吗") == NULL);
         text_add(&task->reply,
@@ -101,8 +100,6 @@ void make_comparison(struct task *task, struct rng *rng) {
                  : yes         ? "Yes, %s %s %s."
                                : "No, %s %s %s.",
                  a.shown, p > q ? ">" : "<", b.shown);
-        text_add(&task->answer, "%s", chinese_reply ? (yes ? "是" : "不是") : yes ? "Yes" : "No");
-        task->verifier = "prefix";
     } else {
         text_add(&task->reply,
                  chinese_reply ? (smaller ? "较小的是 %s。" : "较大的是 %s。")
@@ -171,8 +168,6 @@ void make_sorting(struct task *task, struct rng *rng) {
     write_list(&task->key, number, count, " ");
     think_sort(&task->thought, number, count, down);
     write_list(&task->reply, number, count, ", ");
-    write_list(&task->answer, number, count, ", ");
-    task->verifier = "exact";
 }
 
 /* ---- parity ---- */
@@ -198,8 +193,6 @@ static void make_even_or_odd(struct task *task, struct rng *rng) {
         text_add(&task->reply, "%d is %s.", number, odd ? "odd" : "even");
     else
         text_add(&task->reply, "%d 是%s。", number, odd ? "奇数" : "偶数");
-    text_add(&task->answer, "%s", task->language == ENGLISH ? (odd ? "odd" : "even") : odd ? "奇数" : "偶数");
-    task->verifier = "contains";
 }
 
 static void make_count_of_ones(struct task *task, struct rng *rng) {
@@ -225,11 +218,6 @@ static void make_count_of_ones(struct task *task, struct rng *rng) {
         text_add(&task->reply, "There are %d ones, which is %s.", ones, ones % 2 ? "odd" : "even");
     else
         text_add(&task->reply, "一共有 %d 个 1，是%s。", ones, ones % 2 ? "奇数" : "偶数");
-    text_add(&task->answer, "%s",
-             task->language == ENGLISH ? (ones % 2 ? "odd" : "even")
-             : ones % 2                ? "奇数"
-                                       : "偶数");
-    task->verifier = "contains";
 }
 
 void make_parity(struct task *task, struct rng *rng) {
@@ -285,7 +273,5 @@ void make_ranking(struct task *task, struct rng *rng) {
     task_vary(task, rng);
     text_add(&task->key, "rank %s %s %s %s", name[0], name[1], name[2], asked);
     text_add(&task->thought, "%s > %s > %s\n", name[0], name[1], name[2]);
-    text_add(&task->answer, "%s", name[most ? 0 : 2]);
     text_add(&task->reply, language == ENGLISH ? "%s is %s." : "%s%s。", name[most ? 0 : 2], asked);
-    task->verifier = "contains";
 }

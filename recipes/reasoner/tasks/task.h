@@ -26,8 +26,7 @@ enum language { ENGLISH, CHINESE, LANGUAGES };
 
 struct task {
     struct text question, thought, reply;
-    struct text answer;   /* what a verifier compares; empty: nothing to compare */
-    const char *verifier; /* numeric, exact or none */
+    struct text answer; /* the number that counts; empty: the whole reply does */
     struct text key;
     enum language language;
 };

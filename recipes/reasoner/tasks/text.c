@@ -41,7 +41,6 @@ void task_begin(struct task *task, struct rng *rng) {
     text_clear(&task->reply);
     text_clear(&task->answer);
     text_clear(&task->key);
-    task->verifier = "numeric";
     task->language = chance(rng, 0.6) ? ENGLISH : CHINESE;
 }
 
