@@ -143,10 +143,13 @@ void cpu_norm_backward(struct backend *backend, const struct norm_backward_op *o
 
 /* ---- gated activation ---- */
 
-void cpu_swiglu_row(const float *gate, const float *up, const float *dy, float weight, float *dgate,
-                    float *dup, int64_t n) {
+void cpu_swiglu_row(const struct kernels *kernels, const struct swiglu_row *row, int64_t n) {
+    const float *gate = row->gate, *up = row->up, *dy = row->dy;
+    float *dgate = row->dgate, *dup = row->dup;
+    for (int64_t i = 0; i < n; i++) dgate[i] = -gate[i];
+    (void)kernels->exp_sum(dgate, n, 0); /* infinity is as good as any large value below */
     for (int64_t i = 0; i < n; i++) {
-        float s = 1 / (1 + expf(-gate[i])), d = weight * dy[i];
+        float s = 1 / (1 + dgate[i]), d = row->weight * dy[i];
         dup[i] = d * (gate[i] * s);
         dgate[i] = d * up[i] * (s * (1 + gate[i] * (1 - s)));
     }
@@ -158,9 +161,12 @@ static void swiglu_rows(void *context, int worker, int slice, int slices) {
     const struct swiglu_backward_op *op = task->op;
     int64_t begin, end;
     slice_share(op->rows, 1, slice, slices, &begin, &end);
-    for (int64_t r = begin; r < end; r++)
-        cpu_swiglu_row(op->gate + r * op->gate_stride, op->up + r * op->up_stride, op->dy + r * op->dy_stride,
-                       1, op->dgate + r * op->d_stride, op->dup + r * op->d_stride, op->n);
+    for (int64_t r = begin; r < end; r++) {
+        struct swiglu_row row = {op->gate + r * op->gate_stride, op->up + r * op->up_stride,
+                                 op->dy + r * op->dy_stride,     1,
+                                 op->dgate + r * op->d_stride,   op->dup + r * op->d_stride};
+        cpu_swiglu_row(&task->cpu->kernels, &row, op->n);
+    }
 }
 
 void cpu_swiglu_backward(struct backend *backend, const struct swiglu_backward_op *op) {

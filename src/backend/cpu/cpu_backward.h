@@ -37,8 +37,12 @@ void cpu_weight_product(const struct kernels *kernels, const struct weight_produ
                         int64_t end, float *scratch);
 
 /* dgate and dup of one row from dy times `weight`. */
-void cpu_swiglu_row(const float *gate, const float *up, const float *dy, float weight, float *dgate,
-                    float *dup, int64_t n);
+struct swiglu_row {
+    const float *gate, *up, *dy;
+    float weight;
+    float *dgate, *dup;
+};
+void cpu_swiglu_row(const struct kernels *kernels, const struct swiglu_row *row, int64_t n);
 
 int64_t cpu_attention_backward_floats(const struct backward_shape *shape);
 

@@ -41,7 +41,8 @@ static void activation_gradients(const struct experts_task *task, int64_t first,
         float *d = op->dinner + i * 3 * ffn, weight = op->weight[task->source[i]];
         const float *inner = op->inner + i * 2 * ffn;
         task->cpu->kernels.dot_tile(d + 2 * ffn, 0, 1, inner, 0, 1, ffn, &op->dweight[task->source[i]], 1);
-        cpu_swiglu_row(op->gate_kept + i * ffn, inner + ffn, d + 2 * ffn, weight, d, d + ffn, ffn);
+        struct swiglu_row row = {op->gate_kept + i * ffn, inner + ffn, d + 2 * ffn, weight, d, d + ffn};
+        cpu_swiglu_row(&task->cpu->kernels, &row, ffn);
         task->cpu->kernels.scale(weight, op->dy_gathered + i * task->width, task->width);
     }
 }

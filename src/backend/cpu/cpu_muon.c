@@ -43,11 +43,21 @@ struct iteration {
     float *scratch; /* of cpu_multiply() */
 };
 
+/* y [rows, rows] = x x^T: blocks on and below the diagonal, whose mirror images are copied. */
+static void square(const struct kernels *kernels, const float *x, int64_t rows, int64_t columns, float *y) {
+    enum { BLOCK = 48 }; /* whole tiles at every level */
+    for (int64_t r = 0; r < rows; r += BLOCK) {
+        int64_t count = min_i64(BLOCK, rows - r);
+        kernels->dot_tile(x + r * columns, columns, count, x, columns, r + count, columns, y + r * rows,
+                          rows);
+        kernels->transpose(y + r * rows, rows, count, r, y + r, rows);
+    }
+}
+
 static void iterate(struct iteration *it, const float coefficient[3]) {
     int64_t rows = it->rows, squares = rows * rows, n = rows * it->columns;
-    it->kernels->dot_tile(it->x, it->columns, rows, it->x, it->columns, rows, it->columns, it->a, rows);
-    it->kernels->dot_tile(it->a, rows, rows, it->a, rows, rows, rows, it->b,
-                          rows); /* A A^T: A is symmetric */
+    square(it->kernels, it->x, rows, it->columns, it->a);
+    square(it->kernels, it->a, rows, rows, it->b); /* A is symmetric: A A^T = A^2 */
     it->kernels->scale(coefficient[2], it->b, squares);
     it->kernels->axpy(coefficient[1], it->a, it->b, squares);
     memcpy(it->next, it->x, (size_t)n * sizeof *it->x);
