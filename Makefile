@@ -61,7 +61,7 @@ SOURCES := $(filter-out $(if $(filter x86_64,$(FAMILY)),,src/kernel/x86/%),$(she
 CLI_SOURCES := $(filter src/cli/%,$(SOURCES))
 LIB_SOURCES := $(filter-out src/cli/%,$(SOURCES))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$B/%.o) $B/src/server/account/price_history.o $B/web/assets.o
-SHARED_OBJECTS := $(filter-out $B/src/server/% $B/web/%,$(LIB_OBJECTS))
+SHARED_OBJECTS := $(filter-out $B/src/server/% $B/src/hub/% $B/web/%,$(LIB_OBJECTS))
 CLI_OBJECTS := $(CLI_SOURCES:%.c=$B/%.o)
 SHARED_LIB := $B/libhadal.so.$(VERSION)
 

@@ -177,7 +177,7 @@ static const struct command_row rows[COMMAND_COUNT] = {
                 "The same in two steps, when both do not fit at once:\n"
                 "hadal eval -m MODEL --perplexity wiki.test.raw --save-logits base.logits\n"
                 "hadal eval -m model-q4_k_m.gguf --compare base.logits\n"
-                "An importance matrix, and a file made with it:\n"
+                "An importance matrix:\n"
                 "hadal eval -m MODEL --perplexity calibration.txt --imatrix model.imatrix\n"
                 "hadal quantize MODEL --type q4_k_m --imatrix model.imatrix -o model-q4_k_m.gguf\n"
                 "AIME as the R1 paper measures it, with a run that can be interrupted:\n"
@@ -337,6 +337,29 @@ static const struct command_row rows[COMMAND_COUNT] = {
                         "hadal plan preset day --set price=3 --formulas\n"
                         "As a page to change figures in:\n"
                         "hadal plan preset guotai-junan --html > plan.html",
+        },
+    [COMMAND_PULL] =
+        {
+            .run = command_pull,
+            .arguments = "ORG/NAME[@REVISION] [options]",
+            .positionals = 1,
+            .summary = "fetch a model from a hub",
+            .description =
+                "Fetches what hadal needs of a model (configuration, tokenizer, weights in safetensors or "
+                "GGUF) from a hub of Hugging Face's kind into the cache that huggingface_hub uses too, and "
+                "prints where it lies. Every command then takes its name: -m ORG/NAME, or ORG/NAME/FILE for "
+                "one of several .gguf files.\n\n"
+                "Files come in ranges, several at once. Whatever ends a pull, the next one goes on from what "
+                "is there; every file is checked against the checksum that the hub lists, and a snapshot "
+                "appears when all of it is right. Proxies are those of the environment.",
+            .examples = "A model:\n"
+                        "hadal pull deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B\n"
+                        "A talk with it:\n"
+                        "hadal chat -m deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B\n"
+                        "One of many GGUF files:\n"
+                        "hadal pull ORG/NAME-GGUF --include '*Q4_K_M*'\n"
+                        "What would come, from a mirror:\n"
+                        "hadal pull ORG/NAME --dry-run --hub https://hub.example",
         },
     [COMMAND_ACCOUNT] =
         {

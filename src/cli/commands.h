@@ -9,7 +9,7 @@ typedef enum status command_run(const struct option_values *values);
 
 command_run command_chat, command_generate, command_logits, command_tokenize, command_detokenize,
     command_render, command_inspect, command_quantize, command_eval, command_synth, command_train,
-    command_check, command_bench, command_serve, command_plan, command_account;
+    command_check, command_bench, command_serve, command_plan, command_account, command_pull;
 
 struct command_row {
     command_run *run;

@@ -1,6 +1,7 @@
 /* options.c - the command line against the settings table, and the typed getters. One owner thread. */
 #include "cli/options.h"
 
+#include "cli/hub_cache.h"
 #include "cli/option_values.h"
 #include "cli/suggest.h"
 
@@ -155,12 +156,41 @@ static enum status read_defaults(struct option_values *values) {
     return STATUS_OK;
 }
 
+/* ---- models by their names on a hub ---- */
+
+static enum status resolve_model(struct option_values *values, const char **text) {
+    char *path;
+    TRY(hub_cache_resolve(*text, &path));
+    if (!path) return STATUS_OK;
+    *text = arena_copy(&values->arena, path, strlen(path));
+    free(path);
+    return *text ? STATUS_OK : fail(STATUS_MEMORY, "out of memory for options");
+}
+
+static enum status resolve_models(struct option_values *values) {
+    static const struct {
+        enum command command;
+        int positional;
+    } words[] = {{COMMAND_INSPECT, 0}, {COMMAND_QUANTIZE, 0}, {COMMAND_PLAN, 1}};
+    struct option_table table = settings_table();
+    for (int i = 0; i < table.rows; i++) {
+        struct option_value *value = &values->value[i];
+        if (!table.row[i].names_model || !row_applies(&table.row[i], values->command)) continue;
+        for (int t = 0; t < value->texts; t++) TRY(resolve_model(values, &value->text[t]));
+    }
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        if (words[i].command == values->command && words[i].positional < values->positionals)
+            TRY(resolve_model(values, &values->positional[words[i].positional]));
+    return STATUS_OK;
+}
+
 static enum status read_all(struct option_values *values, int argc, char **argv) {
     TRY(read_defaults(values));
     TRY(read_arguments(values, argc, argv));
     if (option_flag(values, "help")) return STATUS_OK;
     TRY(option_values_read_environment(values));
-    return option_values_read_file(values); /* last: its name may come from either of the others */
+    TRY(option_values_read_file(values)); /* last: its name may come from either of the others */
+    return resolve_models(values);
 }
 
 enum status options_check_action(const struct option_values *values, const char *action) {

@@ -35,6 +35,7 @@ enum command {
     COMMAND_SERVE,
     COMMAND_PLAN,
     COMMAND_ACCOUNT,
+    COMMAND_PULL,
     COMMAND_COUNT
 };
 const char *command_name(enum command command); /* "chat" */
@@ -55,7 +56,8 @@ struct option_row {
     const char *choices;
     const char *argument; /* "MODEL" in the help */
     const char *help;
-    bool repeats; /* may be given several times; on one command line or in one config file they add up */
+    bool repeats;     /* may be given several times; on one command line or in one config file they add up */
+    bool names_model; /* ORG/NAME of a model that was pulled becomes its path */
     bool argument_only; /* means nothing in a config file or the environment */
 };
 

@@ -22,6 +22,7 @@ enum {
     SERVE = 1 << COMMAND_SERVE,
     PLAN = 1 << COMMAND_PLAN,
     ACCOUNT = 1 << COMMAND_ACCOUNT,
+    PULL = 1 << COMMAND_PULL,
     SAMPLERS = CHAT | GENERATE,
     RUNNERS = CHAT | GENERATE | LOGITS | BENCH | SERVE | EVAL, /* commands that run a model */
     ALL = (1 << COMMAND_COUNT) - 1
@@ -42,6 +43,7 @@ static const struct option_row rows[] = {
 #include "cli/settings_train.h"
 #include "cli/settings_measure.h"
 #include "cli/settings_serve.h"
+#include "cli/settings_pull.h"
 #include "cli/settings_machine.h"
     /* clang-format on */
 };
@@ -51,12 +53,23 @@ struct option_table settings_table(void) {
 }
 
 static const char *const names[COMMAND_COUNT] = {
-    [COMMAND_CHAT] = "chat",         [COMMAND_GENERATE] = "generate",     [COMMAND_LOGITS] = "logits",
-    [COMMAND_TOKENIZE] = "tokenize", [COMMAND_DETOKENIZE] = "detokenize", [COMMAND_RENDER] = "render",
-    [COMMAND_INSPECT] = "inspect",   [COMMAND_QUANTIZE] = "quantize",     [COMMAND_EVAL] = "eval",
-    [COMMAND_SYNTH] = "synth",       [COMMAND_TRAIN] = "train",           [COMMAND_CHECK] = "check",
-    [COMMAND_BENCH] = "bench",       [COMMAND_SERVE] = "serve",           [COMMAND_PLAN] = "plan",
+    [COMMAND_CHAT] = "chat",
+    [COMMAND_GENERATE] = "generate",
+    [COMMAND_LOGITS] = "logits",
+    [COMMAND_TOKENIZE] = "tokenize",
+    [COMMAND_DETOKENIZE] = "detokenize",
+    [COMMAND_RENDER] = "render",
+    [COMMAND_INSPECT] = "inspect",
+    [COMMAND_QUANTIZE] = "quantize",
+    [COMMAND_EVAL] = "eval",
+    [COMMAND_SYNTH] = "synth",
+    [COMMAND_TRAIN] = "train",
+    [COMMAND_CHECK] = "check",
+    [COMMAND_BENCH] = "bench",
+    [COMMAND_SERVE] = "serve",
+    [COMMAND_PLAN] = "plan",
     [COMMAND_ACCOUNT] = "account",
+    [COMMAND_PULL] = "pull",
 };
 
 const char *command_name(enum command command) {

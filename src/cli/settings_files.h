@@ -87,6 +87,7 @@
     {.name = "compare",
      .kind = OPTION_TEXT,
      .argument = "FILE|MODEL",
+     .names_model = true,
      .commands = EVAL,
      .help =
          "Say how far the predictions are from those of another model, loaded beside this one or stored by "

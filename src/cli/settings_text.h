@@ -5,6 +5,7 @@
      .letter = 'm',
      .kind = OPTION_TEXT,
      .argument = "MODEL",
+     .names_model = true,
      .group = GROUP_MODEL,
      .commands = RUNNERS | TOKENIZE | DETOKENIZE | RENDER | INSPECT,
      .help = "The checkpoint: a Hugging Face directory (config.json, tokenizer.json, *.safetensors) or a "
@@ -73,7 +74,7 @@
      .help = "Write the logits of the multi-token-prediction module instead of the model's own."},
     {.name = "json",
      .kind = OPTION_FLAG,
-     .commands = GENERATE | INSPECT | QUANTIZE | EVAL | CHECK | BENCH | PLAN | ACCOUNT,
+     .commands = GENERATE | INSPECT | QUANTIZE | EVAL | CHECK | BENCH | PLAN | ACCOUNT | PULL,
      .help = "Print JSON instead of text."},
     {.name = "logprobs",
      .kind = OPTION_INT,

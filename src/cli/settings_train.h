@@ -4,6 +4,7 @@
     {.name = "init",
      .kind = OPTION_TEXT,
      .argument = "MODEL",
+     .names_model = true,
      .commands = TRAIN,
      .actions = "pretrain|sft|grpo|distill",
      .help = "Begin with the weights of this model, of the same shape. Unset: random ones."},
@@ -227,6 +228,7 @@
     {.name = "teacher",
      .kind = OPTION_TEXT,
      .argument = "MODEL",
+     .names_model = true,
      .commands = TRAIN,
      .actions = "distill|sample",
      .help = "sample: the model that answers; any that hadal runs. distill: the model that is learnt from, a "
