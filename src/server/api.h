@@ -80,5 +80,8 @@ void api_log_job(struct api *api, const struct job *job, enum status status, con
 /* The same, without the brace at its end. */
 void api_write_log(const struct api *api, const struct job *job, enum status status, const char *sentence,
                    struct buffer *out);
+/* Likewise, of a call of a tool. */
+void api_write_call_log(const char *account, const char *id, const char *tool, bool succeeded,
+                        struct buffer *out);
 
 #endif

@@ -49,3 +49,15 @@ void api_log_job(struct api *api, const struct job *job, enum status status, con
     if (!out.failed) api->log(api->log_context, out.data);
     buffer_free(&out);
 }
+
+void api_write_call_log(const char *account, const char *id, const char *tool, bool succeeded,
+                        struct buffer *out) {
+    put_time(out);
+    put_text(out, "level", succeeded ? "info" : "warning");
+    put_text(out, "event", "request");
+    put_text(out, "id", id);
+    put_text(out, "account", account);
+    put_text(out, "model", "tools");
+    put_text(out, "tool", tool);
+    buffer_append_text(out, ",\"prompt_tokens\":0,\"hit_tokens\":0,\"generated_tokens\":0");
+}

@@ -143,24 +143,28 @@ static void settled(struct teller_task *task) {
     free(own);
 }
 
-/* Out of memory: the journal has the figures, for the next start. */
-static void settle(struct job *job, const struct bill_units *units, const char *finish, struct buffer *line) {
-    struct settle_task *own = calloc(1, sizeof *own);
-    job->billing.held = false;
+/* Any thread. Out of memory: the journal has the figures, for the next start. */
+static void push_settlement(struct api *api, const char *request, const struct settle_task *filled) {
+    struct settle_task *own = malloc(sizeof *own);
     if (!own) {
-        buffer_free(line);
+        struct buffer line = filled->line;
+        buffer_free(&line);
         return;
     }
-    *own = (struct settle_task){
-        .task = {.work = settle_work, .done = settled, .insists = true},
-        .api = job->api,
-        .use = {.finish = finish, .units = *units},
-        .slot = job->billing.slot,
-        .line = *line,
-    };
-    memcpy(own->request, job->id, sizeof own->request);
+    *own = *filled;
+    own->task = (struct teller_task){.work = settle_work, .done = settled, .insists = true};
+    own->api = api;
+    snprintf(own->request, sizeof own->request, "%s", request);
     own->use.request = own->request;
-    teller_push(job->api->teller, &own->task);
+    teller_push(api->teller, &own->task);
+}
+
+static void settle(struct job *job, const struct bill_units *units, const char *finish, struct buffer *line) {
+    job->billing.held = false;
+    push_settlement(job->api, job->id,
+                    &(struct settle_task){.use = {.finish = finish, .units = *units},
+                                          .slot = job->billing.slot,
+                                          .line = *line});
 }
 
 void billing_release(struct job *job) {
@@ -189,4 +193,39 @@ void billing_end(struct job *job, enum status status, const char *sentence) {
     count_units(job, status, &units);
     api_write_log(job->api, job, status, sentence, &line);
     settle(job, &units, job->answer ? finish_name(job->answer[0].finish) : "", &line);
+}
+
+/* ---- calls of tools ---- */
+
+/* Under which prices of tools are looked for: those of "*" are what a list usually has. */
+static const char tools_model[] = "tools";
+
+void billing_call_open(struct billing_call *call, struct api *api, enum price_class class) {
+    *call = (struct billing_call){.api = api, .class = class};
+    if (!api->teller || !api->caller) return;
+    call->account = api->caller->account;
+    call->key = api->caller->key;
+    snprintf(call->name, sizeof call->name, "%s", api->caller->name);
+    job_make_id(call->id);
+}
+
+enum status billing_call_reserve(struct billing_call *call) {
+    if (!call->account) return STATUS_OK;
+    struct teller *teller = call->api->teller;
+    struct hold_task own = {.task = {.work = hold_work},
+                            .hold = {.request = call->id,
+                                     .server = journal_server(teller_journal(teller)),
+                                     .model = tools_model,
+                                     .account = call->account,
+                                     .key = call->key}};
+    own.hold.calls.units[call->class] = 1;
+    return teller_call(teller, &own.task);
+}
+
+void billing_call_settle(struct billing_call *call, bool succeeded) {
+    struct settle_task filled = {.use = {.finish = succeeded ? "stop" : "failed"}};
+    if (!call->account) return;
+    filled.use.units.units[call->class] = succeeded;
+    api_write_call_log(call->name, call->id, price_class_name(call->class), succeeded, &filled.line);
+    push_settlement(call->api, call->id, &filled);
 }

@@ -3,11 +3,9 @@
 #ifndef HADAL_SERVER_BILLING_H
 #define HADAL_SERVER_BILLING_H
 
-#include "base/status.h"
+#include "server/account/ledger.h"
 
-#include <stdbool.h>
-#include <stdint.h>
-
+struct api;
 struct job;
 struct journal_slot;
 struct service_event;
@@ -18,6 +16,19 @@ struct billing {
     struct journal_slot *slot;
     bool held;
 };
+
+/* A call of a tool that a client asks for: reserved before, charged where it succeeds. */
+struct billing_call {
+    struct api *api;
+    int64_t account, key; /* 0: nothing is charged */
+    char name[LEDGER_NAME_BYTES], id[64];
+    enum price_class class;
+};
+/* On the network's thread: whose it is. */
+void billing_call_open(struct billing_call *call, struct api *api, enum price_class class);
+/* On a thread of a desk. STATUS_PAYMENT, STATUS_BUSY. */
+must_use enum status billing_call_reserve(struct billing_call *call);
+void billing_call_settle(struct billing_call *call, bool succeeded);
 
 /* On a thread of the desk, which waits for the teller: reserves what the answers may cost, and bounds their length by what
  * is there. STATUS_PAYMENT, STATUS_BUSY, STATUS_FORBIDDEN. */

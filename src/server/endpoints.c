@@ -177,9 +177,17 @@ struct conversion {
     struct http_exchange *exchange; /* NULL: the client is gone */
     conversion_work *convert;
     struct desk_task task;
+    struct billing_call call;
     struct buffer body, out, sentence;
     enum status status;
 };
+
+static enum status convert_and_charge(struct conversion *conversion, const json_t *root) {
+    TRY(billing_call_reserve(&conversion->call));
+    enum status status = conversion->convert(conversion->api, root, &conversion->out);
+    billing_call_settle(&conversion->call, status == STATUS_OK);
+    return status;
+}
 
 static bool convert(void *context) {
     struct conversion *conversion = context;
@@ -187,7 +195,7 @@ static bool convert(void *context) {
     json_t *root = NULL;
     enum status status = chat_json_check(body, conversion->body.bytes, "request");
     if (status == STATUS_OK) status = json_parse(body, conversion->body.bytes, "request", &root);
-    if (status == STATUS_OK) status = conversion->convert(conversion->api, root, &conversion->out);
+    if (status == STATUS_OK) status = convert_and_charge(conversion, root);
     if (status != STATUS_OK) buffer_append_text(&conversion->sentence, status_message());
     conversion->status = status;
     json_decref(root);
@@ -214,7 +222,7 @@ static void conversion_gone(void *context) {
 }
 
 void endpoint_convert(struct api *api, struct http_exchange *exchange, struct desk *desk,
-                      conversion_work *work) {
+                      conversion_work *work, enum price_class class) {
     struct conversion *conversion = calloc(1, sizeof *conversion);
     if (!conversion) {
         api_reply_error(exchange, api_refuse, 503, "out of memory for the request");
@@ -224,6 +232,7 @@ void endpoint_convert(struct api *api, struct http_exchange *exchange, struct de
         .api = api, .exchange = exchange, .convert = work, .body = http_request_take_body(exchange)};
     conversion->task = (struct desk_task){
         .work = convert, .done = reply_converted, .context = conversion, .bytes = conversion->body.bytes};
+    if (class < PRICE_CLASSES) billing_call_open(&conversion->call, api, class);
     http_on_gone(exchange, conversion_gone, conversion);
     if (desk_submit(desk, &conversion->task)) return;
     buffer_append_text(&conversion->sentence, "too many large requests are being read");
@@ -233,10 +242,10 @@ void endpoint_convert(struct api *api, struct http_exchange *exchange, struct de
 
 void endpoint_tokenize(struct api *api, struct http_exchange *exchange, const char *account) {
     (void)account;
-    endpoint_convert(api, exchange, api->desk, text_to_ids);
+    endpoint_convert(api, exchange, api->desk, text_to_ids, PRICE_CLASSES);
 }
 
 void endpoint_detokenize(struct api *api, struct http_exchange *exchange, const char *account) {
     (void)account;
-    endpoint_convert(api, exchange, api->desk, ids_to_text);
+    endpoint_convert(api, exchange, api->desk, ids_to_text, PRICE_CLASSES);
 }

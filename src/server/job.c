@@ -18,7 +18,7 @@
 
 /* ---- names ---- */
 
-static void make_id(char *id) {
+void job_make_id(char id[JOB_ID_BYTES]) {
     unsigned char b[16];
     randombytes_buf(b, sizeof b);
     b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
@@ -447,7 +447,7 @@ static struct job *make_job(struct api *api, struct http_exchange *exchange, con
     snprintf(job->account, sizeof job->account, "%s", account);
     if (api->caller)
         job->billing = (struct billing){.account = api->caller->account, .key = api->caller->key};
-    make_id(job->id);
+    job_make_id(job->id);
     job->created = time(NULL);
     job->arrival = job->last_sent = clock_seconds();
     job->body = http_request_take_body(exchange);

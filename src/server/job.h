@@ -101,6 +101,7 @@ struct job {
 /* Answers the exchange, with an error or with the answer. */
 void job_start(struct api *api, struct http_exchange *exchange, const struct wire *wire, order_parser *parse,
                const char *account);
+void job_make_id(char id[JOB_ID_BYTES]);
 void job_hear(struct job *job, const struct mail *mail);
 /* So that the client and what is between hears something while it waits. */
 void job_keep_alive(struct job *job, double now);

@@ -9,14 +9,19 @@ if [ ! -d "$model" ] || ! command -v node > /dev/null; then
     report_end
     exit
 fi
-output=$(timeout 120 node tests/api/search.mjs "$HADAL" "$model" 2>&1)
-status=$?
-while IFS= read -r line; do
-    case $line in
-    "ok - "*) pass "${line#ok - }" ;;
-    "not ok - "*) fail "${line#not ok - }" ;;
-    *) echo "$line" ;;
-    esac
-done <<< "$output"
-[ $status = 0 ] || [ $status = 1 ] || fail "the tests of search end" "status $status"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+echo '{"name":"calls","fallback_model":"deepseek-chat","rows":[{"models":["deepseek-chat"],"USD":{"hit":"1","miss":"10","output":"100"}},{"models":["*"],"per":1000,"USD":{"search":"0.75","fetch":"1.5"}}]}' > "$work/prices.json"
+for part in search search_money; do
+    output=$(timeout 120 node tests/api/$part.mjs "$HADAL" "$model" "$work" 2>&1)
+    status=$?
+    while IFS= read -r line; do
+        case $line in
+        "ok - "*) pass "${line#ok - }" ;;
+        "not ok - "*) fail "${line#not ok - }" ;;
+        *) echo "$line" ;;
+        esac
+    done <<< "$output"
+    [ $status = 0 ] || [ $status = 1 ] || fail "the tests of $part end" "status $status"
+done
 report_end

@@ -1,7 +1,7 @@
 /* panel.mjs - the console of an account and the operator's page, over a server that has accounts. PANEL is its address,
  * ADMIN, ALICE and BOB are keys; alice has two months of charges. */
 import { readFile } from 'node:fs/promises';
-import { begin, check, end, expect, same, shot, texts } from './browser.mjs';
+import { begin, check, end, expect, same, shot, texts, until } from './browser.mjs';
 import { violations } from './axe.mjs';
 
 const url = process.env.PANEL;
@@ -133,6 +133,28 @@ async function checkConsole() {
         await go(page, 'quickstart');
         const snippets = await texts(page, '.code-box pre');
         expect(snippets.length === 3 && snippets.every((text) => text.includes(`${url}/v1`) && text.includes('deepseek-chat') && !text.includes(keys.alice)), snippets[0]);
+    });
+}
+
+async function checkChat() {
+    await check('the chat page says what an answer cost, as it is charged, and leads to the console', async (openOne) => {
+        const page = await open(openOne, '/', wide);
+        await page.route('**/chat/completions', (route) => route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), max_tokens: 60 }) }));
+        await page.locator('dialog').getByLabel('API key').fill(keys.bob);
+        await page.keyboard.press('Enter');
+        await page.locator('dialog').waitFor({ state: 'detached' });
+        await page.locator('#account').waitFor();
+        await page.fill('#message', 'What does this cost?');
+        await page.press('#message', 'Enter');
+        await page.waitForFunction(() => document.querySelector('.usage')?.innerText.includes('$'));
+        const shown = Number(/\$([0-9.]+)/.exec(await page.innerText('.usage'))[1]);
+        let charges = [];
+        await until(async () => (charges = (await api(page, '/account/charges', {}, keys.bob)).data).length === 1, 'the charge');
+        expect(Math.abs(Number(charges[0].amount) - shown) < 0.000001, `${shown} is shown, ${charges[0].amount} charged`);
+        await shot(page, 'chat-cost');
+        await page.click('#account');
+        await page.waitForSelector('body[data-section="overview"]');
+        same(await page.innerText('#who'), 'bob', 'signed in');
     });
 }
 
@@ -333,5 +355,5 @@ async function checkForm() {
 }
 
 await begin();
-for (const part of [checkConsole, checkAdmin, checkForm]) await part();
+for (const part of [checkConsole, checkChat, checkAdmin, checkForm]) await part();
 process.exitCode = (await end()) > 0 ? 1 : 0;

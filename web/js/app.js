@@ -11,6 +11,7 @@ import { exportText, download, importText } from './transfer.js';
 import { t } from './text.js';
 
 const TITLE_LENGTH = 80;
+const PRICES_FRESH = 60000; // milliseconds
 
 export class App extends EventTarget {
     constructor(store) {
@@ -53,9 +54,25 @@ export class App extends EventTarget {
             if (error.status === 401) return false;
             toast(this.errorText({ status: error.status, text: error.message }), { alert: true });
         }
-        setServedPrices(this.offers?.prices);
+        this.takePrices();
         this.tell('offers');
         return true;
+    }
+
+    takePrices() {
+        this.priced = Date.now();
+        setServedPrices(this.offers?.prices);
+    }
+
+    /** Prices change with the hour. */
+    async renewPrices() {
+        if (!this.offers?.prices || Date.now() - this.priced < PRICES_FRESH) return;
+        try {
+            this.offers = await server.capabilities();
+            this.takePrices();
+        } catch {
+            /* those that are known stay */
+        }
     }
 
     get model() {
@@ -223,6 +240,7 @@ export class App extends EventTarget {
         const message = await this.addMessage({ parent: parent.id, role: 'assistant', model: this.model, thinking: preference('thinking') && this.thinks, search: preference('search') && this.searches, state: 'streaming' });
         const path = this.tree.path(parent.id);
         this.tell('chat', { keepPlace: false });
+        this.renewPrices();
         await this.runs.start(chat, path, message);
     }
 

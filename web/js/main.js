@@ -58,6 +58,16 @@ function showModels(app) {
     select.replaceChildren(...app.models.map((name) => el('option', { value: name }, name)));
     select.value = app.model;
     select.hidden = app.models.length === 0;
+    byId('account').hidden = !app.offers?.accounts;
+}
+
+/* The console asks for a key: that of this page goes with the tab. */
+function takeKeyAlong() {
+    try {
+        if (preference('key')) sessionStorage.setItem('hadal key', preference('key'));
+    } catch {
+        /* the console will ask */
+    }
 }
 
 function chatOfAddress() {
@@ -137,6 +147,7 @@ function connectPage(app, log, sidebar, composer) {
     byId('open-sidebar').addEventListener('click', toggleSidebar);
     byId('veil').addEventListener('click', toggleSidebar);
     byId('settings').addEventListener('click', () => showSettings(app));
+    byId('account').addEventListener('click', takeKeyAlong);
     byId('help').addEventListener('click', showHelp);
     byId('to-bottom').addEventListener('click', () => log.toEnd());
     byId('model').addEventListener('change', (event) => app.setModel(event.target.value));

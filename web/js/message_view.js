@@ -60,7 +60,7 @@ function usageOf(message) {
     parts.push(t('tokensIn', { count: number(usage.prompt_tokens) }));
     if (usage.prompt_cache_hit_tokens) parts.push(t('tokensCached', { count: number(usage.prompt_cache_hit_tokens) }));
     parts.push(t('tokensOut', { count: number(usage.completion_tokens) }));
-    const cost = costOf(usage);
+    const cost = costOf(message);
     if (cost) parts.push(cost);
     return el('span', { class: 'usage', title: t('details') }, parts.join(' · '));
 }

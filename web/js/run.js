@@ -4,6 +4,7 @@
  * can tell an answer that broke off from one that another tab is still receiving. */
 import { streamChat, searchWeb, ServerError } from './server.js';
 import { requestBody } from './prompt.js';
+import { costNow } from './money.js';
 
 const STORE_EVERY = 400; // milliseconds
 
@@ -53,6 +54,7 @@ export class Runs extends EventTarget {
         this.tell('update', message);
         try {
             message.sources = await searchWeb(path.at(-1)?.content || '', controller.signal);
+            message.searched = true;
         } finally {
             message.searching = false;
         }
@@ -64,12 +66,15 @@ export class Runs extends EventTarget {
         const { message, controller } = run;
         const clock = { begun: performance.now(), thought: message.spent?.thinking || 0, answered: message.spent?.answer || 0, first: 0, answer: 0 };
         const earlier = message.usage; // of the part before, when the answer is continued
+        const paid = message.cost?.amount || 0; // for it
+        const searched = Boolean(message.searched);
         let stored = 0;
         try {
             await this.findSources(run, path);
             clock.begun = performance.now();
             await streamChat(requestBody(chat, path, message), controller.signal, (chunk) => {
                 take(message, chunk, clock);
+                if (chunk.usage) addCost(message, paid, message.searched && !searched ? 1 : 0);
                 this.tell('update', message);
                 const now = performance.now();
                 if (now - stored > STORE_EVERY) {
@@ -101,6 +106,12 @@ export class Runs extends EventTarget {
         const names = new Set(held.map((lock) => lock.name));
         return running.filter((message) => !names.has(`answer ${message.id}`));
     }
+}
+
+/* Prices may change later: what it costs is kept with the answer. */
+function addCost(message, paid, searches) {
+    const cost = costNow(message.usage, message.model, searches);
+    if (cost) message.cost = { ...cost, amount: cost.amount + paid };
 }
 
 /* One chunk of the stream. Times are those at which reasoning and answer came. */

@@ -16,6 +16,7 @@ export const english = {
     noMatches: 'Nothing found.',
     showMore: 'Show more',
     settings: 'Settings',
+    account: 'Account',
     help: 'Keyboard shortcuts',
     model: 'Model',
     chatMenu: 'Options of “{title}”',

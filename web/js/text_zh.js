@@ -16,6 +16,7 @@ export const chinese = {
     noMatches: '没有找到。',
     showMore: '显示更多',
     settings: '设置',
+    account: '账户',
     help: '键盘快捷键',
     model: '模型',
     chatMenu: '“{title}”的选项',

@@ -83,7 +83,9 @@ must_use enum status ledger_prices(struct ledger *ledger, int64_t *id, const str
 struct ledger_hold {
     const char *request, *server, *model;
     int64_t account, key;
-    int64_t prompt_tokens, most_tokens; /* most_tokens: that may be generated, all answers together */
+    int64_t prompt_tokens,
+        most_tokens; /* most_tokens: that may be generated, all answers together; 0: no model is asked */
+    struct bill_units calls; /* of tools, at most; those without a price cost nothing */
     int64_t now;
     /* given */
     int64_t amount;

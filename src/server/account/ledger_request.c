@@ -99,7 +99,7 @@ static enum status find_payer(struct ledger *ledger, const struct ledger_hold *h
     TRY(store_run(ledger->store, "SELECT models, cap, cap_period FROM keys WHERE id = ?",
                   STORE_VALUES(store_number(hold->key)), read_key, payer));
     if (!payer->found) return fail(STATUS_NOT_FOUND, "there is no account %lld", (long long)hold->account);
-    if (!payer->may_use_model)
+    if (!payer->may_use_model && hold->most_tokens > 0)
         return fail(STATUS_FORBIDDEN, "This API key may not use the model %.64s", hold->model);
     return STATUS_OK;
 }
@@ -139,13 +139,25 @@ static enum status cap_left(struct ledger *ledger, const struct ledger_hold *hol
 
 /* ---- reserving ---- */
 
+/* Calls of tools that the list has no price for cost nothing; tokens without a price are an error. */
+static void leave_free_calls(const struct price_list *list, const char *model, const char *currency,
+                             int64_t from, int64_t to, struct bill_units *units) {
+    struct price price;
+    for (int class = PRICE_REASONING + 1; class < PRICE_CLASSES; class ++)
+        if (units->units[class] &&
+            price_most(list, model, currency, (enum price_class) class, from, to, &price) == STATUS_NOT_FOUND)
+            units->units[class] = 0;
+}
+
 /* At the highest prices that may come, whether what is generated is reasoning or not. */
 static enum status cost_at_most(const struct price_list *list, const struct payer *payer,
                                 const struct ledger_hold *hold, int64_t tokens, int64_t *micros) {
     *micros = 0;
     for (int i = 0; i < 2; i++) {
-        struct bill_request request = {hold->model, payer->currency, payer->group, hold->now, {{0}}};
+        struct bill_request request = {hold->model, payer->currency, payer->group, hold->now, hold->calls};
         struct bill bill;
+        leave_free_calls(list, hold->model, payer->currency, hold->now, hold->now + LEDGER_HOLD_SECONDS,
+                         &request.units);
         request.units.units[PRICE_MISS] = hold->prompt_tokens;
         request.units.units[i ? PRICE_REASONING : PRICE_OUTPUT] = tokens;
         TRY(bill_most(list, &request, hold->now + LEDGER_HOLD_SECONDS, &bill));
@@ -174,7 +186,7 @@ static enum status tokens_for(const struct price_list *list, const struct payer 
 static enum status decide(const struct price_list *list, const struct payer *payer, struct ledger_hold *hold,
                           int64_t available, int64_t left) {
     int64_t least, most;
-    TRY(cost_at_most(list, payer, hold, 1, &least));
+    TRY(cost_at_most(list, payer, hold, hold->most_tokens > 0, &least));
     TRY(cost_at_most(list, payer, hold, hold->most_tokens, &most));
     if (left < least || (payer->cap && left <= 0))
         return fail(STATUS_PAYMENT, "The spend cap of this API key is reached");
@@ -365,6 +377,7 @@ static enum status charge(struct ledger *ledger, struct ledger_use *use, const s
     struct bill bill;
     int64_t list_id = kept->price_list, rest;
     TRY(ledger_prices(ledger, &list_id, &list));
+    leave_free_calls(list, kept->model, kept->currency, use->now, use->now, &request.units);
     TRY(bill_make(list, &request, &bill));
     bill_print_json(text, list, &request, &bill);
     TRY(buffer_check(text, "a bill"));

@@ -211,9 +211,10 @@ static enum status fetch_page(struct api *api, const json_t *root, struct buffer
 
 /* ---- endpoints ---- */
 
-static void answer(struct api *api, struct http_exchange *exchange, conversion_work *work) {
+static void answer(struct api *api, struct http_exchange *exchange, conversion_work *work,
+                   enum price_class class) {
     if (api->search && api->search->desk)
-        endpoint_convert(api, exchange, api->search->desk, work);
+        endpoint_convert(api, exchange, api->search->desk, work, class);
     else
         api_reply_error(exchange, api_refuse, 501,
                         "this server searches nothing: it was started without --search");
@@ -221,10 +222,10 @@ static void answer(struct api *api, struct http_exchange *exchange, conversion_w
 
 void endpoint_search(struct api *api, struct http_exchange *exchange, const char *account) {
     (void)account;
-    answer(api, exchange, search_web);
+    answer(api, exchange, search_web, PRICE_SEARCH);
 }
 
 void endpoint_fetch(struct api *api, struct http_exchange *exchange, const char *account) {
     (void)account;
-    answer(api, exchange, fetch_page);
+    answer(api, exchange, fetch_page, PRICE_FETCH);
 }
