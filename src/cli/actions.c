@@ -87,6 +87,21 @@ static const struct action_row rows[] = {
     },
     {
         .command = COMMAND_TRAIN,
+        .name = "merge",
+        .arguments = "--init MODEL --adapter DIR -o DIRECTORY",
+        .summary = "add adapters to the model that they were learnt for",
+        .description =
+            "Writes --init, a Hugging Face directory, once more with the adapters of --adapter (LoRA, as "
+            "PEFT keeps them) added to its matrices: a model like any other, in bf16 or what "
+            "torch_dtype says.",
+        .examples =
+            "Tune a large model's adapters in little memory:\n"
+            "hadal train sft --init R1-Distill-Qwen-1.5B --data chats.jsonl --lora 16 --recompute -o run\n"
+            "Make one model of both:\n"
+            "hadal train merge --init R1-Distill-Qwen-1.5B --adapter run/latest -o tuned",
+    },
+    {
+        .command = COMMAND_TRAIN,
         .name = "tokenizer",
         .arguments = "--data PATH --vocab N -o DIRECTORY",
         .summary = "make a byte-level BPE tokenizer of texts",

@@ -147,7 +147,7 @@ static void read_optimizer(const struct option_values *values, struct pretrain_o
 
 /* The template of --template, else of the model that is begun with, else of the tokenizer's directory. Pretraining does without
  * when its texts are texts. */
-static enum status read_form(const struct option_values *values, bool needed, struct form_source *source,
+static enum status read_form(const struct option_values *values, bool needed, struct train_sources *source,
                              struct pretrain_options *options) {
     const char *from = options->init ? options->init : options->tokenizer;
     source->form.plain = option_flag(values, "plain");
@@ -165,8 +165,9 @@ static enum status read_form(const struct option_values *values, bool needed, st
                   : STATUS_OK;
 }
 
-void form_source_close(struct form_source *source) {
+void train_sources_close(struct train_sources *source) {
     checkpoint_close(&source->checkpoint);
+    adapter_config_free(&source->adapter);
     arena_free(&source->arena);
 }
 
@@ -184,8 +185,28 @@ static enum status read_kind(const struct option_values *values, enum training *
     return fail(STATUS_USAGE, "say which training: hadal train pretrain, sft, grpo, distill ...");
 }
 
+/* Rank, scale and targets: of the options, or of the adapter that is begun with. */
+static enum status read_adapters(const struct option_values *values, struct train_sources *source,
+                                 struct pretrain_options *options) {
+    struct adapter_options *lora = &options->trainer.lora;
+    options->adapter = option_text(values, "adapter");
+    lora->rank = (int)option_int(values, "lora");
+    lora->alpha = option_given(values, "lora-alpha") ? option_real(values, "lora-alpha") : 2 * lora->rank;
+    lora->targets = option_texts(values, "lora-target", &lora->target);
+    if (lora->rank && !options->init) return fail(STATUS_USAGE, "--lora: --init MODEL says what is adapted");
+    if (!lora->rank && !options->adapter && (lora->targets || option_given(values, "lora-alpha")))
+        return fail(STATUS_USAGE, "--lora RANK says how large adapters are");
+    if (!options->adapter) return STATUS_OK;
+    if (lora->rank || lora->targets || option_given(values, "lora-alpha"))
+        return fail(STATUS_USAGE,
+                    "--adapter: the directory says rank, scale and matrices, no other option does");
+    TRY(adapter_config_read(&source->adapter, options->adapter));
+    *lora = source->adapter.options;
+    return STATUS_OK;
+}
+
 enum status train_options_read(const struct option_values *values, enum training kind,
-                               struct pretrain_options *options, struct form_source *source,
+                               struct pretrain_options *options, struct train_sources *source,
                                json_t **config) {
     bool tuned = kind != TRAINING_PRETRAIN;
     options->init = option_text(values, "init");
@@ -205,6 +226,7 @@ enum status train_options_read(const struct option_values *values, enum training
     if (tuned && !options->init) return fail(STATUS_USAGE, "--init MODEL says what is tuned");
     TRY(read_form(values, tuned, source, options));
     read_sizes(values, options);
+    TRY(read_adapters(values, source, options));
     read_optimizer(values, options);
     read_schedule(values, options);
     TRY(read_shape(values, options, config));
@@ -230,6 +252,9 @@ static enum status print_plan(const struct pretrain_options *options) {
     printf("parameters         %lld, %lld of them active for a token, and %lld for multi-token prediction\n",
            (long long)plan.parameters.total, (long long)plan.parameters.active,
            (long long)plan.parameters.mtp);
+    if (options->trainer.lora.rank)
+        printf("learnt             %lld in adapters of rank %d\n", (long long)plan.adapters,
+               options->trainer.lora.rank);
     printf("memory             %s of %s\n", bytes_text(plan.memory, memory),
            bytes_text(plan.available, available));
     printf("tokens             %lld\n", (long long)plan.tokens);
@@ -263,13 +288,13 @@ static enum status run(const struct option_values *values, enum training kind,
 static enum status train_model(const struct option_values *values) {
     json_t *config = NULL;
     struct pretrain_options options = {0};
-    struct form_source source = {0};
+    struct train_sources source = {0};
     enum training kind;
     if (option_flag(values, "selftest")) return train_selftest(values);
     TRY(read_kind(values, &kind));
     enum status status = train_options_read(values, kind, &options, &source, &config);
     if (status == STATUS_OK) status = run(values, kind, &options);
-    form_source_close(&source);
+    train_sources_close(&source);
     json_decref(config);
     return status;
 }
@@ -277,7 +302,8 @@ static enum status train_model(const struct option_values *values) {
 static const struct {
     const char *name;
     enum status (*run)(const struct option_values *values);
-} jobs[] = {{"tokenizer", train_tokenizer}, {"plot", train_plot}, {"sample", train_sample}};
+} jobs[] = {
+    {"tokenizer", train_tokenizer}, {"plot", train_plot}, {"sample", train_sample}, {"merge", train_merge}};
 
 enum status command_train(const struct option_values *values) {
     const char *const *what;

@@ -99,6 +99,7 @@ struct choice {
     unsigned commands;
     const char *action;
     bool shared_alone; /* only those that every action takes */
+    bool with_owners;  /* each says which actions take it */
 };
 
 static bool is_chosen(const struct option_row *row, struct choice choice, enum option_group group) {
@@ -116,7 +117,7 @@ static int count_options(struct choice choice, enum option_group group) {
 static void write_options(const struct page *page, struct choice choice, enum option_group group) {
     struct option_table table = settings_table();
     for (int i = 0; i < table.rows; i++)
-        if (is_chosen(&table.row[i], choice, group)) write_option(page, &table.row[i], !choice.action);
+        if (is_chosen(&table.row[i], choice, group)) write_option(page, &table.row[i], choice.with_owners);
 }
 
 static const char *const group_title[GROUP_COUNT] = {
@@ -247,7 +248,8 @@ static void write_manual_command(const struct page *page, enum command command) 
     page_line(page, usage);
     page_paragraphs(page, row->description);
     write_manual_actions(page, command);
-    write_options(page, (struct choice){.commands = 1u << command}, GROUP_OWN);
+    write_options(page, (struct choice){.commands = 1u << command, .with_owners = has_actions(command)},
+                  GROUP_OWN);
     write_examples(page, row->examples);
 }
 

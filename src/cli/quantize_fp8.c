@@ -4,7 +4,7 @@
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/quantize.h"
-#include "model/fp8_export.h"
+#include "model/checkpoint_export.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ static bool report_progress(void *context, int64_t done, int64_t total) {
     return !interrupt_seen();
 }
 
-static void print_result(const char *path, const struct fp8_export_result *result, double seconds,
+static void print_result(const char *path, const struct checkpoint_export_result *result, double seconds,
                          bool json) {
     double error = result->reference > 0 ? sqrt(result->error / result->reference) : 0;
     char bytes[32];
@@ -34,9 +34,11 @@ static void print_result(const char *path, const struct fp8_export_result *resul
 enum status quantize_fp8(const struct option_values *values) {
     const char *const *positional, *const beside[] = {"override", "imatrix"};
     struct progress progress;
-    struct fp8_export_result result;
-    struct fp8_export_options options = {
-        .path = option_text(values, "output"), .progress = report_progress, .progress_context = &progress};
+    struct checkpoint_export_result result;
+    struct checkpoint_export_options options = {.path = option_text(values, "output"),
+                                                .type = DTYPE_F8_E4M3,
+                                                .progress = report_progress,
+                                                .progress_context = &progress};
     double started = clock_seconds();
     if (!option_positionals(values, &positional))
         return fail(STATUS_USAGE, "name the model to convert, a directory");
@@ -52,7 +54,7 @@ enum status quantize_fp8(const struct option_values *values) {
             return fail(STATUS_USAGE, "--%s: --type fp8 has no such choice", beside[i]);
     interrupt_catch();
     progress_start(&progress, "writing", 0, "values");
-    enum status status = fp8_export(&options, &result);
+    enum status status = checkpoint_export(&options, &result);
     progress_finish(&progress);
     TRY(status);
     print_result(options.path, &result, clock_seconds() - started, option_flag(values, "json"));

@@ -4,22 +4,24 @@
 
 #include "cli/options.h"
 #include "engine/sample.h"
+#include "train/adapter_files.h"
 #include "train/dialogue.h"
 #include "train/pretrain.h"
 
 enum training { TRAINING_PRETRAIN, TRAINING_SFT, TRAINING_GRPO, TRAINING_DISTILL };
 
-/* What the template of conversations needs to live as long as the run. */
-struct form_source {
-    struct checkpoint checkpoint;
+/* What options refer to and must live as long as the run. */
+struct train_sources {
+    struct adapter_config adapter; /* of --adapter */
+    struct checkpoint checkpoint;  /* whose template the form has */
     struct arena arena;
     struct dialogue_form form;
 };
-void form_source_close(struct form_source *source); /* zeroed allowed */
+void train_sources_close(struct train_sources *source); /* zeroed allowed */
 
 /* Options that every kind of training takes. They live as long as `values`, `source` and `config`. */
 must_use enum status train_options_read(const struct option_values *values, enum training kind,
-                                        struct pretrain_options *options, struct form_source *source,
+                                        struct pretrain_options *options, struct train_sources *source,
                                         json_t **config);
 
 /* train_grpo.c */
@@ -31,6 +33,9 @@ void train_sampling_read(const struct option_values *values, struct sampling *sa
 
 /* train_sample.c */
 must_use enum status train_sample(const struct option_values *values);
+
+/* train_merge.c */
+must_use enum status train_merge(const struct option_values *values);
 
 /* train_tokenizer.c */
 must_use enum status train_tokenizer(const struct option_values *values);

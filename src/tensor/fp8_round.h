@@ -10,7 +10,7 @@ enum { FP8_BLOCK = 128 };
 
 /* y[n] from x[n], a scale for each 128 values; y may be x. A block with a value that is not finite stays as it is. */
 void fp8_round_row(const float *x, float *y, int64_t n);
-/* y [rows, columns] from x, a scale for each 128 x 128; y may be x. The bits that fp8_export.h writes and every reader makes
+/* y [rows, columns] from x, a scale for each 128 x 128; y may be x. The bits that checkpoint_export.h writes and every reader makes
  * of them. */
 void fp8_round_blocks(const float *x, float *y, int64_t rows, int64_t columns);
 

@@ -24,6 +24,10 @@ void linear_backward(const struct pass *pass, const struct linear_rows *rows) {
     if (rows->bias != WEIGHT_COUNT && weights_matrix(&model->weights, rows->bias, rows->layer, 0))
         op.dbias = parameters_gradient(&trainer->parameters, &model->weights, rows->bias, rows->layer, 0);
     model->backend->ops->backward->linear(model->backend, &op);
+    if (!trainer->adapters) return;
+    const int64_t slot = weights_slot(&model->weights, rows->weight, rows->layer, 0);
+    if (trainer->parameters.of_slot[slot] >= 0)
+        adapters_backward(trainer->adapters, trainer->parameters.of_slot[slot], &op, model->backend);
 }
 
 void norm_backward(const struct pass *pass, const struct norm_rows *rows) {

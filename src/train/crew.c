@@ -34,10 +34,9 @@ static struct trainer_options hand_options(const struct trainer_options *options
 
 int64_t crew_bytes(const struct model_desc *desc, const struct trainer_options *options, int hands) {
     struct trainer_options own = hand_options(options, hands);
+    const struct trainer_plan plan = trainer_plan(desc, &own);
     int64_t one, all;
-    if (!add_fits(trainer_plan(desc, &own).activations, parameters_bytes(desc), &one) ||
-        !multiply_fits(one, hands, &all))
-        return INT64_MAX;
+    if (!add_fits(plan.activations, plan.trained, &one) || !multiply_fits(one, hands, &all)) return INT64_MAX;
     return all;
 }
 
@@ -87,13 +86,14 @@ static void add_gradients(void *context, int worker, int slice, int slices) {
     const struct round *round = context;
     struct trainer *lead = round->crew->lead;
     struct backend *backend = lead->model.backend;
+    const struct parameters *sum = trainer_trained(lead);
     int64_t begin, end;
-    slice_share(lead->parameters.elements, ELEMENT_GRAIN, slice, slices, &begin, &end);
+    slice_share(sum->elements, ELEMENT_GRAIN, slice, slices, &begin, &end);
     for (int64_t at = begin; at < end;
          at += ELEMENT_GRAIN) /* a part of the lead's stays in the first cache level */
         for (int i = 0; i < round->batches; i++)
-            backend->ops->add(backend, round->crew->hand[i].trainer.parameters.gradient + at,
-                              lead->parameters.gradient + at, min_i64(ELEMENT_GRAIN, end - at));
+            backend->ops->add(backend, trainer_trained(&round->crew->hand[i].trainer)->gradient + at,
+                              sum->gradient + at, min_i64(ELEMENT_GRAIN, end - at));
 }
 
 static void add_loads(struct trainer *lead, const struct trainer *hand) {

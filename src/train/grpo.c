@@ -57,9 +57,10 @@ static enum status check_memory(const struct grpo_job *job, const struct trainer
     char needed[32], available[32];
     int64_t tokens = round_up(context, KV_PAGE_TOKENS) * answers_at_once(job);
     TRY(kv_planes_of(&job->desc, DTYPE_F32, plane));
-    int64_t bytes = trainer_plan(&job->desc, trainer).total + optimizer_bytes(&job->desc) +
+    const struct trainer_plan plan = trainer_plan(&job->desc, trainer);
+    int64_t bytes = plan.total + optimizer_bytes(&plan) +
                     tokens * kv_bytes_per_token(&job->desc, plane, true) +
-                    (job->options->policy.kl > 0 ? parameters_bytes(&job->desc) : 0);
+                    (job->options->policy.kl > 0 ? plan.trained : 0);
     if (bytes <= memory_available()) return STATUS_OK;
     return fail(STATUS_MEMORY,
                 "training needs %s and %s are available; fewer answers at once or --recompute "
@@ -85,6 +86,7 @@ static enum status open_teacher(struct grpo_job *job, struct trainer_options tra
         return fail(STATUS_INPUT, "%s: vocab_size %lld, but the student's is %lld", path,
                     (long long)desc.vocab, (long long)job->desc.vocab);
     trainer.recompute = true;
+    trainer.lora = (struct adapter_options){0};
     int64_t bytes = trainer_plan(&desc, &trainer).total;
     if (bytes > memory_available())
         return fail(STATUS_MEMORY, "%s: needs %s and %s are available", path, bytes_text(bytes, needed),
@@ -102,6 +104,7 @@ static enum status open_model(struct grpo_job *job) {
     trainer.max_rows = (int)max_i64(max_i64(options->micro_rows, context), at_once);
     TRY(check_memory(job, &trainer, context));
     TRY(trainer_open(&job->trainer, &job->desc, &trainer));
+    TRY(run_load_base(job->options->base.init, &job->trainer));
     TRY(open_teacher(job, trainer));
     TRY(optimizer_open(&job->optimizer, &job->trainer, &options->base.optimizer));
     struct learner_options learner = {.policy = options->policy,
@@ -124,7 +127,7 @@ static enum status take_memory(struct grpo_job *job) {
                     options->group);
     job->live = calloc((size_t)options->prompts, sizeof *job->live);
     job->lesson = calloc(answers, sizeof *job->lesson);
-    if (options->policy.kl > 0 && !(job->reference = take_floats(job->trainer.parameters.elements)))
+    if (options->policy.kl > 0 && !(job->reference = take_floats(trainer_trained(&job->trainer)->elements)))
         return fail(STATUS_MEMORY, "no memory for the reference policy");
     return job->live && job->lesson ? STATUS_OK : fail(STATUS_MEMORY, "no memory for %zu answers", answers);
 }
@@ -135,10 +138,10 @@ static enum status begin_new(struct grpo_job *job) {
                                     .data = tasks_identity(&job->tasks),
                                     .sequence_rows = options->group,
                                     .batch_sequences = options->prompts};
-    TRY(run_load_weights(options->base.init, &job->trainer));
-    if (job->reference)
-        memcpy(job->reference, job->trainer.parameters.value,
-               (size_t)job->trainer.parameters.elements * sizeof(float));
+    TRY(job->trainer.adapters ? run_begin_adapters(&job->trainer, options->base.adapter, options->base.seed)
+                              : run_load_weights(options->base.init, &job->trainer));
+    const struct parameters *trained = trainer_trained(&job->trainer);
+    if (job->reference) memcpy(job->reference, trained->value, (size_t)trained->elements * sizeof(float));
     return STATUS_OK;
 }
 
@@ -160,11 +163,13 @@ static enum status open_store(struct grpo_job *job) {
     const struct pretrain_options *base = &job->options->base;
     TRY(run_store_open(&job->store, base->run, base->resume));
     job->store.config = job->config;
+    job->store.base = base->init;
     job->store.tokenizer = base->tokenizer;
     job->store.keep = base->keep;
     job->store.reference = job->reference;
     int64_t newest = base->resume ? run_store_newest(&job->store) : -1;
     TRY(newest < 0 ? begin_new(job) : begin_again(job, newest));
+    trainer_refresh(&job->trainer);
     int64_t known = newest < 0 ? -1 : job->state.step; /* a new run measures step 0 itself */
     TRY(run_store_open_lines(&job->store, "samples.jsonl", known, &job->samples));
     return run_store_open_metrics(&job->store, known);

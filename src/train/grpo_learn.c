@@ -50,12 +50,13 @@ static enum status take_logprobs(struct grpo_job *job, int lessons, int64_t toke
 /* ---- the reference ---- */
 
 static void swap_weights(struct grpo_job *job) {
-    float *value = job->trainer.parameters.value;
-    for (int64_t i = 0; i < job->trainer.parameters.elements; i++) {
-        float kept = value[i];
-        value[i] = job->reference[i];
+    const struct parameters *trained = trainer_trained(&job->trainer);
+    for (int64_t i = 0; i < trained->elements; i++) {
+        float kept = trained->value[i];
+        trained->value[i] = job->reference[i];
         job->reference[i] = kept;
     }
+    trainer_refresh(&job->trainer);
 }
 
 static enum status measure_reference(struct grpo_job *job, int lessons) {
@@ -68,9 +69,9 @@ static enum status measure_reference(struct grpo_job *job, int lessons) {
 
 static void renew_reference(struct grpo_job *job) {
     int64_t every = job->options->reference_every;
+    const struct parameters *trained = trainer_trained(&job->trainer);
     if (job->reference && every && (job->state.step + 1) % every == 0)
-        memcpy(job->reference, job->trainer.parameters.value,
-               (size_t)job->trainer.parameters.elements * sizeof(float));
+        memcpy(job->reference, trained->value, (size_t)trained->elements * sizeof(float));
 }
 
 /* ---- updates ---- */

@@ -17,8 +17,8 @@ struct optimizer_options optimizer_defaults(enum optimizer_kind kind) {
                                       .clip = 1};
 }
 
-int64_t optimizer_bytes(const struct model_desc *desc) {
-    return 2 * parameters_bytes(desc);
+int64_t optimizer_bytes(const struct trainer_plan *plan) {
+    return 2 * plan->trained;
 }
 
 bool optimizer_uses_muon(const struct optimizer *optimizer, const struct parameter *parameter) {
@@ -29,7 +29,7 @@ bool optimizer_uses_muon(const struct optimizer *optimizer, const struct paramet
 
 /* The matrices that Muon moves, where their parts of the flat arrays lie. */
 static enum status list_matrices(struct optimizer *optimizer, const struct trainer *trainer) {
-    const struct parameters *parameters = &trainer->parameters;
+    const struct parameters *parameters = trainer_trained(trainer);
     struct backend *backend = trainer->model.backend;
     optimizer->matrix = calloc((size_t)parameters->count, sizeof *optimizer->matrix);
     if (!optimizer->matrix) return fail(STATUS_MEMORY, "no memory for a list of matrices");
@@ -46,7 +46,7 @@ static enum status list_matrices(struct optimizer *optimizer, const struct train
 
 enum status optimizer_open(struct optimizer *optimizer, const struct trainer *trainer,
                            const struct optimizer_options *options) {
-    int64_t elements = trainer->parameters.elements;
+    int64_t elements = trainer_trained(trainer)->elements;
     *optimizer = (struct optimizer){.options = *options};
     optimizer->first = take_floats(elements);
     optimizer->second = take_floats(elements);
@@ -67,8 +67,8 @@ void optimizer_close(struct optimizer *optimizer) {
 
 double optimizer_gradient_norm(const struct trainer *trainer) {
     struct backend *backend = trainer->model.backend;
-    return sqrt(
-        backend->ops->backward->squares(backend, trainer->parameters.gradient, trainer->parameters.elements));
+    const struct parameters *parameters = trainer_trained(trainer);
+    return sqrt(backend->ops->backward->squares(backend, parameters->gradient, parameters->elements));
 }
 
 /* One optimizer step's numbers. */
@@ -80,7 +80,7 @@ struct stride {
 
 static void adam_range(const struct stride *s, int64_t first, int64_t end, bool decays) {
     const struct optimizer_options *options = &s->optimizer->options;
-    const struct parameters *parameters = &s->trainer->parameters;
+    const struct parameters *parameters = trainer_trained(s->trainer);
     struct backend *backend = s->trainer->model.backend;
     double count = (double)s->optimizer->steps;
     struct adam_op op = {.value = parameters->value + first,
@@ -119,7 +119,7 @@ static enum treatment treatment_of(const struct optimizer *optimizer, const stru
 }
 
 void optimizer_step(struct optimizer *optimizer, struct trainer *trainer, double rate, double norm) {
-    const struct parameters *parameters = &trainer->parameters;
+    const struct parameters *parameters = trainer_trained(trainer);
     double clip = optimizer->options.clip;
     struct stride stride = {optimizer, trainer, rate, clip > 0 && norm > clip ? clip / norm : 1};
     optimizer->steps++;

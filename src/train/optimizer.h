@@ -30,7 +30,7 @@ struct optimizer {
 must_use enum status optimizer_open(struct optimizer *optimizer, const struct trainer *trainer,
                                     const struct optimizer_options *options);
 void optimizer_close(struct optimizer *optimizer); /* zeroed allowed */
-int64_t optimizer_bytes(const struct model_desc *desc);
+int64_t optimizer_bytes(const struct trainer_plan *plan);
 
 /* Length of the whole gradient. */
 double optimizer_gradient_norm(const struct trainer *trainer);

@@ -6,6 +6,7 @@
 #include "tensor/fp8_round.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -32,10 +33,8 @@ static bool wanted(const struct weight_row *row) {
     return row->hugging_face && !row->optional;
 }
 
-typedef void visitor(void *context, const struct parameter *parameter);
-
-static void visit_weight(const struct model_desc *desc, enum weight weight, int layer, visitor *visit,
-                         void *context) {
+static void visit_weight(const struct model_desc *desc, enum weight weight, int layer,
+                         parameter_visitor *visit, void *context) {
     struct parameter item = {.weight = weight, .layer = layer};
     item.rank = weight_shape(desc, weight, item.shape);
     item.elements = 1;
@@ -45,7 +44,7 @@ static void visit_weight(const struct model_desc *desc, enum weight weight, int 
 }
 
 /* Parameters of the model, then layer by layer: what a backward pass completes together lies together. */
-static void visit_all(const struct model_desc *desc, visitor *visit, void *context) {
+void parameters_visit(const struct model_desc *desc, parameter_visitor *visit, void *context) {
     for (int layer = -1; layer < desc->layers + desc->mtp_layers; layer++)
         for (int w = 0; w < WEIGHT_COUNT; w++) {
             const struct weight_row *row = &weight_rows()[w];
@@ -83,7 +82,7 @@ static void list_parameter(void *context, const struct parameter *parameter) {
 
 int64_t parameters_bytes(const struct model_desc *desc) {
     struct parameters total = {0};
-    visit_all(desc, count_parameter, &total);
+    parameters_visit(desc, count_parameter, &total);
     return total.elements * (int64_t)sizeof(float);
 }
 
@@ -96,12 +95,12 @@ static int64_t slots_of(const struct model_desc *desc) {
     return slots;
 }
 
-static enum status take_memory(struct parameters *parameters, int64_t slots) {
+static enum status take_memory(struct parameters *parameters, int64_t slots, bool frozen) {
     parameters->item = calloc((size_t)parameters->count, sizeof *parameters->item);
     parameters->of_slot = malloc((size_t)slots * sizeof *parameters->of_slot);
     if (!parameters->borrowed) parameters->value = take_floats(parameters->elements);
-    parameters->gradient = take_floats(parameters->elements);
-    if (!parameters->item || !parameters->of_slot || !parameters->value || !parameters->gradient)
+    if (!frozen) parameters->gradient = take_floats(parameters->elements);
+    if (!parameters->item || !parameters->of_slot || !parameters->value || (!frozen && !parameters->gradient))
         return fail(STATUS_MEMORY, "no memory for %lld parameters and their gradients",
                     (long long)parameters->elements);
     for (int64_t i = 0; i < slots; i++) parameters->of_slot[i] = -1;
@@ -109,10 +108,10 @@ static enum status take_memory(struct parameters *parameters, int64_t slots) {
 }
 
 static enum status open_list(struct parameters *parameters, struct weights *weights,
-                             const struct model_desc *desc) {
+                             const struct model_desc *desc, bool frozen) {
     TRY(weights_open_empty(weights, desc));
-    visit_all(desc, count_parameter, parameters);
-    enum status status = take_memory(parameters, slots_of(desc));
+    parameters_visit(desc, count_parameter, parameters);
+    enum status status = take_memory(parameters, slots_of(desc), frozen);
     if (status != STATUS_OK) {
         weights_free(weights);
         parameters_close(parameters);
@@ -121,14 +120,14 @@ static enum status open_list(struct parameters *parameters, struct weights *weig
     parameters->count = 0;
     parameters->elements = 0;
     struct lister lister = {parameters, weights};
-    visit_all(desc, list_parameter, &lister);
+    parameters_visit(desc, list_parameter, &lister);
     return STATUS_OK;
 }
 
 enum status parameters_open(struct parameters *parameters, struct weights *weights,
-                            const struct model_desc *desc) {
+                            const struct model_desc *desc, bool frozen) {
     *parameters = (struct parameters){0};
-    return open_list(parameters, weights, desc);
+    return open_list(parameters, weights, desc, frozen);
 }
 
 void parameters_close(struct parameters *parameters) {
@@ -171,7 +170,7 @@ enum status parameters_use_fp8(struct parameters *parameters, struct weights *we
 enum status parameters_open_beside(struct parameters *parameters, struct weights *weights,
                                    const struct model_desc *desc, const struct parameters *lead) {
     *parameters = (struct parameters){.value = lead->value, .rounded = lead->rounded, .borrowed = true};
-    TRY(open_list(parameters, weights, desc));
+    TRY(open_list(parameters, weights, desc, !lead->gradient));
     if (lead->rounded) point_to_rounded(parameters, weights);
     return STATUS_OK;
 }
@@ -232,15 +231,24 @@ bool parameter_has_gradient(const struct parameter *parameter) {
 float *parameters_gradient(const struct parameters *parameters, const struct weights *weights,
                            enum weight weight, int layer, int expert) {
     int32_t index = parameters->of_slot[weights_slot(weights, weight, layer, expert)];
-    if (index < 0 || !parameter_has_gradient(&parameters->item[index])) return NULL;
+    if (!parameters->gradient || index < 0 || !parameter_has_gradient(&parameters->item[index])) return NULL;
     return parameters->gradient + parameters->item[index].first;
 }
 
 void parameters_clear_gradient(const struct parameters *parameters) {
+    if (!parameters->gradient) return;
     memset(parameters->gradient, 0, (size_t)parameters->elements * sizeof *parameters->gradient);
 }
 
 void parameter_name(const struct parameter *parameter, char name[PARAMETER_NAME_BYTES]) {
-    weight_name(&weight_rows()[parameter->weight], false, parameter->layer, parameter->expert, name,
-                PARAMETER_NAME_BYTES);
+    static const char *const prefix[] = {"", "base_model.model.", "base_model.model."}, *const suffix[] = {
+                                                                                            ".weight",
+                                                                                            ".lora_A.weight",
+                                                                                            ".lora_B.weight"};
+    char whole[PARAMETER_NAME_BYTES];
+    weight_name(&weight_rows()[parameter->weight], false, parameter->layer, parameter->expert, whole,
+                sizeof whole);
+    const size_t stem = strlen(whole) - (parameter->part == PART_WHOLE ? 0 : strlen(suffix[PART_WHOLE]));
+    snprintf(name, PARAMETER_NAME_BYTES, "%s%.*s%s", prefix[parameter->part], (int)stem, whole,
+             parameter->part == PART_WHOLE ? "" : suffix[parameter->part]);
 }

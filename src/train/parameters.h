@@ -8,8 +8,12 @@
 
 #include "model/weights.h"
 
+/* A whole weight of the model, or one of the two matrices of its adapter (adapters.h). */
+enum parameter_part { PART_WHOLE, PART_DOWN, PART_UP };
+
 struct parameter {
     enum weight weight;
+    enum parameter_part part;
     int layer, expert;
     int rank;
     int64_t shape[3];
@@ -19,17 +23,17 @@ struct parameter {
 struct parameters {
     struct parameter *item;
     int count;
-    int64_t elements; /* of each array, the padding between parameters included: that is always 0 */
-    float *value, *gradient;
-    float *rounded;   /* as value, rounded to FP8, where matrices are; NULL: nowhere */
-    bool borrowed;    /* value and rounded are another one's */
-    int32_t *of_slot; /* [slots of the weights] index into item, or -1 */
+    int64_t elements;        /* of each array, the padding between parameters included: that is always 0 */
+    float *value, *gradient; /* gradient NULL: nothing of it is trained */
+    float *rounded;          /* as value, rounded to FP8, where matrices are; NULL: nowhere */
+    bool borrowed;           /* value and rounded are another one's */
+    int32_t *of_slot;        /* [slots of the weights] index into item, or -1 */
 };
 
-/* Lists and allocates, all zero, and makes a list of weights that point into `value`. */
+/* Lists and allocates, all zero, and makes a list of weights that point into `value`. `frozen`: without a gradient. */
 must_use enum status parameters_open(struct parameters *parameters, struct weights *weights,
-                                     const struct model_desc *desc);
-/* The same with the values of another, which outlives it, and a gradient of its own. */
+                                     const struct model_desc *desc, bool frozen);
+/* The same with the values of another, which outlives it, and a gradient of its own where that has one. */
 must_use enum status parameters_open_beside(struct parameters *parameters, struct weights *weights,
                                             const struct model_desc *desc, const struct parameters *lead);
 /* Lets the matrices of layers point to rounded values, as FP8 training has it; parameters_round() makes these. */
@@ -37,6 +41,10 @@ must_use enum status parameters_use_fp8(struct parameters *parameters, struct we
 void parameters_round(const struct parameters *parameters); /* nothing to do without FP8 */
 bool parameter_is_fp8(const struct parameter *parameter);
 void parameters_close(struct parameters *parameters); /* zeroed allowed */
+
+/* Calls for every parameter of a model of the description, in the order of the arrays; `first` is not set. */
+typedef void parameter_visitor(void *context, const struct parameter *parameter);
+void parameters_visit(const struct model_desc *desc, parameter_visitor *visit, void *context);
 
 /* Memory that one flat array takes, for plans. */
 int64_t parameters_bytes(const struct model_desc *desc);
@@ -56,8 +64,9 @@ void parameters_clear_gradient(const struct parameters *parameters);
 
 bool parameter_has_gradient(const struct parameter *parameter);
 enum { PARAMETER_NAME_BYTES = 160 };
-void parameter_name(const struct parameter *parameter,
-                    char name[PARAMETER_NAME_BYTES]); /* as in Hugging Face files */
+void parameter_name(
+    const struct parameter *parameter,
+    char name[PARAMETER_NAME_BYTES]); /* as in Hugging Face files, of adapters as PEFT has them */
 
 /* Zeroed floats at a cache line's boundary; NULL when there are none. Freed by free(). */
 float *take_floats(int64_t count);

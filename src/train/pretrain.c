@@ -96,6 +96,7 @@ static enum status open_model(struct job *job) {
     trainer.max_rows = batch_rows(options);
     TRY(check_memory(job));
     TRY(trainer_open(&job->trainer, &job->desc, &own));
+    TRY(run_load_base(options->init, &job->trainer));
     if (job->hands) TRY(crew_open(&job->crew, &job->trainer, &trainer, job->hands));
     return optimizer_open(&job->optimizer, &job->trainer, &options->optimizer);
 }
@@ -119,6 +120,7 @@ static enum status begin_new(struct job *job) {
                                     .data = corpus_identity(&job->corpus),
                                     .sequence_rows = options->sequence_rows,
                                     .batch_sequences = options->batch_sequences};
+    if (job->trainer.adapters) return run_begin_adapters(&job->trainer, options->adapter, options->seed);
     if (options->init) return run_load_weights(options->init, &job->trainer);
     parameters_initialise(&job->trainer.parameters, options->deviation, options->seed);
     return STATUS_OK;
@@ -145,6 +147,7 @@ static enum status open_store(struct job *job) {
     const struct pretrain_options *options = job->options;
     TRY(run_store_open(&job->store, options->run, options->resume));
     job->store.config = job->config;
+    job->store.base = options->init;
     job->store.tokenizer = options->tokenizer;
     job->store.keep = options->keep;
     int64_t newest = options->resume ? run_store_newest(&job->store) : -1;
@@ -379,7 +382,8 @@ static double flops_per_token(const struct model_desc *d, int sequence_rows, int
 static void plan_memory(const struct pretrain_options *options, const struct model_desc *desc,
                         struct pretrain_plan *plan) {
     struct trainer_options trainer = options->trainer, own = lead_options(options);
-    int64_t lead = trainer_plan(desc, &own).total + optimizer_bytes(desc);
+    const struct trainer_plan whole = trainer_plan(desc, &own);
+    int64_t lead = whole.total + optimizer_bytes(&whole);
     trainer.max_rows = batch_rows(options);
     plan->memory = lead;
     if (batches_of(options) == 1) return;
@@ -399,6 +403,7 @@ enum status pretrain_plan(const struct pretrain_options *options, struct pretrai
         return fail(STATUS_LIMIT, "%s: sequences of %d tokens are beyond max_position_embeddings %lld",
                     options->origin, options->sequence_rows, (long long)desc.context);
     *plan = (struct pretrain_plan){.parameters = model_parameters(&desc), .available = memory_available()};
+    if (options->trainer.lora.rank) plan->adapters = adapters_elements(&desc, &options->trainer.lora);
     plan_memory(options, &desc, plan);
     plan->tokens = options->steps * options->batch_sequences * options->sequence_rows;
     plan->flops_per_token = flops_per_token(&desc, options->sequence_rows, active_parameters(&desc));

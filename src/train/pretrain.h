@@ -10,6 +10,7 @@ struct pretrain_options {
     const json_t *config;  /* of the model; borrowed */
     const char *origin;    /* names it in sentences */
     const char *init;      /* a model directory whose weights are begun with, or NULL: random ones */
+    const char *adapter;   /* a PEFT directory to begin with, where adapters are trained, or NULL: new ones */
     const char *tokenizer; /* a directory or tokenizer.json */
     const char *const *data, *const *valid;
     int datas, valids;
@@ -56,6 +57,7 @@ struct pretrain_listener {
 /* What a run will take, without beginning it. */
 struct pretrain_plan {
     struct parameter_counts parameters;
+    int64_t adapters;              /* numbers that are learnt instead; 0: all of the parameters are */
     int64_t memory, available;     /* bytes */
     double flops_per_token, flops; /* forward and back; of the whole run */
     int64_t tokens;                /* of the whole run */

@@ -8,6 +8,7 @@
 #include "base/file_write.h"
 #include "format/checkpoint.h"
 #include "format/safetensors.h"
+#include "train/adapter_files.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -211,22 +212,28 @@ static json_t *state_json(const struct run_state *state, const struct optimizer 
         "best_step", (json_int_t)state->best_step, "best_loss", state->best_loss);
 }
 
+static const char *weights_file(const struct trainer *trainer) {
+    return trainer->adapters ? "adapter_model.safetensors" : "model.safetensors";
+}
+
 static enum status write_step(const struct run_store *store, const char *directory,
                               const struct trainer *trainer, const struct optimizer *optimizer,
                               const struct run_state *state) {
     char inner[PATH_BYTES];
-    struct moments values = {{trainer->parameters.value}, {""}, 1};
+    const struct parameters *trained = trainer_trained(trainer);
+    struct moments values = {{trained->value}, {""}, 1};
     struct moments moments = {{optimizer->first, optimizer->second}, {moment_name[0], moment_name[1]}, 2};
     TRY(join(inner, directory, "trainer"));
     TRY(make_directory(directory));
     TRY(make_directory(inner));
     TRY(copy_tokenizer(store, directory));
-    TRY(write_json(directory, "config.json", json_incref((json_t *)store->config)));
-    TRY(write_tensors(directory, "model.safetensors", &trainer->parameters, &values));
-    TRY(write_tensors(inner, "optimizer.safetensors", &trainer->parameters, &moments));
+    TRY(trainer->adapters ? write_json(directory, "adapter_config.json",
+                                       adapter_config_json(trainer->adapters, store->base))
+                          : write_json(directory, "config.json", json_incref((json_t *)store->config)));
+    TRY(write_tensors(directory, weights_file(trainer), trained, &values));
+    TRY(write_tensors(inner, "optimizer.safetensors", trained, &moments));
     struct moments reference = {{store->reference}, {""}, 1};
-    if (store->reference)
-        TRY(write_tensors(inner, "reference.safetensors", &trainer->parameters, &reference));
+    if (store->reference) TRY(write_tensors(inner, "reference.safetensors", trained, &reference));
     TRY(write_json(inner, "state.json", state_json(state, optimizer)));
     flush_directory(inner);
     flush_directory(directory);
@@ -282,7 +289,7 @@ enum status run_store_save(struct run_store *store, const struct trainer *traine
     step_name(state->step, name);
     TRY(join(path, store->path, name));
     TRY(join(temporary, store->path, "step.partial"));
-    TRY(disk_room_check(store->path, 3 * trainer->parameters.elements * (int64_t)sizeof(float)));
+    TRY(disk_room_check(store->path, 3 * trainer_trained(trainer)->elements * (int64_t)sizeof(float)));
     remove_directory(temporary, true); /* of a run that was interrupted here */
     enum status status = write_step(store, temporary, trainer, optimizer, state);
     if (status == STATUS_OK) status = remove_step(store, state->step);
@@ -387,19 +394,36 @@ enum status run_load_weights(const char *path, struct trainer *trainer) {
     return status;
 }
 
+enum status run_load_base(const char *path, struct trainer *trainer) {
+    if (!trainer->adapters) return STATUS_OK;
+    if (!path) return fail(STATUS_USAGE, "--init MODEL says which model the adapters are for");
+    return adapters_load_base(trainer->adapters, &trainer->parameters, &trainer->model.desc, path);
+}
+
+enum status run_begin_adapters(struct trainer *trainer, const char *adapter, uint64_t seed) {
+    if (adapter) return adapter_files_load(trainer->adapters, adapter);
+    adapters_initialise(trainer->adapters, seed);
+    return STATUS_OK;
+}
+
+/* Weights of a run's step: of the whole model, or of its adapters. */
+static enum status load_values(const char *directory, struct trainer *trainer) {
+    return trainer->adapters ? adapter_files_load(trainer->adapters, directory)
+                             : run_load_weights(directory, trainer);
+}
+
 enum status run_store_load(const struct run_store *store, int64_t step, struct trainer *trainer,
                            struct optimizer *optimizer, struct run_state *state) {
     char name[64], directory[PATH_BYTES], path[PATH_BYTES];
+    const struct parameters *trained = trainer_trained(trainer);
     json_t *root;
     step_name(step, name);
     TRY(join(directory, store->path, name));
-    TRY(run_load_weights(directory, trainer));
+    TRY(load_values(directory, trainer));
     TRY(join(path, directory, "trainer/optimizer.safetensors"));
-    TRY(load_moments(path, &trainer->parameters, (float *const[]){optimizer->first, optimizer->second},
-                     moment_name, 2));
+    TRY(load_moments(path, trained, (float *const[]){optimizer->first, optimizer->second}, moment_name, 2));
     TRY(join(path, directory, "trainer/reference.safetensors"));
-    if (store->reference)
-        TRY(load_moments(path, &trainer->parameters, &store->reference, (const char *const[]){""}, 1));
+    if (store->reference) TRY(load_moments(path, trained, &store->reference, (const char *const[]){""}, 1));
     TRY(join(path, directory, "trainer/state.json"));
     TRY(json_read_file(path, STATE_LIMIT, &root));
     enum status status = read_state((struct json_reader){root, path}, optimizer, state);

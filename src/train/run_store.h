@@ -2,6 +2,7 @@
  *
  *   RUN/step-00000100/            a Hugging Face directory: config.json, model.safetensors, the tokenizer's files
  *   RUN/step-00000100/trainer/    optimizer.safetensors and state.json: what the next step needs beside the weights
+ *                                 or of adapters a PEFT directory: adapter_config.json, adapter_model.safetensors
  *   RUN/latest                    a link to the newest of them
  *   RUN/best                      a link to the one whose validation loss was lowest, where that is wanted
  *   RUN/metrics.jsonl             one line for each step, and the same for TensorBoard in events.out.tfevents.hadal
@@ -28,8 +29,10 @@ struct run_state {       /* beside weights and moments */
 };
 
 struct run_store {
-    char *path;            /* RUN */
-    const json_t *config;  /* written as config.json; borrowed */
+    char *path;           /* RUN */
+    const json_t *config; /* written as config.json; borrowed */
+    const char
+        *base; /* the model that adapters are beside, as its user names it; borrowed. NULL: there are none */
     const char *tokenizer; /* directory, or a file in it, whose tokenizer files are copied */
     int keep;              /* newest steps that stay, beside the best; 0: all */
     float *reference; /* [elements] weights of another policy that a run needs too; borrowed. NULL: none */
@@ -60,5 +63,9 @@ must_use enum status run_store_write_metrics(struct run_store *store, json_t *li
 
 /* The weights of a model directory of the same description. */
 must_use enum status run_load_weights(const char *path, struct trainer *trainer);
+/* The model that adapters are beside, where there are adapters, and what these begin with: those of a PEFT directory, or
+ * new ones. */
+must_use enum status run_load_base(const char *path, struct trainer *trainer);
+must_use enum status run_begin_adapters(struct trainer *trainer, const char *adapter, uint64_t seed);
 
 #endif

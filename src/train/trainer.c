@@ -19,6 +19,8 @@ static enum status open_around_parameters(struct trainer *trainer, const struct 
                                   .kv_type = DTYPE_F32};
     TRY(model_open_weights(&trainer->model, desc, weights, &model));
     TRY(trainer_memory_open(trainer));
+    if (options->lora.rank && !trainer->adapters)
+        TRY(adapters_open(&trainer->adapters, &trainer->parameters, &options->lora, options->max_rows));
     size_t loads = (size_t)(desc->layers + desc->mtp_layers) * (size_t)(desc->experts ? desc->experts : 1);
     trainer->load = calloc(loads, sizeof *trainer->load);
     return trainer->load ? STATUS_OK : fail(STATUS_MEMORY, "no memory for the experts' loads");
@@ -31,7 +33,9 @@ enum status trainer_open(struct trainer *trainer, const struct model_desc *desc,
     if (desc->mtp_layers > 1)
         return fail(STATUS_UNSUPPORTED, "num_nextn_predict_layers %d: at most one such module can be trained",
                     desc->mtp_layers);
-    TRY(parameters_open(&trainer->parameters, &weights, desc));
+    if (options->lora.rank && options->fp8)
+        return fail(STATUS_UNSUPPORTED, "adapters are not trained as in FP8");
+    TRY(parameters_open(&trainer->parameters, &weights, desc, options->lora.rank > 0));
     enum status status = options->fp8 ? parameters_use_fp8(&trainer->parameters, &weights) : STATUS_OK;
     if (status != STATUS_OK)
         weights_free(&weights);
@@ -48,27 +52,40 @@ enum status trainer_open_beside(struct trainer *trainer, const struct trainer *l
     *trainer = (struct trainer){.options = *options};
     MUST(options->fp8 == lead->options.fp8);
     TRY(parameters_open_beside(&trainer->parameters, &weights, desc, &lead->parameters));
-    enum status status = open_around_parameters(trainer, desc, &weights);
+    enum status status = STATUS_OK;
+    if (lead->adapters)
+        status =
+            adapters_open_beside(&trainer->adapters, &trainer->parameters, lead->adapters, options->max_rows);
+    if (status != STATUS_OK)
+        weights_free(&weights);
+    else
+        status = open_around_parameters(trainer, desc, &weights);
     if (status != STATUS_OK) trainer_close(trainer);
     return status;
 }
 
 void trainer_close(struct trainer *trainer) {
     trainer_memory_close(trainer);
+    adapters_close(trainer->adapters);
     if (trainer->model.backend) model_close(&trainer->model);
     parameters_close(&trainer->parameters);
     free(trainer->load);
     *trainer = (struct trainer){0};
 }
 
+const struct parameters *trainer_trained(const struct trainer *trainer) {
+    return trainer->adapters ? &trainer->adapters->trained : &trainer->parameters;
+}
+
 void trainer_refresh(struct trainer *trainer) {
+    if (trainer->adapters) adapters_merge(trainer->adapters, &trainer->parameters, trainer->model.backend);
     parameters_round(&trainer->parameters);
 }
 
 void trainer_clear(struct trainer *trainer) {
     const struct model_desc *d = &trainer->model.desc;
     size_t loads = (size_t)(d->layers + d->mtp_layers) * (size_t)d->experts;
-    parameters_clear_gradient(&trainer->parameters);
+    parameters_clear_gradient(trainer_trained(trainer));
     if (loads) memset(trainer->load, 0, loads * sizeof *trainer->load);
 }
 
@@ -297,7 +314,7 @@ static void embed_backward(struct trainer *trainer, const struct model_step *ste
     struct embed_backward_op op = {
         step->token, dy, parameters_gradient(&trainer->parameters, &model->weights, WEIGHT_EMBED, 0, 0),
         step->rows, model->desc.width};
-    model->backend->ops->backward->embed(model->backend, &op);
+    if (op.dtable) model->backend->ops->backward->embed(model->backend, &op);
 }
 
 /* From the module's block to the embedding and, by `hidden_row`, to the trunk's hidden state. */
@@ -451,6 +468,7 @@ enum status trainer_evaluate(struct trainer *trainer, const struct train_batch *
 
 void trainer_balance(struct trainer *trainer, double rate) {
     const struct model_desc *d = &trainer->model.desc;
+    if (trainer->adapters) return; /* the model stays as it is */
     for (int layer = 0; layer < d->layers + d->mtp_layers; layer++) {
         const struct tensor *bias = weights_matrix(&trainer->model.weights, WEIGHT_ROUTER_BIAS, layer, 0);
         if (!bias || !weight_exists(d, WEIGHT_ROUTER_BIAS, layer)) continue;

@@ -9,8 +9,8 @@
 
 #include "backend/backward.h"
 #include "model/activations.h"
+#include "train/adapters.h"
 #include "train/batch.h"
-#include "train/parameters.h"
 
 struct trainer_options {
     int threads, cpu_level_cap; /* as in struct model_options */
@@ -21,13 +21,15 @@ struct trainer_options {
     bool
         recompute; /* keep no more of a layer than its input, and run it again on the way back: less memory, a third
                        more work */
+    struct adapter_options lora; /* rank 0: the model itself is trained */
 };
 
 struct trainer_memory; /* trainer_memory.h */
 
 struct trainer {
     struct model model;
-    struct parameters parameters;
+    struct parameters parameters; /* of the model */
+    struct adapters *adapters;    /* what is trained instead of them; NULL: they are */
     struct trainer_memory *memory;
     struct trainer_options options;
     int64_t *load; /* [layers + mtp_layers][experts] choices of each expert since trainer_clear() */
@@ -42,6 +44,7 @@ void trainer_close(struct trainer *trainer); /* zeroed allowed */
 
 /* Bytes by purpose, before anything is taken. */
 struct trainer_plan {
+    int64_t trained;    /* one flat array of what is trained */
     int64_t parameters; /* values and gradients, without an optimizer's state */
     int64_t activations, total;
 };
@@ -60,6 +63,9 @@ struct loss_sums {
     double
         balance; /* sum over experts' layers and sequences of rows * (sum of f_e P_e), 1 for each row at perfect balance */
 };
+
+/* What gradients, moments and checkpoints are of: the parameters, or the adapters' pairs. */
+const struct parameters *trainer_trained(const struct trainer *trainer);
 
 /* After the values were changed from outside: what follows from them is made anew. The optimizer's step does so itself. */
 void trainer_refresh(struct trainer *trainer);

@@ -145,10 +145,13 @@ struct trainer_plan trainer_plan(const struct model_desc *desc, const struct tra
     struct carver carver = {0};
     struct backend_shape shape = model_backend_shape(desc, options->max_rows);
     carve_all(&carver, &memory, desc, options);
-    struct trainer_plan plan = {.parameters = (options->fp8 ? 3 : 2) * parameters_bytes(desc),
-                                .activations = carver.at * (int64_t)sizeof(float) +
-                                               activations_bytes(desc, options->max_rows) +
-                                               backend_cpu_scratch_bytes(&shape, options->threads)};
+    const int64_t model = parameters_bytes(desc), adapters = adapters_elements(desc, &options->lora);
+    const int64_t trained = options->lora.rank ? adapters * (int64_t)sizeof(float) : model;
+    struct trainer_plan plan = {
+        .trained = trained,
+        .parameters = options->lora.rank ? model + 2 * trained : (options->fp8 ? 3 : 2) * model,
+        .activations = carver.at * (int64_t)sizeof(float) + activations_bytes(desc, options->max_rows) +
+                       backend_cpu_scratch_bytes(&shape, options->threads)};
     plan.total = plan.parameters + plan.activations;
     return plan;
 }

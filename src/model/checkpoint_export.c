@@ -1,5 +1,5 @@
-/* fp8_export.c - walks the weight table twice: to declare the tensors, then to write them, a strip of 128 rows at a time. */
-#include "model/fp8_export.h"
+/* checkpoint_export.c - walks the weight table twice: to declare the tensors, then to write them, a strip of 128 rows at a time. */
+#include "model/checkpoint_export.h"
 
 #include "base/buffer.h"
 #include "base/bytes.h"
@@ -21,8 +21,8 @@ enum { BLOCK = 128, PATH_BYTES = 4096, NAME_BYTES = 192, SMALL_FILE = 256 << 20 
 #define E4M3_MOST 448.0f
 
 struct exporter {
-    const struct fp8_export_options *options;
-    struct fp8_export_result *result;
+    const struct checkpoint_export_options *options;
+    struct checkpoint_export_result *result;
     struct checkpoint checkpoint;
     struct model_desc desc;
     struct weights weights;
@@ -38,17 +38,19 @@ struct exporter {
 struct item {
     const struct tensor *tensor;
     enum weight weight;
+    int layer, expert;
     char name[NAME_BYTES];
     enum dtype dtype;
     int rank;
     int64_t rows, columns, shape[TENSOR_MAX_RANK];
 };
 
-/* As published FP8 checkpoints have it. */
-static enum dtype type_of(enum weight weight) {
+/* FP8 as published checkpoints have it. */
+static enum dtype type_of(enum weight weight, enum dtype wanted) {
     bool table = weight == WEIGHT_EMBED || weight == WEIGHT_HEAD || weight == WEIGHT_MTP_EMBED ||
                  weight == WEIGHT_MTP_HEAD;
     if (weight == WEIGHT_ROUTER_BIAS) return DTYPE_F32;
+    if (wanted != DTYPE_F8_E4M3) return wanted;
     return !table && weight_rows()[weight].kind == WEIGHT_MATRIX ? DTYPE_F8_E4M3 : DTYPE_BF16;
 }
 
@@ -58,7 +60,11 @@ typedef enum status visitor(struct exporter *exporter, const struct item *item);
 
 static enum status visit_copy(struct exporter *e, enum weight weight, int layer, int expert, visitor *visit) {
     const struct tensor *tensor = weights_matrix(&e->weights, weight, layer, expert);
-    struct item item = {.tensor = tensor, .weight = weight, .dtype = type_of(weight)};
+    struct item item = {.tensor = tensor,
+                        .weight = weight,
+                        .layer = layer,
+                        .expert = expert,
+                        .dtype = type_of(weight, e->options->type)};
     if (!tensor) return STATUS_OK;
     item.rank = tensor->rank;
     for (int i = 0; i < item.rank; i++) item.shape[i] = tensor->shape[i];
@@ -153,6 +159,9 @@ static enum status write_strip(struct exporter *e, const struct item *item, int6
     const struct dtype_traits *traits = dtype_traits(item->dtype);
     for (int64_t r = 0; r < rows; r++)
         tensor_decode_row(item->tensor, first + r, e->strip + r * item->columns);
+    if (e->options->change)
+        e->options->change(e->options->change_context, item->weight, item->layer, item->expert, first, rows,
+                           item->columns, e->strip);
     if (item->dtype == DTYPE_F8_E4M3)
         for (int64_t b = 0; b < across; b++)
             TRY(encode_block(e, item, rows, b * BLOCK, &e->scale[first / BLOCK * across + b]));
@@ -163,7 +172,7 @@ static enum status write_strip(struct exporter *e, const struct item *item, int6
 }
 
 static enum status write_item(struct exporter *e, const struct item *item) {
-    const struct fp8_export_options *options = e->options;
+    const struct checkpoint_export_options *options = e->options;
     int64_t shape[2];
     for (int64_t first = 0; first < item->rows; first += BLOCK)
         TRY(write_strip(e, item, first, min_i64(BLOCK, item->rows - first)));
@@ -206,10 +215,17 @@ static enum status copy_files(const struct exporter *e) {
 
 static enum status write_config(const struct exporter *e) {
     json_t *config = json_deep_copy(e->checkpoint.config);
-    json_object_set_new(config, "torch_dtype", json_string("bfloat16"));
-    json_object_set_new(config, "quantization_config",
-                        json_pack("{s:s, s:s, s:s, s:[ii]}", "activation_scheme", "dynamic", "fmt", "e4m3",
-                                  "quant_method", "fp8", "weight_block_size", BLOCK, BLOCK));
+    const enum dtype type = e->options->type;
+    json_object_set_new(config, "torch_dtype",
+                        json_string(type == DTYPE_F32   ? "float32"
+                                    : type == DTYPE_F16 ? "float16"
+                                                        : "bfloat16"));
+    if (type == DTYPE_F8_E4M3)
+        json_object_set_new(config, "quantization_config",
+                            json_pack("{s:s, s:s, s:s, s:[ii]}", "activation_scheme", "dynamic", "fmt",
+                                      "e4m3", "quant_method", "fp8", "weight_block_size", BLOCK, BLOCK));
+    else
+        json_object_del(config, "quantization_config");
     char *text = config ? json_dumps(config, JSON_INDENT(2)) : NULL;
     json_decref(config);
     if (!text) return fail(STATUS_MEMORY, "config.json: out of memory");
@@ -284,13 +300,15 @@ static enum status write_all(struct exporter *e) {
 static enum status open_source(struct exporter *e) {
     const char *source = e->options->source;
     if (e->checkpoint.kind != CHECKPOINT_HUGGING_FACE)
-        return fail(STATUS_UNSUPPORTED, "%s: only Hugging Face directories become FP8", source);
+        return fail(STATUS_UNSUPPORTED, "%s: only Hugging Face directories can be written again as such",
+                    source);
     return model_desc_from_checkpoint(&e->desc, &e->checkpoint);
 }
 
-enum status fp8_export(const struct fp8_export_options *options, struct fp8_export_result *result) {
+enum status checkpoint_export(const struct checkpoint_export_options *options,
+                              struct checkpoint_export_result *result) {
     struct exporter e = {.options = options, .result = result};
-    *result = (struct fp8_export_result){0};
+    *result = (struct checkpoint_export_result){0};
     TRY(checkpoint_open(&e.checkpoint, options->source, CHECKPOINT_TENSORS));
     enum status status = open_source(&e);
     if (status == STATUS_OK) status = weights_load(&e.weights, &e.desc, &e.checkpoint);
