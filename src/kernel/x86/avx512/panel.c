@@ -2,247 +2,209 @@
  * those of ref/panel.c. Needs AVX512-VNNI, which select.c asks for apart from the level. */
 #include "kernel/x86/avx512/panel_tile.h"
 
-/* ---- I8: the unsigned operand is q + 128, and 128 times the sum of x is taken off again ---- */
+/* ---- I8: the unsigned operand is q + 128, and 128 times the sum of x is taken off first ---- */
 
-INLINE void i8_unit(const struct tile *t, const uint8_t *unit, int64_t at, int rows, __m512 *acc) {
+INLINE void i8_unit(struct tile *t, const uint8_t *unit, int rows, __m512 *acc) {
     const __m512i flip = _mm512_set1_epi8((char)0x80);
-    stream_scales(t, unit + I8_SCALE, I8_BYTES - I8_SCALE);
+    ask_ahead(t, unit, I8_BYTES);
 #pragma GCC unroll 2
-    for (int b = 0; b < 2; b++) {
+    for (int b = 0; b < 2; b++, next_block(t, PANEL_BLOCK)) {
         __m512i sum[ROWS_MOST];
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; r++) {
-            const int32_t *of_x = t->sum + (r * t->in + at) / 16 + 2 * b;
-            sum[r] = _mm512_set1_epi32(-128 * (of_x[0] + of_x[1]));
-        }
+        start_sums(t, rows, sum);
 #pragma GCC unroll 8
         for (int g = 0; g < BLOCK_GROUPS; g++) {
-            __m512i w = _mm512_xor_si512(stream(t, unit + (b * BLOCK_GROUPS + g) * LINE), flip);
-            add_products(t, w, at + b * 32 + g * 4, rows, sum);
+            __m512i w = _mm512_xor_si512(load(unit + (b * BLOCK_GROUPS + g) * LINE), flip);
+            add_products(t, w, g * 4, rows, sum);
         }
-        __m512 w_scale = halves(unit + I8_SCALE + b * 32);
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; r++)
-            acc[r] = fold(sum[r], w_scale, t->scale[(r * t->in + at) / 32 + b], acc[r]);
+        fold_rows(t, halves(unit + I8_SCALE + b * 32), rows, sum, acc);
     }
 }
 
-/* ---- I4: 64 inputs as two blocks, in low and high nibbles ---- */
+/* ---- four bits ---- */
 
-struct pair {
-    __m512i of[2][ROWS_MOST];
-};
-
-/* What a number of block b of a quarter counts where it stands in its byte. */
-INLINE int nibble_place(int b) {
-    return b == 0 ? 1 : 16;
-}
-
-/* A sum of such numbers as if they stood in low nibbles; exact. */
-INLINE __m512i in_place(__m512i sum, int b) {
-    return b == 0 ? sum : _mm512_srai_epi32(sum, 4);
-}
-
-/* Adds the products of both blocks of a quarter to the sums. The second block's numbers are multiplied where they stand,
- * in the high nibbles: its sums are 16 times as large. */
-INLINE void quarter_sums(const struct tile *t, const uint8_t *quarter, int64_t at, int rows,
-                         struct pair *sum) {
+/* Numbers of the second block of a quarter stand in high nibbles. For a few rows they are multiplied there and the sums
+ * moved, which are 16 times as large; for many rows it is less work to move the numbers. */
+INLINE void high_nibble_sums(const struct tile *t, const uint8_t *quarter, int rows, __m512i *sum) {
     const __m512i low = _mm512_set1_epi8(15);
+    __m512i in_place[ROWS_MOST];
+    zero_sums(rows, in_place);
 #pragma GCC unroll 8
-    for (int g = 0; g < BLOCK_GROUPS; g++) {
-        __m512i both = stream(t, quarter + g * LINE);
-        __m512i w0 = _mm512_and_si512(both, low), w1 = _mm512_andnot_si512(low, both);
+    for (int g = 0; g < BLOCK_GROUPS; g++)
+        add_products(t, _mm512_andnot_si512(low, load(quarter + g * LINE)), g * 4, rows, in_place);
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; r++) sum[r] = _mm512_add_epi32(sum[r], _mm512_srai_epi32(in_place[r], 4));
+}
+
+/* Adds the products of block b of a quarter. */
+INLINE void four_bit_sums(const struct tile *t, const uint8_t *quarter, int b, int rows, __m512i *sum) {
+    const __m512i low = _mm512_set1_epi8(15);
+    if (b == 1 && rows < 8) {
+        high_nibble_sums(t, quarter, rows, sum);
+        return;
+    }
 #pragma GCC unroll 8
-        for (int r = 0; r < rows; r++) {
-            const int8_t *x = t->x + r * t->in + at + g * 4;
-            sum->of[0][r] = add_dots(sum->of[0][r], w0, x);
-            sum->of[1][r] = add_dots(sum->of[1][r], w1, x + 32);
-        }
+    for (int g = 0; g < BLOCK_GROUPS; g++)
+        add_products(t, _mm512_and_si512(nibbles(quarter, b, g), low), g * 4, rows, sum);
+}
+
+/* 8 times the sum of x is taken off first. */
+INLINE void i4_unit(struct tile *t, const uint8_t *unit, int rows, __m512 *acc) {
+    ask_ahead(t, unit, I4_BYTES);
+#pragma GCC unroll 2
+    for (int b = 0; b < 2; b++, next_block(t, PANEL_BLOCK)) {
+        __m512i sum[ROWS_MOST];
+        start_sums(t, rows, sum);
+        four_bit_sums(t, unit, b, rows, sum);
+        fold_rows(t, halves(unit + I4_SCALE + b * 32), rows, sum, acc);
     }
 }
 
-INLINE void i4_unit(const struct tile *t, const uint8_t *unit, int64_t at, int rows, __m512 *acc) {
-    struct pair sum;
-    stream_scales(t, unit + I4_SCALE, I4_BYTES - I4_SCALE);
-#pragma GCC unroll 2
-    for (int b = 0; b < 2; b++)
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; r++) {
-            const int32_t *of_x = t->sum + (r * t->in + at) / 16 + 2 * b;
-            sum.of[b][r] = _mm512_set1_epi32(-8 * nibble_place(b) * (of_x[0] + of_x[1]));
-        }
-    quarter_sums(t, unit, at, rows, &sum);
-#pragma GCC unroll 2
-    for (int b = 0; b < 2; b++) {
-        __m512 w_scale = halves(unit + I4_SCALE + b * 32);
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; r++)
-            acc[r] = fold(in_place(sum.of[b][r], b), w_scale, t->scale[(r * t->in + at) / 32 + b], acc[r]);
-    }
-}
-
-/* ---- K formats: a block at a time, so that eight rows fit the registers ---- */
+/* ---- K formats ---- */
 
 struct k_scales {
     const uint8_t *scale, *minimum;
     __m512 of_scales, of_minima;
-    float of_x[ROWS_MOST][ALL_BLOCKS]; /* scale times sum of the block's activations */
 };
 
-INLINE void read_k_scales(const struct tile *t, const uint8_t *scale, const uint8_t *minimum,
-                          const uint8_t *factor, int64_t at, int rows, struct k_scales *k) {
-    k->scale = scale;
-    k->minimum = minimum;
-    k->of_scales = halves(factor);
-    k->of_minima = halves(factor + 32);
-    stream_scales(t, scale, Q4_K_BYTES - Q4_K_SCALE);
-#pragma GCC unroll 8
-    for (int r = 0; r < rows; r++) {
-        __m512i of_halves = _mm512_loadu_si512(t->sum + (r * t->in + at) / 16);
-        __m256i of_blocks =
-            _mm512_cvtepi64_epi32(_mm512_add_epi64(of_halves, _mm512_srli_epi64(of_halves, 32)));
-        __m256 scales = _mm256_loadu_ps(t->scale + (r * t->in + at) / 32);
-        _mm256_storeu_ps(k->of_x[r], _mm256_mul_ps(scales, _mm256_cvtepi32_ps(of_blocks)));
-    }
+INLINE struct k_scales read_k_scales(const struct tile *t, const uint8_t *scale, const uint8_t *minimum,
+                                     const uint8_t *factor) {
+    ask_ahead(t, scale, Q4_K_BYTES - Q4_K_SCALE);
+    return (struct k_scales){scale, minimum, halves(factor), halves(factor + 32)};
 }
 
-INLINE void fold_with_minimum(const struct tile *t, const struct k_scales *k, int block, int64_t at, int rows,
+/* What minima are multiplied by: scale times sum of a block's activations. */
+INLINE __m512i of_minima(__m512i of_halves, __m256 scale) {
+    __m256i sums = _mm512_castsi512_si256(block_sums(of_halves));
+    __m256 products = _mm256_mul_ps(scale, _mm256_cvtepi32_ps(sums));
+    return _mm512_castsi256_si512(_mm256_castps_si256(products));
+}
+
+INLINE void fold_with_minimum(const struct tile *t, const struct k_scales *k, int block, int rows,
                               const __m512i *sum, __m512 *acc) {
     __m512 w_scale = _mm512_mul_ps(k->of_scales, unsigned_bytes(k->scale + block * PANEL_OUTS));
     __m512 w_minimum = _mm512_mul_ps(k->of_minima, unsigned_bytes(k->minimum + block * PANEL_OUTS));
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
-        acc[r] = fold(sum[r], w_scale, t->scale[(r * t->in + at) / 32], acc[r]);
-        acc[r] = _mm512_fnmadd_ps(w_minimum, _mm512_set1_ps(k->of_x[r][block]), acc[r]);
+        float of_minimum = t->of_minimum[r * (chunk_of(rows) / PANEL_BLOCK)];
+        acc[r] = fold(sum[r], w_scale, scale_of(t, r, rows), acc[r]);
+        acc[r] = _mm512_fnmadd_ps(w_minimum, _mm512_set1_ps(of_minimum), acc[r]);
     }
 }
 
-INLINE void q4_k_unit(const struct tile *t, const uint8_t *unit, int64_t at, int rows, __m512 *acc) {
-    const __m512i low = _mm512_set1_epi8(15);
-    struct k_scales k;
-    read_k_scales(t, unit + Q4_K_SCALE, unit + Q4_K_MINIMUM, unit + Q4_K_FACTOR, at, rows, &k);
+INLINE void q4_k_unit(struct tile *t, const uint8_t *unit, int rows, __m512 *acc) {
+    struct k_scales k = read_k_scales(t, unit + Q4_K_SCALE, unit + Q4_K_MINIMUM, unit + Q4_K_FACTOR);
     for (int q = 0; q < 4; q++) {
+        ask_ahead(t, unit + q * K_QUARTER, K_QUARTER);
 #pragma GCC unroll 2
-        for (int b = 0; b < 2; b++) {
+        for (int b = 0; b < 2; b++, next_block(t, PANEL_BLOCK)) {
             __m512i sum[ROWS_MOST];
             zero_sums(rows, sum);
-#pragma GCC unroll 8
-            for (int g = 0; g < BLOCK_GROUPS; g++) {
-                const uint8_t *line = unit + q * K_QUARTER + g * LINE;
-                __m512i w =
-                    b == 0 ? _mm512_and_si512(low, stream(t, line)) : _mm512_andnot_si512(low, load(line));
-                add_products(t, w, at + q * 64 + b * 32 + g * 4, rows, sum);
-            }
-#pragma GCC unroll 8
-            for (int r = 0; r < rows; r++) sum[r] = in_place(sum[r], b);
-            fold_with_minimum(t, &k, 2 * q + b, at + q * 64 + b * 32, rows, sum, acc);
+            four_bit_sums(t, unit + q * K_QUARTER, b, rows, sum);
+            fold_with_minimum(t, &k, 2 * q + b, rows, sum, acc);
         }
     }
 }
 
 /* Block b of a quarter, with its fifth bits. With only every fourth of them left, nothing but a group's own stands above
- * its nibble once it is moved there. */
-INLINE void five_bit_sums(const struct tile *t, const uint8_t *quarter, int b, __m512i bits, int64_t at,
-                          int rows, __m512i *sum) {
+ * its nibble once it is moved there: so the groups come in pairs of one remainder. */
+INLINE void five_bit_sums(const struct tile *t, const uint8_t *quarter, int b, __m512i bits, int rows,
+                          __m512i *sum) {
     const __m512i low = _mm512_set1_epi8(15);
-    __m512i fourth[4];
 #pragma GCC unroll 4
-    for (int g = 0; g < 4; g++) fourth[g] = _mm512_and_si512(bits, _mm512_set1_epi8((char)(0x11 << g)));
-#pragma GCC unroll 8
-    for (int g = 0; g < BLOCK_GROUPS; g++) {
-        __m512i w = select_bits(low, nibbles(t, quarter, b, g), moved(fourth[g % 4], g, 4));
-        add_products(t, w, at + g * 4, rows, sum);
+    for (int first = 0; first < 4; first++) {
+        __m512i fourth = _mm512_and_si512(bits, _mm512_set1_epi8((char)(0x11 << first)));
+#pragma GCC unroll 2
+        for (int g = first; g < BLOCK_GROUPS; g += 4)
+            add_products(t, select_bits(low, nibbles(quarter, b, g), moved(fourth, g, 4)), g * 4, rows, sum);
     }
 }
 
-INLINE void q5_k_unit(const struct tile *t, const uint8_t *unit, int64_t at, int rows, __m512 *acc) {
-    struct k_scales k;
-    read_k_scales(t, unit + Q5_K_SCALE, unit + Q5_K_MINIMUM, unit + Q5_K_FACTOR, at, rows, &k);
+INLINE void q5_k_unit(struct tile *t, const uint8_t *unit, int rows, __m512 *acc) {
+    struct k_scales k = read_k_scales(t, unit + Q5_K_SCALE, unit + Q5_K_MINIMUM, unit + Q5_K_FACTOR);
     for (int q = 0; q < 4; q++) {
+        ask_ahead(t, unit + q * K_QUARTER, K_QUARTER);
 #pragma GCC unroll 2
-        for (int b = 0; b < 2; b++) {
-            __m512i sum[ROWS_MOST], bits = stream(t, unit + Q5_K_HIGH + (2 * q + b) * LINE);
+        for (int b = 0; b < 2; b++, next_block(t, PANEL_BLOCK)) {
+            __m512i sum[ROWS_MOST], bits = load(unit + Q5_K_HIGH + (2 * q + b) * LINE);
+            ask_ahead(t, unit + Q5_K_HIGH + (2 * q + b) * LINE, LINE);
             zero_sums(rows, sum);
-            five_bit_sums(t, unit + q * K_QUARTER, b, bits, at + q * 64 + b * 32, rows, sum);
-            fold_with_minimum(t, &k, 2 * q + b, at + q * 64 + b * 32, rows, sum, acc);
+            five_bit_sums(t, unit + q * K_QUARTER, b, bits, rows, sum);
+            fold_with_minimum(t, &k, 2 * q + b, rows, sum, acc);
         }
     }
 }
 
 /* Q5_0: 16 times the sum of x is taken off first. */
-INLINE void i5_unit(const struct tile *t, const uint8_t *unit, int64_t at, int rows, __m512 *acc) {
-    stream_scales(t, unit + I5_SCALE, I5_BYTES - I5_SCALE);
+INLINE void i5_unit(struct tile *t, const uint8_t *unit, int rows, __m512 *acc) {
+    ask_ahead(t, unit, I5_BYTES);
 #pragma GCC unroll 2
-    for (int b = 0; b < 2; b++, at += PANEL_BLOCK) {
+    for (int b = 0; b < 2; b++, next_block(t, PANEL_BLOCK)) {
         __m512i sum[ROWS_MOST];
-        __m512 w_scale = halves(unit + I5_SCALE + b * 32);
-        start_sums(t, at, 16, rows, sum);
-        five_bit_sums(t, unit, b, stream(t, unit + I5_HIGH + b * LINE), at, rows, sum);
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; r++)
-            acc[r] = fold(sum[r], w_scale, t->scale[(r * t->in + at) / 32], acc[r]);
+        start_sums(t, rows, sum);
+        five_bit_sums(t, unit, b, load(unit + I5_HIGH + b * LINE), rows, sum);
+        fold_rows(t, halves(unit + I5_SCALE + b * 32), rows, sum, acc);
     }
 }
 
 /* ---- Q6_K: a scale for each half block; 32 times the sum of x is taken off first ---- */
 
-/* Half block `half` of the unit's sixteen. With every other pair of bits cleared, nothing but a group's own stands above
- * its nibble once it is moved there. */
-INLINE void q6_k_half(const struct tile *t, const uint8_t *unit, int q, int b, int h, int64_t at, int rows,
+INLINE __m512i less_32_of_halves(__m512i of_halves, __m256 scale) {
+    (void)scale;
+    return less(of_halves, 32);
+}
+
+/* Half h of block b of a quarter. With every other pair of bits cleared, nothing but a group's own stands above its
+ * nibble once it is moved there. */
+INLINE void q6_k_half(const struct tile *t, const uint8_t *quarter, int b, int h, __m512i bits, int rows,
                       __m512i *sum) {
     const __m512i low = _mm512_set1_epi8(15), even = _mm512_set1_epi8(0x33);
-    __m512i bits = stream(t, unit + Q6_K_HIGH + (q * 4 + b * 2 + h) * LINE);
     __m512i pairs[2] = {_mm512_and_si512(even, bits), _mm512_andnot_si512(even, bits)};
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; r++) sum[r] = start_of(t, h, r, rows, PANEL_BLOCK / 2);
 #pragma GCC unroll 4
-    for (int g = 0; g < HALF_GROUPS; g++) {
-        __m512i nibble = nibbles(t, unit + q * K_QUARTER, b, h * HALF_GROUPS + g);
-        add_products(t, select_bits(low, nibble, moved(pairs[g % 2], 2 * g, 4)), at + g * 4, rows, sum);
+    for (int g = h * HALF_GROUPS; g < (h + 1) * HALF_GROUPS; g++) {
+        __m512i high = moved(pairs[g % 2], g % HALF_GROUPS * 2, 4);
+        add_products(t, select_bits(low, nibbles(quarter, b, g), high), g * 4, rows, sum);
     }
 }
 
-INLINE void q6_k_unit(const struct tile *t, const uint8_t *unit, int64_t at, int rows, __m512 *acc) {
+INLINE void q6_k_unit(struct tile *t, const uint8_t *unit, int rows, __m512 *acc) {
     __m512 factor = halves(unit + Q6_K_FACTOR);
-    int32_t start[ROWS_MOST][K_UNIT / 16];
-    stream_scales(t, unit + Q6_K_SCALE, Q6_K_BYTES - Q6_K_SCALE);
-#pragma GCC unroll 8
-    for (int r = 0; r < rows; r++) {
-        __m512i of_x = _mm512_loadu_si512(t->sum + (r * t->in + at) / 16);
-        _mm512_storeu_si512(start[r], _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(of_x, 5)));
-    }
+    ask_ahead(t, unit + Q6_K_SCALE, Q6_K_BYTES - Q6_K_SCALE);
     for (int q = 0; q < 4; q++) {
+        ask_ahead(t, unit + q * K_QUARTER, K_QUARTER);
+        ask_ahead(t, unit + Q6_K_HIGH + q * 4 * LINE, 4 * LINE);
 #pragma GCC unroll 4
         for (int half = 0; half < 4; half++) {
-            int64_t here = at + q * 64 + half * 16;
-            __m512i sum[ROWS_MOST];
-            __m512 w_scale =
-                _mm512_mul_ps(factor, signed_bytes(unit + Q6_K_SCALE + (q * 4 + half) * PANEL_OUTS));
-#pragma GCC unroll 8
-            for (int r = 0; r < rows; r++) sum[r] = _mm512_set1_epi32(start[r][q * 4 + half]);
-            q6_k_half(t, unit, q, half / 2, half % 2, here, rows, sum);
-#pragma GCC unroll 8
-            for (int r = 0; r < rows; r++)
-                acc[r] = fold(sum[r], w_scale, t->scale[(r * t->in + here) / 32], acc[r]);
+            __m512i sum[ROWS_MOST], bits = load(unit + Q6_K_HIGH + (q * 4 + half) * LINE);
+            __m512 scale = signed_bytes(unit + Q6_K_SCALE + (q * 4 + half) * PANEL_OUTS);
+            q6_k_half(t, unit + q * K_QUARTER, half / 2, half % 2, bits, rows, sum);
+            fold_rows(t, _mm512_mul_ps(factor, scale), rows, sum, acc);
+            if (half % 2 == 1) next_block(t, PANEL_BLOCK / 2);
         }
     }
 }
 
 static void multiply_i8(const struct panel_product *p, int64_t begin, int64_t end) {
-    multiply(p, begin, end, i8_unit, I8_UNIT, I8_BYTES);
+    multiply(p, begin, end, &(struct recipe){i8_unit, less_128, I8_UNIT, I8_BYTES, PANEL_BLOCK, ROWS_MOST});
 }
 static void multiply_i4(const struct panel_product *p, int64_t begin, int64_t end) {
-    multiply(p, begin, end, i4_unit, I4_UNIT, I4_BYTES);
+    multiply(p, begin, end, &(struct recipe){i4_unit, less_8, I4_UNIT, I4_BYTES, PANEL_BLOCK, ROWS_MOST});
 }
 static void multiply_i5(const struct panel_product *p, int64_t begin, int64_t end) {
-    multiply(p, begin, end, i5_unit, I4_UNIT, I5_BYTES);
+    multiply(p, begin, end, &(struct recipe){i5_unit, less_16, I4_UNIT, I5_BYTES, PANEL_BLOCK, ROWS_MOST});
 }
 static void multiply_q4_k(const struct panel_product *p, int64_t begin, int64_t end) {
-    multiply(p, begin, end, q4_k_unit, K_UNIT, Q4_K_BYTES);
+    multiply(p, begin, end,
+             &(struct recipe){q4_k_unit, of_minima, K_UNIT, Q4_K_BYTES, PANEL_BLOCK, ROWS_MOST});
 }
 static void multiply_q5_k(const struct panel_product *p, int64_t begin, int64_t end) {
-    multiply(p, begin, end, q5_k_unit, K_UNIT, Q5_K_BYTES);
+    multiply(p, begin, end,
+             &(struct recipe){q5_k_unit, of_minima, K_UNIT, Q5_K_BYTES, PANEL_BLOCK, ROWS_MOST});
 }
 static void multiply_q6_k(const struct panel_product *p, int64_t begin, int64_t end) {
-    multiply(p, begin, end, q6_k_unit, K_UNIT, Q6_K_BYTES);
+    multiply(p, begin, end,
+             &(struct recipe){q6_k_unit, less_32_of_halves, K_UNIT, Q6_K_BYTES, PANEL_BLOCK / 2, ROWS_MOST});
 }
 
 /* The formats of this file. */
