@@ -6,6 +6,8 @@
 #include "server/endpoints.h"
 #include "server/job_form.h"
 #include "server/job_prompt.h"
+#include "server/job_search.h"
+#include "server/search/search.h"
 #include "text/json_print.h"
 #include "text/tool_calls.h"
 
@@ -50,6 +52,9 @@ void job_write_usage(const struct job *job, struct buffer *out) {
     if (job->wire->splits_reasoning && (usage->reasoning_tokens > 0 || job->thinking))
         buffer_printf(out, ",\"completion_tokens_details\":{\"reasoning_tokens\":%d}",
                       usage->reasoning_tokens);
+    if (job->sources)
+        buffer_printf(out, ",\"server_tool_use\":{\"web_search_requests\":%d,\"web_fetch_requests\":%d}",
+                      job->searches, job->fetches);
     buffer_append_char(out, '}');
 }
 
@@ -66,6 +71,8 @@ static void free_job(struct job *job) {
         }
     }
     job_mask_close(job->mask);
+    json_decref(job->sources);
+    json_decref(job->query);
     free(job->answer);
     buffer_free(&job->body);
     buffer_free(&job->sentence);
@@ -409,16 +416,55 @@ static enum status read_order(struct job *job) {
     return STATUS_OK;
 }
 
+static bool keep_refusal(struct job *job, enum status status) {
+    buffer_append_text(&job->sentence, status_message());
+    job->refusal = status;
+    return true;
+}
+
+static void refused(void *context);
+
+/* On a thread of the search's desk: requests to the model do not wait behind slow pages. */
+static bool search_and_submit(void *context) {
+    struct job *job = context;
+    enum status status =
+        atomic_load(&job->abandoned) ? fail(STATUS_CANCELLED, "the client has left") : job_search(job);
+    if (status == STATUS_OK) status = submit(job);
+    return status == STATUS_OK ? false : keep_refusal(job, status);
+}
+
+/* On the network's thread, behind work(). */
+static void begin_search(void *context) {
+    struct job *job = context;
+    const struct search *search = job->api->search;
+    job->task = (struct desk_task){
+        .work = search_and_submit, .done = refused, .context = job, .bytes = job->task.bytes};
+    if (desk_submit(search->desk, &job->task)) return;
+    buffer_append_text(&job->sentence, "too many searches are being made");
+    job->refusal = STATUS_UNAVAILABLE;
+    refused(job);
+}
+
+/* Clients of the other interfaces declare a search by habit: there it is left out where there is none. */
+static enum status check_served(struct job *job) {
+    if (!job->order.served || (job->api->search && job->api->search->desk)) return STATUS_OK;
+    job->order.served = 0;
+    if (job->wire != &chat_wire) return STATUS_OK;
+    return fail(STATUS_INPUT, "tools: this server searches nothing: it was started without --search");
+}
+
 /* On a thread of the desk. A job that was submitted is not touched any more: the engine's mail may have ended it. */
 static bool work(void *context) {
     struct job *job = context;
     enum status status =
         atomic_load(&job->abandoned) ? fail(STATUS_CANCELLED, "the client has left") : read_order(job);
+    if (status == STATUS_OK) status = check_served(job);
+    if (status == STATUS_OK && job->order.served) {
+        job->task.done = begin_search;
+        return true;
+    }
     if (status == STATUS_OK) status = submit(job);
-    if (status == STATUS_OK) return false;
-    buffer_append_text(&job->sentence, status_message());
-    job->refusal = status;
-    return true;
+    return status == STATUS_OK ? false : keep_refusal(job, status);
 }
 
 static void refused(void *context) {

@@ -48,7 +48,8 @@ struct job_answer {
     struct buffer item,
         items;  /* of responses: text of the item that is open, JSON of those that are complete */
     int events; /* of responses: those that were sent */
-    int blocks; /* of messages: content blocks that were begun */
+    int before; /* items or blocks in front of the model's own */
+    int blocks; /* of messages: content blocks of the model that were begun */
     int block;  /* the last one: an enum text_kind, or TEXT_KINDS and the number of a call */
 };
 
@@ -85,6 +86,9 @@ struct job {
     enum status refusal;    /* why it was not accepted, */
     struct buffer sentence; /* in words */
     struct order order;
+    json_t *sources,
+        *query; /* of tools that the server ran: what was found, and with which words; NULL: none */
+    int searches, fetches;
     double arrival, first_token, last_sent; /* of clock_seconds() */
     bool streaming;                         /* the head of the answer was sent */
     bool started, thinking;                 /* thinking: the prompt ended inside <think> */

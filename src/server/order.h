@@ -11,6 +11,9 @@
 
 enum { ORDER_STOPS_LIMIT = 16, ORDER_CHOICES_LIMIT = 16 };
 
+/* Tools that the server runs itself, whose results it gives to the model with the question. */
+enum { SERVED_SEARCH = 1, SERVED_LINKS = 2 };
+
 enum tool_choice { TOOLS_AUTO, TOOLS_NONE, TOOLS_REQUIRED };
 
 enum order_format { FORMAT_TEXT, FORMAT_JSON_OBJECT, FORMAT_JSON_SCHEMA, FORMAT_GRAMMAR, FORMAT_CHOICE };
@@ -21,6 +24,7 @@ struct order {
     struct chat chat;            /* of a conversation */
     const char *prompt, *suffix; /* of a completion; suffix: fill in what is between */
     enum tool_choice tool_choice;
+    unsigned served;       /* SERVED_... */
     const char *tool_name; /* of the function that must be called; NULL: the model chooses */
     bool echo;             /* completions: the prompt is part of the text */
     struct sampling sampling;

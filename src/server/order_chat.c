@@ -2,6 +2,7 @@
 #include "server/order_fields.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define DESERIALIZE "Failed to deserialize the JSON body into the target type"
@@ -111,13 +112,30 @@ static enum status check_messages(const struct order *order, const struct dialec
     return STATUS_OK;
 }
 
+/* Tools that the server runs are no functions: the chat's reader is not shown them. */
+static enum status read_chat(struct order *order, const char *body, size_t bytes) {
+    json_t *tools = json_object_get(order->root, "tools");
+    for (size_t i = json_array_size(tools); i-- > 0;) {
+        const json_t *type = json_object_get(json_array_get(tools, i), "type");
+        const unsigned served = order_served_type(json_string_value(type));
+        if (served && json_array_remove(tools, i)) return fail(STATUS_MEMORY, "tools: out of memory");
+        order->served |= served;
+    }
+    if (!order->served) return chat_from_json(&order->chat, body, bytes, "request");
+    char *text = json_dumps(order->root, JSON_COMPACT);
+    if (!text) return fail(STATUS_MEMORY, "tools: out of memory");
+    enum status status = chat_from_json(&order->chat, text, strlen(text), "request");
+    free(text);
+    return status;
+}
+
 static enum status read_body(struct order *order, const char *body, size_t bytes,
                              const struct dialect *dialect) {
     TRY(chat_json_check(body, bytes, "request"));
     TRY(json_parse(body, bytes, "request", &order->root));
     const json_t *root = order->root;
     TRY(check_shape(root, body, bytes, dialect));
-    TRY(chat_from_json(&order->chat, body, bytes, "request"));
+    TRY(read_chat(order, body, bytes));
     TRY(check_messages(order, dialect));
     TRY(order_read_common(order, root));
     TRY(order_read_int(root, "max_completion_tokens", 1, INT32_MAX, &order->max_tokens));

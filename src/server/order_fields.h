@@ -21,6 +21,9 @@ must_use enum status order_read_common(struct order *order, const json_t *root);
 /* The form that answers must have: response_format, and the fields that llama-server and vLLM have for it. */
 must_use enum status order_read_format(struct order *order, const json_t *root);
 
+/* What the server runs for a tool of this type: "web_search" and its dated kin, "deepseek_web_search", "web_fetch",
+ * "deepseek_read_url". 0: it is none of those. */
+unsigned order_served_type(const char *type);
 /* Checks the tools of the order's chat, and settles which may be called: all, none, or one must be (`name` NULL: any). */
 must_use enum status order_choose_tools(struct order *order, enum tool_choice choice, const char *name);
 /* The same, by "tool_choice" as chats have it. */

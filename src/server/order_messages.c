@@ -91,6 +91,7 @@ static enum status add_block(struct turn *turn, size_t at, const json_t *block) 
         if (thought) buffer_append_text(&turn->reason, thought);
         return STATUS_OK;
     }
+    if (!strcmp(type, "server_tool_use") || !strcmp(type, "web_search_tool_result")) return STATUS_OK;
     if (!strcmp(type, "tool_use")) return add_call(turn, at, block);
     if (!strcmp(type, "tool_result")) return add_result(turn, at, block);
     return fail(STATUS_INPUT, "messages.%zu.content.%zu: type \"%.32s\" is not supported", turn->index, at,
@@ -160,13 +161,16 @@ static void mark_prefix(json_t *list) {
         (void)json_object_set_new(last, "prefix", json_true());
 }
 
-static enum status add_tools(json_t *chat, const json_t *root) {
+static enum status add_tools(struct order *order, json_t *chat, const json_t *root) {
     const json_t *tools = json_object_get(root, "tools");
     if (!tools || json_is_null(tools)) return STATUS_OK;
     if (!json_is_array(tools)) return fail(STATUS_INPUT, "tools: must be an array");
     json_t *list = json_array();
     for (size_t i = 0; i < json_array_size(tools); i++) {
         const json_t *tool = json_array_get(tools, i);
+        const unsigned served = order_served_type(text_of(tool, "type"));
+        order->served |= served;
+        if (served) continue;
         json_t *name = json_object_get(tool, "name"), *words = json_object_get(tool, "description"),
                *schema = json_object_get(tool, "input_schema"), *strict = json_object_get(tool, "strict"),
                *function = json_object();
@@ -179,7 +183,7 @@ static enum status add_tools(json_t *chat, const json_t *root) {
     return json_object_set_new(chat, "tools", list) ? no_memory() : STATUS_OK;
 }
 
-static enum status build_chat(json_t *chat, const json_t *root) {
+static enum status build_chat(struct order *order, json_t *chat, const json_t *root) {
     const json_t *messages = json_object_get(root, "messages");
     json_t *list = json_object_get(chat, "messages");
     if (!json_is_array(messages) || json_array_size(messages) == 0)
@@ -188,12 +192,12 @@ static enum status build_chat(json_t *chat, const json_t *root) {
     for (size_t i = 0; i < json_array_size(messages); i++)
         TRY(add_message(list, i, json_array_get(messages, i), i + 1 == json_array_size(messages)));
     mark_prefix(list);
-    return add_tools(chat, root);
+    return add_tools(order, chat, root);
 }
 
 static enum status read_chat(struct order *order, const json_t *root) {
     json_t *chat = json_pack("{s:[]}", "messages");
-    enum status status = chat ? build_chat(chat, root) : no_memory();
+    enum status status = chat ? build_chat(order, chat, root) : no_memory();
     char *text = status == STATUS_OK ? json_dumps(chat, JSON_COMPACT) : NULL;
     if (status == STATUS_OK)
         status = text ? chat_from_json(&order->chat, text, strlen(text), "request") : no_memory();

@@ -67,7 +67,7 @@ static enum status add_item(json_t *list, size_t index, const json_t *item) {
     if (!type || !strcmp(type, "message")) return add_message(list, index, item);
     if (!strcmp(type, "function_call")) return add_call(list, index, item);
     if (!strcmp(type, "function_call_output")) return add_result(list, index, item);
-    if (!strcmp(type, "reasoning")) return STATUS_OK;
+    if (!strcmp(type, "reasoning") || !strcmp(type, "web_search_call")) return STATUS_OK;
     return fail(STATUS_INPUT, "input[%zu]: type \"%.32s\" is not supported", index, type);
 }
 
@@ -90,8 +90,8 @@ static enum status add_input(json_t *list, const json_t *root) {
                                  : fail(STATUS_INPUT, "input: either input or instructions are required");
 }
 
-/* Functions; what the server would have to run itself is left out. */
-static enum status add_tools(json_t *chat, const json_t *root) {
+/* Functions, and what the server runs itself; other tools are left out. */
+static enum status add_tools(struct order *order, json_t *chat, const json_t *root) {
     static const char *const fields[] = {"name", "description", "parameters", "strict"};
     const json_t *tools = json_object_get(root, "tools");
     if (!tools || json_is_null(tools)) return STATUS_OK;
@@ -100,6 +100,7 @@ static enum status add_tools(json_t *chat, const json_t *root) {
     for (size_t i = 0; i < json_array_size(tools); i++) {
         const json_t *tool = json_array_get(tools, i);
         json_t *function = json_object();
+        order->served |= order_served_type(text_of(tool, "type"));
         for (size_t j = 0; j < COUNT_OF(fields); j++) {
             json_t *value = json_object_get(tool, fields[j]);
             if (value && !json_is_null(value)) (void)json_object_set(function, fields[j], value);
@@ -116,7 +117,7 @@ static enum status add_tools(json_t *chat, const json_t *root) {
 static enum status read_chat(struct order *order, const json_t *root) {
     json_t *chat = json_pack("{s:[]}", "messages");
     enum status status = chat ? add_input(json_object_get(chat, "messages"), root) : no_memory();
-    if (status == STATUS_OK) status = add_tools(chat, root);
+    if (status == STATUS_OK) status = add_tools(order, chat, root);
     char *text = status == STATUS_OK ? json_dumps(chat, JSON_COMPACT) : NULL;
     if (status == STATUS_OK)
         status = text ? chat_from_json(&order->chat, text, strlen(text), "request") : no_memory();

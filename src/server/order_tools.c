@@ -26,8 +26,25 @@ static bool has_tool(const json_t *tools, const char *name) {
     return false;
 }
 
+unsigned order_served_type(const char *type) {
+    static const struct {
+        const char *begin;
+        unsigned served;
+    } rows[] = {{"web_search", SERVED_SEARCH},
+                {"deepseek_web_search", SERVED_SEARCH},
+                {"web_fetch", SERVED_LINKS},
+                {"deepseek_read_url", SERVED_LINKS}};
+    for (size_t i = 0; type && i < COUNT_OF(rows); i++) {
+        const size_t bytes = strlen(rows[i].begin);
+        if (!strncmp(type, rows[i].begin, bytes) && (!type[bytes] || type[bytes] == '_'))
+            return rows[i].served;
+    }
+    return 0;
+}
+
 enum status order_choose_tools(struct order *order, enum tool_choice choice, const char *name) {
     const json_t *tools = order->chat.tools;
+    if (choice == TOOLS_NONE) order->served = 0;
     for (size_t i = 0; i < json_array_size(tools); i++)
         TRY(check_tool(i, json_object_get(json_array_get(tools, i), "function")));
     TRY(tool_schemas_check(tools));

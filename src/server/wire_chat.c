@@ -1,6 +1,7 @@
 /* wire_chat.c - answers of POST /chat/completions: objects "chat.completion" and "chat.completion.chunk". */
 #include "base/bytes.h"
 #include "server/api.h"
+#include "server/job_search.h"
 
 #include <math.h>
 #include <string.h>
@@ -96,6 +97,7 @@ static void write_role(struct job *job, int index, struct buffer *out) {
     buffer_append_text(out, job->reasons
                                 ? "\"role\":\"assistant\",\"content\":null,\"reasoning_content\":\"\""
                                 : "\"role\":\"assistant\",\"content\":\"\"");
+    job_write_sources(job, out);
     close_delta(job, answer, NULL, false, out);
     answer->logprobs[TEXT_ANSWER] = kept;
     answer->logprobs[TEXT_REASONING] = reasons;
@@ -193,6 +195,7 @@ static void write_message(struct job *job, int index, struct buffer *out) {
         buffer_append_text(out, ",\"reasoning_content\":");
         job_write_text(out, answer->text[TEXT_REASONING].data, answer->text[TEXT_REASONING].bytes);
     }
+    job_write_sources(job, out);
     write_calls(answer, out);
     buffer_append_text(out, "},\"logprobs\":");
     write_logprobs(job, answer, out);

@@ -23,8 +23,12 @@ static void write_counts(const struct job *job, int generated, struct buffer *ou
     buffer_printf(
         out,
         "\"usage\":{\"input_tokens\":%d,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":%d,"
-        "\"output_tokens\":%d}",
+        "\"output_tokens\":%d",
         usage->prompt_tokens - usage->cache.hit_tokens, usage->cache.hit_tokens, generated);
+    if (job->sources)
+        buffer_printf(out, ",\"server_tool_use\":{\"web_search_requests\":%d,\"web_fetch_requests\":%d}",
+                      job->searches, job->fetches);
+    buffer_append_char(out, '}');
 }
 
 static void open_message(const struct job *job, struct buffer *out) {
@@ -32,10 +36,47 @@ static void open_message(const struct job *job, struct buffer *out) {
     job_write_text(out, job->order.model, strlen(job->order.model));
 }
 
+/* ---- what the server searched for ---- */
+
+static void write_query(const struct job *job, struct buffer *out) {
+    buffer_printf(out,
+                  "{\"type\":\"server_tool_use\",\"id\":\"srvtoolu_%s\",\"name\":\"web_search\",\"input\":{"
+                  "\"query\":",
+                  job->id);
+    job_write_text(out, json_string_value(job->query), json_string_length(job->query));
+    buffer_append_text(out, "}}");
+}
+
+static void write_results(const struct job *job, struct buffer *out) {
+    buffer_printf(out, "{\"type\":\"web_search_tool_result\",\"tool_use_id\":\"srvtoolu_%s\",\"content\":[",
+                  job->id);
+    for (size_t i = 0; i < json_array_size(job->sources); i++) {
+        const json_t *source = json_array_get(job->sources, i);
+        const json_t *title = json_object_get(source, "title"), *url = json_object_get(source, "url");
+        buffer_append_text(out, i ? ",{\"type\":\"web_search_result\",\"title\":"
+                                  : "{\"type\":\"web_search_result\",\"title\":");
+        job_write_text(out, json_string_value(title), json_string_length(title));
+        buffer_append_text(out, ",\"url\":");
+        job_write_text(out, json_string_value(url), json_string_length(url));
+        buffer_append_text(out, ",\"encrypted_content\":\"\",\"page_age\":null}");
+    }
+    buffer_append_text(out, "]}");
+}
+
 /* ---- streams ---- */
 
 static void open_event(const char *name, struct buffer *out) {
     buffer_printf(out, "event: %s\ndata: {\"type\":\"%s\"", name, name);
+}
+
+static void write_whole_block(const struct job *job, struct job_answer *answer,
+                              void (*write)(const struct job *job, struct buffer *out), struct buffer *out) {
+    open_event("content_block_start", out);
+    buffer_printf(out, ",\"index\":%d,\"content_block\":", answer->before);
+    write(job, out);
+    buffer_append_text(out, "}\n\n");
+    open_event("content_block_stop", out);
+    buffer_printf(out, ",\"index\":%d}\n\n", answer->before++);
 }
 
 static void write_start(struct job *job, struct job_answer *answer, struct buffer *out) {
@@ -46,12 +87,15 @@ static void write_start(struct job *job, struct job_answer *answer, struct buffe
     write_counts(job, 0, out);
     buffer_append_text(out, "}}\n\n");
     answer->begun = true;
+    if (!job->query) return;
+    write_whole_block(job, answer, write_query, out);
+    write_whole_block(job, answer, write_results, out);
 }
 
 static void end_block(struct job_answer *answer, struct buffer *out) {
     if (answer->blocks == 0) return;
     open_event("content_block_stop", out);
-    buffer_printf(out, ",\"index\":%d}\n\n", answer->blocks - 1);
+    buffer_printf(out, ",\"index\":%d}\n\n", answer->before + answer->blocks - 1);
 }
 
 static void begin_block(struct job_answer *answer, int block, struct buffer *out) {
@@ -65,10 +109,10 @@ static void begin_block(struct job_answer *answer, int block, struct buffer *out
             out,
             ",\"index\":%d,\"content_block\":{\"type\":\"tool_use\",\"id\":\"toolu_%s\",\"name\":\"%s\","
             "\"input\":{}}}\n\n",
-            answer->blocks++, call->id, call->name);
+            answer->before + answer->blocks++, call->id, call->name);
         return;
     }
-    buffer_printf(out, ",\"index\":%d,\"content_block\":%s}\n\n", answer->blocks++,
+    buffer_printf(out, ",\"index\":%d,\"content_block\":%s}\n\n", answer->before + answer->blocks++,
                   block == TEXT_REASONING ? "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}"
                                           : "{\"type\":\"text\",\"text\":\"\"}");
 }
@@ -78,7 +122,7 @@ static void write_delta(struct job_answer *answer, enum text_kind kind, struct b
     if (text->bytes == 0) return;
     begin_block(answer, kind, out);
     open_event("content_block_delta", out);
-    buffer_printf(out, ",\"index\":%d,\"delta\":%s", answer->blocks - 1,
+    buffer_printf(out, ",\"index\":%d,\"delta\":%s", answer->before + answer->blocks - 1,
                   kind == TEXT_REASONING ? "{\"type\":\"thinking_delta\",\"thinking\":"
                                          : "{\"type\":\"text_delta\",\"text\":");
     job_write_text(out, text->data, text->bytes);
@@ -91,8 +135,8 @@ static void write_call(struct job_answer *answer, int number, struct buffer *out
     if (call->sent == call->arguments.bytes) return;
     begin_block(answer, TEXT_KINDS + number, out);
     open_event("content_block_delta", out);
-    buffer_printf(
-        out, ",\"index\":%d,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":", answer->blocks - 1);
+    buffer_printf(out, ",\"index\":%d,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":",
+                  answer->before + answer->blocks - 1);
     job_write_text(out, call->arguments.data + call->sent, call->arguments.bytes - call->sent);
     buffer_append_text(out, "}}\n\n");
     call->sent = call->arguments.bytes;
@@ -134,6 +178,12 @@ static void write_whole(struct job *job, struct buffer *out) {
     struct job_answer *answer = &job->answer[0];
     open_message(job, out);
     buffer_append_text(out, ",\"content\":[");
+    if (job->query) {
+        write_query(job, out);
+        buffer_append_char(out, ',');
+        write_results(job, out);
+        buffer_append_char(out, ',');
+    }
     if (answer->text[TEXT_REASONING].bytes) {
         buffer_append_text(out, "{\"type\":\"thinking\",\"thinking\":");
         job_write_text(out, answer->text[TEXT_REASONING].data, answer->text[TEXT_REASONING].bytes);

@@ -12,12 +12,73 @@ static const char *item_prefix(int block) {
     return block == TEXT_REASONING ? "rs" : block == TEXT_ANSWER ? "msg" : "fc";
 }
 
-static void write_part(int block, const char *text, size_t bytes, struct buffer *out) {
-    buffer_append_text(out, block == TEXT_REASONING
-                                ? "{\"type\":\"reasoning_text\",\"text\":"
-                                : "{\"type\":\"output_text\",\"annotations\":[],\"logprobs\":[],\"text\":");
+/* "[citation:3]" is one of the third source. */
+static const json_t *cited_source(const struct job *job, const char *text, size_t bytes, size_t *mark) {
+    static const char begin[] = "[citation:";
+    size_t number = 0, at = sizeof begin - 1;
+    if (bytes < sizeof begin || strncmp(text, begin, sizeof begin - 1)) return NULL;
+    while (at < bytes && at < sizeof begin + 3 && text[at] >= '0' && text[at] <= '9')
+        number = 10 * number + (size_t)(text[at++] - '0');
+    if (at == bytes || text[at] != ']' || number == 0) return NULL;
+    *mark = at + 1;
+    return json_array_get(job->sources, number - 1);
+}
+
+/* Places are counted in characters. */
+static void write_annotations(const struct job *job, const char *text, size_t bytes, struct buffer *out) {
+    size_t characters = 0, mark = 0;
+    const char *comma = "";
+    for (size_t i = 0; job->sources && i < bytes; i++) {
+        const json_t *source = cited_source(job, text + i, bytes - i, &mark);
+        if (source) {
+            const json_t *title = json_object_get(source, "title"), *url = json_object_get(source, "url");
+            buffer_printf(
+                out, "%s{\"type\":\"url_citation\",\"start_index\":%zu,\"end_index\":%zu,\"title\":", comma,
+                characters, characters + mark);
+            job_write_text(out, json_string_value(title), json_string_length(title));
+            buffer_append_text(out, ",\"url\":");
+            job_write_text(out, json_string_value(url), json_string_length(url));
+            buffer_append_char(out, '}');
+            comma = ",";
+        }
+        characters += ((unsigned char)text[i] & 0xc0) != 0x80;
+    }
+}
+
+static void write_part(const struct job *job, int block, const char *text, size_t bytes, struct buffer *out) {
+    if (block == TEXT_REASONING) {
+        buffer_append_text(out, "{\"type\":\"reasoning_text\",\"text\":");
+    } else {
+        buffer_append_text(out, "{\"type\":\"output_text\",\"annotations\":[");
+        write_annotations(job, text, bytes, out);
+        buffer_append_text(out, "],\"logprobs\":[],\"text\":");
+    }
     job_write_text(out, text, bytes);
     buffer_append_char(out, '}');
+}
+
+/* What the server searched for: an item in front of the model's own. */
+static void write_search(const struct job *job, const char *status, struct buffer *out) {
+    buffer_printf(
+        out,
+        "{\"id\":\"ws_%s\",\"type\":\"web_search_call\",\"status\":\"%s\",\"action\":{\"type\":\"search\","
+        "\"query\":",
+        job->id, status);
+    job_write_text(out, json_string_value(job->query), json_string_length(job->query));
+    buffer_append_text(out, ",\"sources\":[");
+    for (size_t i = 0; i < json_array_size(job->sources); i++) {
+        const json_t *url = json_object_get(json_array_get(job->sources, i), "url");
+        buffer_append_text(out, i ? ",{\"type\":\"url\",\"url\":" : "{\"type\":\"url\",\"url\":");
+        job_write_text(out, json_string_value(url), json_string_length(url));
+        buffer_append_char(out, '}');
+    }
+    buffer_append_text(out, "]}}");
+}
+
+static void keep_search(const struct job *job, struct job_answer *answer) {
+    if (!job->query || answer->before > 0) return;
+    write_search(job, "completed", &answer->items);
+    answer->before = 1;
 }
 
 /* The item number `index`, empty while it is in progress. */
@@ -36,7 +97,7 @@ static void write_item(const struct job *job, const struct job_answer *answer, i
         buffer_append_text(out, block == TEXT_REASONING
                                     ? "\"type\":\"reasoning\",\"summary\":[],\"content\":["
                                     : "\"type\":\"message\",\"role\":\"assistant\",\"content\":[");
-        if (done) write_part(block, answer->item.data, answer->item.bytes, out);
+        if (done) write_part(job, block, answer->item.data, answer->item.bytes, out);
         buffer_append_char(out, ']');
     }
     buffer_append_char(out, '}');
@@ -137,7 +198,7 @@ static void write_state(const struct job *job, struct job_answer *answer, const 
 /* An event of the item that is open. */
 static void open_item_event(const struct job *job, struct job_answer *answer, const char *name,
                             struct buffer *out) {
-    const int index = answer->blocks - 1;
+    const int index = answer->before + answer->blocks - 1;
     open_event(answer, name, out);
     buffer_printf(out, ",\"item_id\":\"%s_%s_%d\",\"output_index\":%d", item_prefix(answer->block), job->id,
                   index, index);
@@ -147,8 +208,9 @@ static void open_item_event(const struct job *job, struct job_answer *answer, co
 static void write_item_event(const struct job *job, struct job_answer *answer, const char *name,
                              const char *status, struct buffer *out) {
     open_event(answer, name, out);
-    buffer_printf(out, ",\"output_index\":%d,\"item\":", answer->blocks - 1);
-    write_item(job, answer, answer->blocks - 1, status, out);
+    const int index = answer->before + answer->blocks - 1;
+    buffer_printf(out, ",\"output_index\":%d,\"item\":", index);
+    write_item(job, answer, index, status, out);
     close_event(out);
 }
 
@@ -156,7 +218,7 @@ static void write_part_event(const struct job *job, struct job_answer *answer, c
                              struct buffer *out) {
     open_item_event(job, answer, name, out);
     buffer_append_text(out, ",\"part\":");
-    write_part(answer->block, answer->item.data, done ? answer->item.bytes : 0, out);
+    write_part(job, answer->block, answer->item.data, done ? answer->item.bytes : 0, out);
     close_event(out);
 }
 
@@ -178,7 +240,7 @@ static void end_item(const struct job *job, struct job_answer *answer, struct bu
         close_event(out);
     }
     write_item_event(job, answer, "output_item.done", item_status(answer, answer->ended), out);
-    keep_item(job, answer, answer->blocks - 1, answer->ended);
+    keep_item(job, answer, answer->before + answer->blocks - 1, answer->ended);
     buffer_clear(&answer->item);
 }
 
@@ -215,11 +277,34 @@ static void write_call(const struct job *job, struct job_answer *answer, int num
     call->sent = call->arguments.bytes;
 }
 
+static void write_search_event(const struct job *job, struct job_answer *answer, const char *name,
+                               const char *status, struct buffer *out) {
+    open_event(answer, name, out);
+    if (*status) {
+        buffer_append_text(out, ",\"output_index\":0,\"item\":");
+        write_search(job, status, out);
+    } else {
+        buffer_printf(out, ",\"output_index\":0,\"item_id\":\"ws_%s\"", job->id);
+    }
+    close_event(out);
+}
+
+static void write_search_events(const struct job *job, struct job_answer *answer, struct buffer *out) {
+    if (!job->query) return;
+    write_search_event(job, answer, "output_item.added", "in_progress", out);
+    write_search_event(job, answer, "web_search_call.in_progress", "", out);
+    write_search_event(job, answer, "web_search_call.searching", "", out);
+    write_search_event(job, answer, "web_search_call.completed", "", out);
+    write_search_event(job, answer, "output_item.done", "completed", out);
+    keep_search(job, answer);
+}
+
 static void write_piece(struct job *job, int index, struct buffer *out) {
     struct job_answer *answer = &job->answer[index];
     if (!answer->begun) {
         write_state(job, answer, "created", "in_progress", out);
         write_state(job, answer, "in_progress", "in_progress", out);
+        write_search_events(job, answer, out);
         answer->begun = true;
     }
     /* a call's item must be whole before another begins */
@@ -250,6 +335,7 @@ static void write_done(struct job *job, struct buffer *out) {
 static void write_whole(struct job *job, struct buffer *out) {
     struct job_answer *answer = &job->answer[0];
     static const enum text_kind kinds[] = {TEXT_REASONING, TEXT_ANSWER};
+    keep_search(job, answer);
     for (size_t i = 0; i < COUNT_OF(kinds); i++) {
         const struct buffer *text = &answer->text[kinds[i]];
         const bool alone = kinds[i] == TEXT_ANSWER && answer->blocks == 0 && answer->calls == 0;
@@ -257,11 +343,12 @@ static void write_whole(struct job *job, struct buffer *out) {
         answer->block = (int)kinds[i];
         buffer_clear(&answer->item);
         if (text->bytes) buffer_append(&answer->item, text->data, text->bytes);
-        keep_item(job, answer, answer->blocks++, kinds[i] == TEXT_ANSWER && answer->calls == 0);
+        keep_item(job, answer, answer->before + answer->blocks++,
+                  kinds[i] == TEXT_ANSWER && answer->calls == 0);
     }
     for (int i = 0; i < answer->calls; i++) {
         answer->block = TEXT_KINDS + i;
-        keep_item(job, answer, answer->blocks++, i == answer->calls - 1);
+        keep_item(job, answer, answer->before + answer->blocks++, i == answer->calls - 1);
     }
     write_response(job, answer, response_status(answer), out);
 }

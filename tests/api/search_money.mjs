@@ -75,13 +75,22 @@ await check('a call that succeeds is charged, one that fails is not, and none is
     await settles('0.009', 'is free');
 });
 
+await check('a search that the server makes for an answer is charged beside it', async () => {
+    await act('/admin/topup', { account: 'alice', amount: '1' });
+    const { status, body } = await ask('/v1/chat/completions', key, { model: 'deepseek-chat', max_tokens: 2, messages: [{ role: 'user', content: 'How deep?' }], tools: [{ type: 'web_search' }] });
+    same([status, body.usage.server_tool_use.web_search_requests], [200, 1], 'the answer');
+    const { prompt_cache_hit_tokens: hit, prompt_cache_miss_tokens: miss, completion_tokens: output } = body.usage;
+    const micros = 1009000 - (hit + 10 * miss + 100 * output) - 750;
+    await settles(String(micros / 1e6), 'both');
+});
+
 await check('they are in usage, the ledger is clean, and the log has them', async () => {
     const { data } = await act('/admin/usage', { by: 'class' });
-    same(data.map((row) => [row.class, row.units, row.amount]), [['search', 2, '0.0015'], ['fetch', 1, '0.0015']], 'by class');
+    same(data.filter((row) => row.class === 'search' || row.class === 'fetch').map((row) => [row.class, row.units, row.amount]), [['search', 3, '0.00225'], ['fetch', 1, '0.0015']], 'by class');
     const audit = await act('/admin/audit');
     same([audit.clean, audit.open_reservations, audit.findings], [true, 0, []], 'the audit');
     const lines = said.split('\n').filter((line) => line.includes('"tool":"')).map((line) => JSON.parse(line));
-    same(lines.reduce((sum, line) => sum + Math.round(Number(line.charged) * 1e6), 0), 3000, 'the log');
+    same(lines.reduce((sum, line) => sum + Math.round(Number(line.charged) * 1e6), 0), 3750, 'the log');
 });
 
 server.kill('SIGTERM');

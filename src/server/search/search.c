@@ -166,19 +166,56 @@ static enum status read_order(const json_t *root, struct search_order *order) {
     return json_get_bool_or(reader, "need_content", false, &order->contents);
 }
 
-static enum status search_web(struct api *api, const json_t *root, struct buffer *out) {
-    struct search_order order;
+static enum status run_search(struct search *search, const struct search_order *order, struct buffer *out) {
     struct finding finding[RESULTS_LIMIT];
     json_t *answer = NULL;
-    TRY(read_order(root, &order));
-    TRY(ask_engine(api->search, order.query, &answer));
-    const int findings = take_findings(answer, finding, (int)order.count);
-    if (order.contents) read_pages(api->search, finding, findings);
+    TRY(ask_engine(search, order->query, &answer));
+    const int findings = take_findings(answer, finding, (int)order->count);
+    if (order->contents) read_pages(search, finding, findings);
     write_findings(finding, findings, out);
     for (int i = 0; i < findings; i++)
         if (finding[i].read) web_request_free(&finding[i].page);
     json_decref(answer);
     return STATUS_OK;
+}
+
+static enum status search_web(struct api *api, const json_t *root, struct buffer *out) {
+    struct search_order order;
+    TRY(read_order(root, &order));
+    return run_search(api->search, &order, out);
+}
+
+/* ---- for requests to the model ---- */
+
+static enum status parse_out(struct buffer *out, enum status status, json_t **root) {
+    *root = NULL;
+    if (status == STATUS_OK) status = buffer_check(out, "what the web says");
+    if (status == STATUS_OK) status = json_parse(out->data, out->bytes, "what the web says", root);
+    buffer_free(out);
+    return status;
+}
+
+enum status search_find(struct search *search, const char *query, int count, json_t **results) {
+    const struct search_order order = {query, count, true};
+    struct buffer out = {0};
+    json_t *root;
+    *results = NULL;
+    TRY(parse_out(&out, run_search(search, &order, &out), &root));
+    *results = json_incref(json_object_get(root, "results"));
+    json_decref(root);
+    return STATUS_OK;
+}
+
+void search_query(const char *question, struct buffer *query) {
+    size_t count = 0;
+    for (const char *c = question; *c && count <= QUERY_LIMIT; c++) {
+        const bool space = strchr(" \t\r\n", *c) != NULL;
+        if (space && (query->bytes == 0 || query->data[query->bytes - 1] == ' ')) continue;
+        count += ((unsigned char)*c & 0xc0) != 0x80;
+        if (count <= QUERY_LIMIT) buffer_append_char(query, space ? ' ' : *c);
+    }
+    if (query->bytes && query->data[query->bytes - 1] == ' ') query->bytes--;
+    buffer_append_char(query, '\0');
 }
 
 /* ---- one page ---- */
@@ -200,13 +237,23 @@ static enum status text_of_page(const struct web_request *page, struct buffer *o
     return status;
 }
 
-static enum status fetch_page(struct api *api, const json_t *root, struct buffer *out) {
-    struct web_request page = {.url = json_string_value(json_object_get(root, "url"))};
-    if (!page.url) return fail(STATUS_INPUT, "url: must be the address of a page");
-    web_get(&api->search->client, &page, 1);
+static enum status read_page(struct search *search, const char *url, struct buffer *out) {
+    struct web_request page = {.url = url};
+    web_get(&search->client, &page, 1);
     enum status status = text_of_page(&page, out);
     web_request_free(&page);
     return status;
+}
+
+static enum status fetch_page(struct api *api, const json_t *root, struct buffer *out) {
+    const char *url = json_string_value(json_object_get(root, "url"));
+    if (!url) return fail(STATUS_INPUT, "url: must be the address of a page");
+    return read_page(api->search, url, out);
+}
+
+enum status search_read(struct search *search, const char *url, json_t **page) {
+    struct buffer out = {0};
+    return parse_out(&out, read_page(search, url, &out), page);
 }
 
 /* ---- endpoints ---- */

@@ -18,6 +18,13 @@ struct search {
 must_use enum status search_open(struct search *search, struct event_base *base);
 void search_close(struct search *search);
 
+/* The first `count` results with the text of their pages, and one page: [{"title", "url", "summary", "content"}] and {"title",
+ * "content"}, as the endpoints say them. On a thread of the search's desk. */
+must_use enum status search_find(struct search *search, const char *query, int count, json_t **results);
+must_use enum status search_read(struct search *search, const char *url, json_t **page);
+/* A question as a query: its words, as many characters as one may have. */
+void search_query(const char *question, struct buffer *query);
+
 /* POST /tools/search and /tools/fetch. */
 endpoint endpoint_search, endpoint_fetch;
 
