@@ -87,6 +87,8 @@ struct latent_attention_op { /* MLA, arXiv 2405.04434 section 2.1; absorbed or d
     float *y;                       /* [rows, heads * value] */
     int heads, nope_dim, rope_dim, value_dim, kv_rank;
     float scale;
+    bool integers,
+        integer_scores; /* prompt rows: products in integers where the backend has them, with scores or without */
     const struct batch_run *run;
     int runs;
 };

@@ -69,6 +69,8 @@ static void attend_latent_once(struct attention_bench *bench, int64_t layer) {
                                      .value_dim = d->value_dim,
                                      .kv_rank = d->kv_rank,
                                      .scale = d->attention_scale,
+                                     .integers = bench->part.backend->integer_products,
+                                     .integer_scores = true,
                                      .run = bench->run,
                                      .runs = bench->runs};
     bench->part.backend->ops->attend_latent(bench->part.backend, &op);

@@ -136,9 +136,9 @@ double ulps_apart(const float *a, const float *b, int64_t count) {
 
 static void check_table(struct check *check, const struct kernels *table) {
     typedef void check_part(struct check *);
-    static check_part *const parts[] = {check_decoders, check_sums,     check_elements,
-                                        check_rows,     check_products, check_panels,
-                                        check_mix,      check_fold,     check_outer};
+    static check_part *const parts[] = {check_decoders, check_sums,   check_elements, check_rows,
+                                        check_products, check_panels, check_mix,      check_fold,
+                                        check_outer,    check_columns};
     check->tested = *table;
     check->below = kernels_for(table->level > CPU_SCALAR ? (enum cpu_level)(table->level - 1) : CPU_SCALAR);
     for (size_t i = 0; i < COUNT_OF(parts); i++) {

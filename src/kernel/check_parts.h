@@ -61,6 +61,7 @@ void check_elements(struct check *check);
 void check_rows(struct check *check);
 void check_products(struct check *check);
 void check_panels(struct check *check);
+void check_columns(struct check *check);
 void check_mix(struct check *check);
 void check_fold(struct check *check);
 void check_outer(struct check *check);

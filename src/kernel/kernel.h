@@ -123,6 +123,7 @@ struct kernels {
      * level. */
     panel_multiply *panel_multiply[PANEL_COUNT];
     panel_round *panel_round;
+    panel_from_columns *panel_from_columns;
     bool integer_products; /* the level has its own: they are faster than decoding to floats */
 };
 

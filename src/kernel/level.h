@@ -9,6 +9,7 @@
 typedef void kernels_add(struct kernels *kernels);
 
 kernels_add reference_add_mix, avx2_add_mix, avx512_add_mix;
+kernels_add reference_add_columns, avx2_add_columns, avx512_add_columns;
 kernels_add avx2_add_dot_rows, avx512_add_dot_rows;
 kernels_add reference_add_decoders, reference_add_dot, reference_add_elements, reference_add_panels;
 kernels_add avx2_add_decoders, avx2_add_grid_decoders, avx2_add_dot, avx2_add_dot_blocks, avx2_add_elements,

@@ -81,4 +81,10 @@ typedef void panel_multiply(const struct panel_product *product, int64_t begin, 
  * the order (x * (127 / max|x|)). A block that holds an infinity or NaN gets a NaN scale, so that it stays visible. */
 typedef void panel_round(const float *x, int64_t n, int8_t *value, float *scale, int32_t *sum);
 
+/* Writes PANEL_I8 panels of a matrix of floats that lies by inputs, w[o][i] = x[i * x_stride + o]; `in` a multiple of the
+ * unit. For each 32 inputs of an output, scale is max|w| / 127 as f16, rounded up where that would not reach the largest
+ * number and at most 65504, and value = w * (1 / scale) to nearest even, within -127 .. 127. A block that holds an infinity
+ * or NaN gets a NaN scale. */
+typedef void panel_from_columns(const float *x, int64_t x_stride, int64_t in, int64_t outs, uint8_t *panels);
+
 #endif

@@ -68,6 +68,7 @@ static void add_vector_levels(struct kernels *kernels, enum cpu_level level) {
         avx2_add_elements(kernels);
         avx2_add_panels(kernels);
         avx2_add_low_panels(kernels);
+        avx2_add_columns(kernels);
         avx2_add_mix(kernels);
     }
     if (level >= CPU_AVX512) {
@@ -78,6 +79,7 @@ static void add_vector_levels(struct kernels *kernels, enum cpu_level level) {
         avx512_add_elements(kernels);
         avx512_add_mix(kernels);
         avx512_add_outer(kernels);
+        avx512_add_columns(kernels);
         if (has_vnni()) {
             avx512_add_panels(kernels);
             avx512_add_low_panels(kernels);
@@ -139,6 +141,7 @@ struct kernels kernels_of(enum cpu_level level) {
     reference_add_elements(&kernels);
     reference_add_mix(&kernels);
     reference_add_panels(&kernels);
+    reference_add_columns(&kernels);
     add_vector_levels(&kernels, kernels.level);
     return kernels;
 }

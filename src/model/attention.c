@@ -1,5 +1,6 @@
 /* attention.c - the attention sublayers in terms of backend operations. Input: activations->normed; output:
  * activations->projected. */
+#include "kernel/panel.h"
 #include "model/activations.h"
 
 static struct kv_plane_view plane_of(const struct model_step *step, int layer, int plane) {
@@ -64,11 +65,22 @@ static void project_output(struct model *model, const struct model_step *step, i
     model->backend->ops->project(model->backend, &op);
 }
 
+/* A layer attends in integers where its own matrices are multiplied in them: where the one behind attention is. Scores are what
+ * rounding disturbs most, so that they are floats where weights have six bits or more. */
+static bool in_integers(const struct tensor *output) {
+    return output->panels;
+}
+static bool scores_in_integers(const struct tensor *output) {
+    enum panel_format format = (enum panel_format)output->panel_format;
+    return output->panels && panel_unit_bytes(format) * 8 < 6 * PANEL_OUTS * panel_unit_inputs(format);
+}
+
 void attend_latent(struct model *model, const struct model_step *step, int layer) {
     const struct model_desc *d = &model->desc;
     struct activations *a = model->activations;
     const struct backend_ops *ops = model->backend->ops;
     int64_t q_head = d->nope_dim + d->rope_dim, kv_row = d->kv_rank + d->rope_dim;
+    const struct tensor *output = weights_matrix(&model->weights, WEIGHT_LATENT_OUTPUT, layer, 0);
     project_latent(model, step, layer);
     rotate(model, step, a->query + d->nope_dim, d->heads, d->heads * q_head, q_head);
     rotate(model, step, a->key_value + d->kv_rank, 1, kv_row, 0);
@@ -92,6 +104,8 @@ void attend_latent(struct model *model, const struct model_step *step, int layer
                                             .value_dim = d->value_dim,
                                             .kv_rank = d->kv_rank,
                                             .scale = d->attention_scale,
+                                            .integers = in_integers(output),
+                                            .integer_scores = scores_in_integers(output),
                                             .run = step->run,
                                             .runs = step->runs};
     ops->attend_latent(model->backend, &attention);

@@ -14,6 +14,13 @@ struct room_part {
 /* Lays the parts out from `base`, each on a cache line of its own; with base NULL only the size comes out. */
 int64_t room_carve(const struct room_part *parts, size_t count, float *base);
 
+/* Room for struct rounded_rows, as parts of a larger one. */
+struct rounded_room {
+    float *value, *scale, *sum;
+};
+int64_t rounded_room_carve(struct rounded_room *room, float *base, int64_t rows, int64_t in);
+struct rounded_rows rounded_in(const struct rounded_room *room, int64_t in);
+
 /* ---- pages ---- */
 
 /* Entry width in floats after decoding: `width` padded to whole blocks. */
@@ -47,16 +54,41 @@ struct prompt_rows {
     struct softmax_rows state;
     int64_t q_stride, y_stride;
     int rows, position; /* of the first row */
+    int first;          /* the first row's place among the rounded queries */
 };
 enum { PROMPT_TILE = 64 };
 
 struct prompt_page {
-    const float *key;   /* [dims, 64]: transposed */
+    const float *key;   /* [dims, 64]: transposed; for panels padded with zeros */
     const float *value; /* [64, value_dim] */
     int64_t dims, value_dim, value_stride;
     int index;
     float scale;
+    const struct prompt_panels *panels; /* NULL: scores and sums are made in floats */
 };
+
+/* What products in integers take: a page as panels, rows as they are rounded, and room. */
+struct prompt_panels {
+    bool scores;                /* they are made in integers, too; otherwise from floats */
+    struct panels key;          /* 64 outputs of what a query holds, padded to whole units */
+    struct panels value;        /* value_dim outputs of 64 keys; of a full page */
+    struct rounded_rows query;  /* [rows, padded] */
+    struct rounded_rows weight; /* [PROMPT_TILE, 64] */
+    float *part;                /* [PROMPT_TILE, value_dim], and room for a padded query */
+};
+struct prompt_size {
+    int64_t rows, dims, value_dim;
+};
+int64_t prompt_panels_floats(const struct prompt_size *size);
+struct prompt_panels prompt_panels_at(float *room, const struct prompt_size *size, bool scores);
+/* Inputs of the panels of keys: `dims` padded with zeros to whole units. */
+int64_t prompt_padded(int64_t dims);
+/* Rounds queries [rows, dims]. */
+void prompt_round(const struct kernels *kernels, const struct prompt_panels *panels, const float *q,
+                  int64_t dims, int64_t rows);
+/* Makes the panels of a page: of its keys, and of its values where it is full, so that rounding depends on nothing that comes
+ * later. */
+void prompt_arrange(const struct kernels *kernels, const struct prompt_page *page, bool full);
 
 void prompt_begin(const struct prompt_rows *rows, int64_t value_dim);
 void prompt_attend(const struct kernels *kernels, const struct prompt_rows *rows,

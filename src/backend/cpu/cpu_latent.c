@@ -2,8 +2,8 @@
  * rotated key k_r [rope_dim] of each token.
  *
  * Decompressed form (prompt rows), here: each page of latents is expanded for one head, k = W_uk c and v = W_uv c, and
- * all rows of the run attend to it; heads are shared out over the workers. Absorbed form (generated rows, and
- * everything under --strict): cpu_absorbed.c. */
+ * all rows of the run attend to it; heads are shared out over the workers. The same with products in integers:
+ * cpu_latent_rounded.c. Absorbed form (generated rows, and everything under --strict): cpu_absorbed.c. */
 #include "backend/cpu/cpu_latent.h"
 
 #include "base/bytes.h"
@@ -32,7 +32,7 @@ static int64_t carve(struct latent_room *room, float *base, const struct backend
     int64_t expanded = expanded_stride(shape->nope_dim, shape->value_dim);
     const struct room_part parts[] = {
         {&room->weight, shape->kv_rank * expanded},
-        {&room->decoded, KV_PAGE_TOKENS * max_i64(shape->kv_rank, shape->nope_dim)},
+        {&room->decoded, LATENT_DECODED_ROWS * max_i64(shape->kv_rank, shape->nope_dim)},
         {&room->latent, KV_PAGE_TOKENS * page_stride(rank)},
         {&room->rope, KV_PAGE_TOKENS * page_stride(kv_widest(shape->rope_dim))},
         {&room->expanded, KV_PAGE_TOKENS * expanded},
@@ -49,11 +49,13 @@ static int64_t carve(struct latent_room *room, float *base, const struct backend
 
 int64_t cpu_latent_scratch_floats(const struct backend_shape *shape) {
     struct latent_room unused;
-    return shape->kv_rank ? max_i64(carve(&unused, NULL, shape), absorbed_worker_floats(shape)) : 0;
+    if (!shape->kv_rank) return 0;
+    int64_t prompt = max_i64(carve(&unused, NULL, shape), latent_rounded_worker_floats(shape));
+    return max_i64(prompt, absorbed_worker_floats(shape));
 }
 
 int64_t cpu_latent_shared_floats(const struct backend_shape *shape) {
-    return shape->kv_rank ? absorbed_shared_floats(shape) : 0;
+    return shape->kv_rank ? max_i64(absorbed_shared_floats(shape), latent_rounded_shared_floats(shape)) : 0;
 }
 
 struct latent_task {
@@ -63,43 +65,46 @@ struct latent_task {
 
 /* ---- one head's up-projections, from either layout ---- */
 
-/* Rows [first, first + rows) of w as columns of `columns` [kv_rank, stride]. */
-static void load_transposed(const struct latent_task *task, const struct tensor *w, int64_t first,
-                            int64_t rows, const struct latent_room *room, float *columns) {
-    const struct latent_attention_op *op = task->op;
-    const struct kernels *kernels = &task->cpu->kernels;
-    int64_t stride = expanded_stride(op->nope_dim, op->value_dim);
-    for (int64_t r = 0; r < rows; r += KV_PAGE_TOKENS) {
-        int64_t count = min_i64(rows - r, KV_PAGE_TOKENS);
-        kernels_decode_rows(kernels, w, first + r, count, room->decoded);
-        kernels->transpose(room->decoded, op->kv_rank, count, op->kv_rank, columns + r, stride);
+/* Rows [first, first + rows) of w as columns. */
+static void load_transposed(const struct kernels *kernels, const struct tensor *w, int64_t first,
+                            int64_t rows, float *decoded, float *columns, int64_t stride) {
+    int64_t in = w->shape[1];
+    for (int64_t r = 0; r < rows; r += LATENT_DECODED_ROWS) {
+        int64_t count = min_i64(rows - r, LATENT_DECODED_ROWS);
+        kernels_decode_rows(kernels, w, first + r, count, decoded);
+        kernels->transpose(decoded, in, count, in, columns + r, stride);
     }
 }
 
-/* k_b is stored transposed already: [kv_rank, nope]. */
-static void load_plain(const struct latent_task *task, const struct tensor *k_b,
-                       const struct latent_room *room) {
-    const struct latent_attention_op *op = task->op;
-    int64_t stride = expanded_stride(op->nope_dim, op->value_dim);
-    for (int64_t r = 0; r < op->kv_rank; r += KV_PAGE_TOKENS) {
-        int64_t count = min_i64(op->kv_rank - r, KV_PAGE_TOKENS);
-        kernels_decode_rows(&task->cpu->kernels, k_b, r, count, room->decoded);
+void latent_load_keys(const struct kernels *kernels, const struct latent_attention_op *op, int head,
+                      float *decoded, float *columns, int64_t stride) {
+    if (op->kv_b) {
+        load_transposed(kernels, op->kv_b, (int64_t)head * (op->nope_dim + op->value_dim), op->nope_dim,
+                        decoded, columns, stride);
+        return;
+    }
+    struct tensor k_b = tensor_matrix(op->k_b, head); /* stored transposed already */
+    for (int64_t r = 0; r < op->kv_rank; r += LATENT_DECODED_ROWS) {
+        int64_t count = min_i64(op->kv_rank - r, LATENT_DECODED_ROWS);
+        kernels_decode_rows(kernels, &k_b, r, count, decoded);
         for (int64_t i = 0; i < count; i++)
-            memcpy(room->weight + (r + i) * stride, room->decoded + i * op->nope_dim,
+            memcpy(columns + (r + i) * stride, decoded + i * op->nope_dim,
                    (size_t)op->nope_dim * sizeof(float));
     }
 }
 
+void latent_load_values(const struct kernels *kernels, const struct latent_attention_op *op, int head,
+                        float *decoded, float *columns, int64_t stride) {
+    struct tensor w = op->kv_b ? *op->kv_b : tensor_matrix(op->v_b, head);
+    int64_t first = op->kv_b ? (int64_t)head * (op->nope_dim + op->value_dim) + op->nope_dim : 0;
+    load_transposed(kernels, &w, first, op->value_dim, decoded, columns, stride);
+}
+
 static void load_weights(const struct latent_task *task, int head, const struct latent_room *room) {
     const struct latent_attention_op *op = task->op;
-    int64_t row = (int64_t)head * (op->nope_dim + op->value_dim);
-    if (op->kv_b) {
-        load_transposed(task, op->kv_b, row, op->nope_dim + op->value_dim, room, room->weight);
-        return;
-    }
-    struct tensor k_b = tensor_matrix(op->k_b, head), v_b = tensor_matrix(op->v_b, head);
-    load_plain(task, &k_b, room);
-    load_transposed(task, &v_b, 0, op->value_dim, room, room->weight + op->nope_dim);
+    int64_t stride = expanded_stride(op->nope_dim, op->value_dim);
+    latent_load_keys(&task->cpu->kernels, op, head, room->decoded, room->weight, stride);
+    latent_load_values(&task->cpu->kernels, op, head, room->decoded, room->weight + op->nope_dim, stride);
 }
 
 /* ---- pages ---- */
@@ -130,15 +135,17 @@ static void attend_run(const struct latent_task *task, const struct batch_run *r
     const struct latent_attention_op *op = task->op;
     const struct kernels *kernels = &task->cpu->kernels;
     int64_t q_head = op->nope_dim + op->rope_dim;
-    struct prompt_rows rows = {room->query, room->gathered, room->score, room->state,
-                               q_head,      op->value_dim,  run->rows,   run->position};
+    struct prompt_rows rows = {room->query, room->gathered, room->score,
+                               room->state, q_head,         op->value_dim,
+                               run->rows,   run->position,  0};
     struct prompt_page page = {room->key,
                                room->expanded + op->nope_dim,
                                q_head,
                                op->value_dim,
                                expanded_stride(op->nope_dim, op->value_dim),
                                0,
-                               op->scale};
+                               op->scale,
+                               NULL};
     for (int64_t r = 0; r < run->rows; r++)
         memcpy(room->query + r * q_head, op->q + ((run->row_begin + r) * op->heads + head) * q_head,
                (size_t)q_head * sizeof(float));
@@ -171,6 +178,9 @@ void cpu_attend_latent(struct backend *backend, const struct latent_attention_op
     struct latent_task task = {cpu_of(backend), op};
     bool prompt = false;
     for (int i = 0; i < op->runs; i++) prompt = prompt || !op->run[i].absorbed;
-    if (prompt) thread_pool_run(task.cpu->pool, SLICES_FINE, attend_heads, &task);
+    if (prompt && op->integers && task.cpu->kernels.integer_products)
+        attend_rounded(cpu_of(backend), op);
+    else if (prompt)
+        thread_pool_run(task.cpu->pool, SLICES_FINE, attend_heads, &task);
     attend_absorbed(cpu_of(backend), op);
 }
