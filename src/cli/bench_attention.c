@@ -4,6 +4,7 @@
  *
  * There are as many layers of cache as the processor's caches do not hold, and the calls go round. */
 #include "cli/bench.h"
+#include "cli/rates.h"
 
 #include "base/bytes.h"
 #include "base/json.h"
@@ -204,7 +205,8 @@ static enum status report_case(struct attention_bench *bench, int64_t depth, int
     return bench_part_report(&bench->part, &speeds, object, label);
 }
 
-static enum status measure_case(struct attention_bench *bench, int64_t depth, int64_t rows, bool prompt) {
+static enum status time_case(struct attention_bench *bench, int64_t depth, int64_t rows, bool prompt,
+                             double seconds_each) {
     int64_t tokens = depth + (prompt ? rows : 1);
     enum status status = take_cache(bench, prompt ? 1 : (int)rows, tokens);
     if (status == STATUS_OK) {
@@ -215,13 +217,17 @@ static enum status measure_case(struct attention_bench *bench, int64_t depth, in
             bench->run[s].position = (int)depth;
             bench->run[s].absorbed = !prompt;
         }
-        bench_seconds(attend, bench, sample_seconds / 4);
+        bench_seconds(attend, bench, seconds_each / 4);
         for (int i = 0; i < bench->part.repeat; i++)
-            bench->seconds[i] = bench_seconds(attend, bench, sample_seconds);
-        status = report_case(bench, depth, rows, prompt);
+            bench->seconds[i] = bench_seconds(attend, bench, seconds_each);
     }
     release_cache(bench);
     return status;
+}
+
+static enum status measure_case(struct attention_bench *bench, int64_t depth, int64_t rows, bool prompt) {
+    TRY(time_case(bench, depth, rows, prompt, sample_seconds));
+    return report_case(bench, depth, rows, prompt);
 }
 
 static enum status measure_cases(struct attention_bench *bench) {
@@ -305,6 +311,13 @@ static enum status take_rows(struct attention_bench *bench) {
     return STATUS_OK;
 }
 
+static void release_rows(struct attention_bench *bench) {
+    struct backend *backend = bench->part.backend;
+    void *taken[] = {bench->q, bench->y, bench->values, bench->kv_b};
+    for (size_t i = 0; backend && i < COUNT_OF(taken); i++) backend->ops->release(backend, taken[i]);
+    free(bench->seconds);
+}
+
 static enum status open_bench(struct attention_bench *bench, const struct option_values *values) {
     rng_seed(&bench->rng, values_seed);
     TRY(read_options(bench, values));
@@ -323,13 +336,40 @@ enum status bench_attention(const struct option_values *values) {
     if (!bench) return fail(STATUS_MEMORY, "no memory");
     enum status status = open_bench(bench, values);
     if (status == STATUS_OK) status = measure_cases(bench);
-    struct backend *backend = bench->part.backend;
-    if (backend) {
-        void *taken[] = {bench->q, bench->y, bench->values, bench->kv_b};
-        for (size_t i = 0; i < COUNT_OF(taken); i++) backend->ops->release(backend, taken[i]);
-    }
-    free(bench->seconds);
+    release_rows(bench);
     bench_part_close(&bench->part);
+    free(bench);
+    return status;
+}
+
+/* ---- for plans ---- */
+
+static enum status rate_of(struct attention_bench *bench, bool prompt, double seconds_each, double *rate) {
+    enum { DEPTH = 2048, ROWS = 256 };
+    int64_t rows = prompt ? ROWS : 1;
+    bench->kv_type = DTYPE_BF16;
+    bench->prompt = bench->most_rows = rows;
+    rng_seed(&bench->rng, values_seed);
+    TRY(read_shape(bench));
+    TRY(kv_planes_of(&bench->desc, bench->kv_type, bench->plane));
+    TRY(take_rows(bench));
+    TRY(make_up(bench));
+    TRY(time_case(bench, DEPTH, rows, prompt, seconds_each));
+    *rate = operations_of(bench, DEPTH, rows, prompt) / bench_median(bench->seconds, bench->part.repeat);
+    return STATUS_OK;
+}
+
+enum status bench_attention_rate(struct backend *backend, const char *like, bool prompt, int samples,
+                                 double seconds_each, double *rate, int *heads, bool *latent) {
+    struct attention_bench *bench = calloc(1, sizeof *bench);
+    if (!bench) return fail(STATUS_MEMORY, "no memory");
+    bench->part.backend = backend;
+    bench->part.repeat = samples;
+    bench->like = like;
+    enum status status = rate_of(bench, prompt, seconds_each, rate);
+    *heads = bench->desc.heads;
+    *latent = status == STATUS_OK && is_latent(bench);
+    release_rows(bench);
     free(bench);
     return status;
 }

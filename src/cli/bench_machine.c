@@ -6,11 +6,12 @@
 #include "base/thread_pool.h"
 #include "base/version.h"
 #include "cli/progress.h"
+#include "cli/rates.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { SAMPLES = 7, COUNTS = 2 };
+enum { SAMPLES = 7, COUNTS = 2, RATE_SAMPLES = 5 };
 
 struct watcher {
     struct progress progress;
@@ -75,6 +76,33 @@ static enum status print_all(const struct ceilings *list, int count, const struc
     return bench_flush();
 }
 
+/* Not printed: hadal bench kernels does that. */
+static bool watch_rates(void *context, int done, int all) {
+    struct progress *progress = context;
+    progress->total = all;
+    progress_update(progress, done);
+    return true;
+}
+
+static enum status measure_rates(const struct ceilings *ceilings, enum cpu_level cap, const char *processor) {
+    struct progress progress;
+    struct plan_rates rates;
+    struct rates_request request = {.cap = cap,
+                                    .threads = ceilings->threads,
+                                    .samples = RATE_SAMPLES,
+                                    .sample_seconds = 0.05,
+                                    .progress = watch_rates,
+                                    .context = &progress};
+    progress_start(&progress, "measuring products", 1, "parts");
+    enum status status = rates_measure(&rates, &request);
+    progress_finish(&progress);
+    TRY(status);
+    double high; /* what the system does between is no property of a step: the shortest sample */
+    const struct ceiling_samples *wake = &ceilings->of[CEILING_WAKE_WARM];
+    if (wake->count) bench_low_high(wake->value, wake->count, &rates.wake, &high);
+    return rates_store(&rates, processor, ceilings->level, ceilings->threads);
+}
+
 enum status bench_machine(const struct option_values *values) {
     struct ceilings list[COUNTS];
     struct watcher watcher = {0};
@@ -100,6 +128,7 @@ enum status bench_machine(const struct option_values *values) {
     progress_finish(&watcher.progress);
     TRY(print_all(list, counts, &machine, option_flag(values, "json")));
     TRY(ceilings_store(list, counts, machine.processor, path));
+    TRY(measure_rates(&list[counts - 1], request.cap, machine.processor));
     if (*path && !option_flag(values, "json")) printf("\nkept in %s\n", path);
     return STATUS_OK;
 }

@@ -5,6 +5,8 @@
  * them slower, so the reader sees how quiet the machine was. */
 #include "cli/ceilings.h"
 
+#include "cli/bench.h"
+
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/memory.h"
@@ -118,19 +120,19 @@ static void measure_multiply(struct measuring *m, enum peak peak) {
         keep(m, ceiling, operations * (double)m->rounds / run_seconds(m, SLICES_WHOLE, multiply_share));
 }
 
-/* The mean of some wake-ups is one sample: each takes no longer than reading the clock a few times. */
+/* The median of some wake-ups is one sample: where the system lets a thread wait for the processor, that is no wake-up. */
 static void measure_wake(struct measuring *m, enum ceiling ceiling) {
     const struct timespec pause = {0, SLEEP_NANOSECONDS};
     if (m->ceilings->threads < 2) return;
     tell(m, ceiling);
     for (int i = 0; i < m->request->samples; i++) {
-        double total = 0;
+        double wake[WAKES];
         for (int k = 0; k < WAKES; k++) {
             if (ceiling == CEILING_WAKE_COLD) nanosleep(&pause, NULL);
             atomic_store(&m->arrived, 0);
-            total += run_seconds(m, SLICES_WHOLE, arrive);
+            wake[k] = run_seconds(m, SLICES_WHOLE, arrive);
         }
-        keep(m, ceiling, total / WAKES);
+        keep(m, ceiling, bench_median(wake, WAKES));
     }
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/thread_pool.h"
 #include "cli/bench.h"
+#include "cli/rates.h"
 #include "format/checkpoint.h"
 #include "plan/prices.h"
 #include "plan/shape.h"
@@ -19,6 +20,7 @@ struct request {
     struct model_desc *desc;
     const struct hardware *hardware; /* NULL: not said */
     struct hardware own;             /* what `this` is */
+    struct plan_rates rates;         /* of `this`; without types where they have not been measured */
     char title[96], subject[192];
     enum dtype kv_type;
 };
@@ -77,6 +79,7 @@ static enum status measure(struct request *request) {
         .source = ceilings.stored ? "measured by hadal bench machine" : "measured briefly, now",
     };
     request->hardware = &request->own;
+    (void)rates_recall(&request->rates, machine.processor, ceilings.level, ceilings.threads);
     return STATUS_OK;
 }
 
@@ -115,6 +118,9 @@ static enum status fill_fit(const struct request *request, const struct plan_sha
         TRY(sheet_set(sheet, "context", (double)option_int(values, "ctx"), "--ctx"));
     if (option_given(values, "batch"))
         TRY(sheet_set(sheet, "batch", (double)option_int(values, "batch"), "--batch"));
+    if (hardware == &request->own && request->rates.types)
+        TRY(plan_fill_rates(sheet, &request->rates, request->desc, shape->type,
+                            "products and attention measured by hadal bench machine"));
     for (int i = 0; i < sets; i++) TRY(sheet_set_text(sheet, set[i]));
     return sheet_compute(sheet);
 }

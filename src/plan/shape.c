@@ -25,17 +25,22 @@ struct sums {
     struct plan_shape *shape;
 };
 
+static enum dtype type_of(const struct sums *sums, enum weight weight, int layer, int64_t columns) {
+    const struct weight_row *row = &weight_rows()[weight];
+    if (sums->fp8 && row->kind == WEIGHT_MATRIX && !row->by_rows && weight != WEIGHT_HEAD)
+        return DTYPE_F8_E4M3;
+    return sums->plain ? DTYPE_BF16 : gguf_layout_type(sums->desc, sums->mix, weight, layer, columns);
+}
+
 /* Of one copy: an expert, not all. */
 static double bytes_of(const struct sums *sums, enum weight weight, int layer, const int64_t shape[3],
                        int rank) {
-    const struct weight_row *row = &weight_rows()[weight];
     double elements = 1;
     int64_t columns = shape[rank - 1], row_bytes;
+    enum dtype type = type_of(sums, weight, layer, columns);
     for (int i = 0; i < rank; i++) elements *= (double)shape[i];
-    if (sums->fp8 && row->kind == WEIGHT_MATRIX && !row->by_rows && weight != WEIGHT_HEAD)
+    if (type == DTYPE_F8_E4M3)
         return elements + 4 * (double)divide_up(shape[0], FP8_BLOCK) * (double)divide_up(columns, FP8_BLOCK);
-    if (sums->plain) return 2 * elements;
-    enum dtype type = gguf_layout_type(sums->desc, sums->mix, weight, layer, columns);
     if (!dtype_row_bytes(type, columns, &row_bytes)) row_bytes = 4 * columns;
     return elements / (double)columns * (double)row_bytes;
 }
@@ -107,6 +112,28 @@ enum status plan_shape_of(struct plan_shape *shape, const struct model_desc *des
     add_contexts(desc, shape);
     shape->bits = 8 * shape->weight_bytes / shape->parameters;
     shape->activation_bytes = (double)activations_bytes(desc, CHUNK_ROWS);
+    return STATUS_OK;
+}
+
+enum status plan_each_matrix(const struct model_desc *desc, const char *type,
+                             void (*take)(void *context, const struct plan_matrix *matrix), void *context) {
+    struct sums sums = {.desc = desc};
+    TRY(read_type(&sums, type));
+    for (int w = 0; w < WEIGHT_COUNT; w++) {
+        const struct weight_row *row = &weight_rows()[w];
+        enum weight weight = (enum weight)w;
+        bool tied = weight == WEIGHT_EMBED && desc->tied_head;
+        if (row->kind == WEIGHT_VECTOR || (weight == WEIGHT_EMBED && !tied)) continue;
+        for (int layer = 0; layer < (row->copies == PER_MODEL ? 1 : desc->layers); layer++) {
+            int64_t shape[3];
+            if (!is_there(&sums, weight, layer)) continue;
+            int rank = weight_shape(desc, weight, shape);
+            struct plan_matrix matrix = {type_of(&sums, weight, layer, shape[rank - 1]), 1,
+                                         row->copies == PER_EXPERT, weight == WEIGHT_HEAD || tied};
+            for (int i = 0; i < rank; i++) matrix.elements *= (double)shape[i];
+            take(context, &matrix);
+        }
+    }
     return STATUS_OK;
 }
 

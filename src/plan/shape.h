@@ -31,6 +31,17 @@ const char *plan_type_at(int index);
 must_use enum status plan_shape_of(struct plan_shape *shape, const struct model_desc *desc, const char *type,
                                    enum dtype kv_type);
 
+/* Every matrix of the model without MTP modules and without the table of embeddings, as `type` has it; experts one for all
+ * of their layer. */
+struct plan_matrix {
+    enum dtype dtype;
+    double elements;
+    bool expert, head;
+};
+must_use enum status plan_each_matrix(const struct model_desc *desc, const char *type,
+                                      void (*take)(void *context, const struct plan_matrix *matrix),
+                                      void *context);
+
 /* Fills the inputs of a sheet that have the names of the shape's, or of the hardware's fields; others are left alone. */
 must_use enum status plan_fill_shape(struct sheet *sheet, const struct plan_shape *shape);
 must_use enum status plan_fill_hardware(struct sheet *sheet, const struct hardware *hardware, double bits);
