@@ -9,14 +9,19 @@
 static const char head[] =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<style>\n"
-    ":root{color-scheme:light dark;--line:#8884;--bar:#4d6bfe;--dim:#888}\n"
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\n"
+    ":root{color-scheme:light dark;--line:#8884;--bar:#4d6bfe;--dim:#595959}\n"
+    "@media(prefers-color-scheme:dark){:root{--dim:#b4b4b4}}\n"
+    "body{background:Canvas;color:CanvasText;font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem "
+    "auto;padding:0 1rem}\n"
     "h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:1.6rem 0 .3rem}\n"
     "table{border-collapse:collapse;width:100%}td{padding:.2rem .5rem;border-top:1px solid var(--line);"
     "vertical-align:top}\n"
     "td.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums;width:11rem}\n"
     "input{font:inherit;width:9rem;text-align:right;padding:0 .3rem}\n"
     ".f,.s{display:block;color:var(--dim);font-size:.8rem}.f{font-family:ui-monospace,monospace}\n"
+    ".f{overflow-wrap:anywhere}\n"
+    "@media(max-width:40rem){td{border:0;padding:.1rem 0}tr{display:flex;flex-wrap:wrap;gap:0 .5rem;"
+    "border-top:1px solid var(--line);padding:.3rem 0}td:first-child{width:100%}td.n{width:auto}}\n"
     ".w{border-left:3px solid var(--bar);padding-left:.8rem}\n"
     "svg{width:100%;height:auto;margin-top:1rem}svg text{font-size:13px;fill:currentColor}svg "
     "rect{fill:var(--bar)}\n"
@@ -55,7 +60,8 @@ static const char drawing[] =
     "for(const w of words){const e=find('#'+w[0]);e.hidden=!(w[1](v)>0);"
     "e.textContent=w[2].replace(/\\{(\\w+)\\}/g,(m,name)=>show(v[name],percents.includes(name)))}draw(v)};\n"
     "document.addEventListener('input',update);\n"
-    "find('#reset').addEventListener('click',()=>{find('form').reset();update()});update();\n";
+    "find('form').addEventListener('submit',e=>e.preventDefault());\n"
+    "find('#first-values').addEventListener('click',()=>{find('form').reset();update()});update();\n";
 
 static bool is_percent(const struct sheet_row *row) {
     return row->unit && !strcmp(row->unit, "%");
@@ -101,7 +107,9 @@ static void write_value(struct buffer *buffer, const struct sheet *sheet, int i)
     char number[SHEET_NUMBER_BYTES];
     bool percent = is_percent(row);
     buffer_append_text(buffer, "<tr><td>");
+    if (row->kind == ROW_INPUT) buffer_printf(buffer, "<label for=\"%s\">", row->name);
     write_html(buffer, row->label);
+    if (row->kind == ROW_INPUT) buffer_append_text(buffer, "</label>");
     if (row->formula) {
         buffer_printf(buffer, "<span class=\"f\">%s = ", row->name);
         write_html(buffer, row->formula);
@@ -203,17 +211,21 @@ void sheet_write_page(struct buffer *buffer, const struct sheet *sheet) {
     buffer_append_text(buffer, head);
     buffer_append_text(buffer, "<title>");
     write_html(buffer, sheet->kind->title);
-    buffer_append_text(buffer, "</title></head><body>\n<h1>");
+    buffer_append_text(buffer, "</title></head><body><main>\n<h1>");
     write_html(buffer, sheet->kind->title);
     buffer_append_text(buffer, "</h1>\n<p>");
     write_html(buffer, sheet->subject ? sheet->subject : sheet->kind->summary);
     buffer_append_text(buffer, "</p>\n");
-    if (sheet->kind->chart) buffer_append_text(buffer, "<svg role=\"img\" viewBox=\"0 0 800 100\"></svg>\n");
-    buffer_append_text(buffer, "<form onsubmit=\"return false\">\n");
+    if (sheet->kind->chart)
+        buffer_append_text(
+            buffer, "<svg role=\"img\" aria-label=\"The main figures as bars; they stand in the tables "
+                    "too.\" viewBox=\"0 0 800 100\"></svg>\n");
+    buffer_append_text(buffer, "<form>\n");
     write_rows(buffer, sheet);
     buffer_append_text(
-        buffer, "<p><button type=\"button\" id=\"reset\">Back to the first values</button></p></form>\n"
-                "<script>\n'use strict';\n");
+        buffer,
+        "<p><button type=\"button\" id=\"first-values\">Back to the first values</button></p></form></main>\n"
+        "<script>\n'use strict';\n");
     buffer_append_text(buffer, functions);
     write_formulas(buffer, sheet);
     write_chart(buffer, sheet);
