@@ -1,7 +1,7 @@
 # hadal: one build directory per configuration.
 #
 #   make                        build/hadal, build/libhadal.a, build/libhadal.so.*
-#   make run [MODEL=path]       install what is missing, build, chat
+#   make run [MODEL=path]       install what is missing, build, chat in the terminal and on a page
 #   make test                   install what is missing, build, run every test
 #   make test-long              the same under sanitizers and valgrind, fuzzing, clang
 #   make install PREFIX= DESTDIR=   and make uninstall

@@ -34,30 +34,31 @@ static bool show_arranging(void *context, int64_t done, int64_t total) {
 
 static enum status options_from(const struct option_values *values, struct server_options *options) {
     static const char *const usual[] = {"deepseek-chat", "deepseek-reasoner"};
-    *options = (struct server_options){.address = option_text(values, "host"),
-                                       .port = (int)option_int(values, "port"),
-                                       .certificate = option_text(values, "tls-cert"),
-                                       .key = option_text(values, "tls-key"),
-                                       .keys = option_text(values, "api-keys"),
-                                       .accounts = option_text(values, "accounts"),
-                                       .prices = option_text(values, "prices"),
-                                       .notice = write_notice,
-                                       .dialect = option_text(values, "dialect"),
-                                       .model_name = option_text(values, "model-name"),
-                                       .alias = usual,
-                                       .aliases = (int)COUNT_OF(usual),
-                                       .chat_template = option_text(values, "template"),
-                                       .body_bytes = option_int(values, "max-body"),
-                                       .connections = (int)option_int(values, "max-connections"),
-                                       .thinking_budget = option_given(values, "thinking-budget")
-                                                              ? option_int(values, "thinking-budget")
-                                                              : -1,
-                                       .request_seconds = option_real(values, "request-time"),
-                                       .queue_seconds = option_real(values, "queue-time"),
-                                       .search = option_text(values, "search"),
-                                       .explain_cache = option_flag(values, "explain-cache"),
-                                       .drain_seconds = option_real(values, "drain-time"),
-                                       .log = option_flag(values, "no-log") ? NULL : write_log};
+    *options = (struct server_options){
+        .address = option_text(values, "host"),
+        .port = (int)option_int(values, "port"),
+        .certificate = option_text(values, "tls-cert"),
+        .key = option_text(values, "tls-key"),
+        .keys = option_text(values, "api-keys"),
+        .accounts = option_text(values, "accounts"),
+        .prices = option_text(values, "prices"),
+        .notice = write_notice,
+        .dialect = option_text(values, "dialect"),
+        .model_name = option_text(values, "model-name"),
+        .alias = usual,
+        .aliases = (int)COUNT_OF(usual),
+        .chat_template = option_text(values, "template"),
+        .body_bytes = option_int(values, "max-body"),
+        .connections = (int)option_int(values, "max-connections"),
+        .thinking_budget =
+            option_given(values, "thinking-budget") ? option_int(values, "thinking-budget") : -1,
+        .answer_tokens = option_given(values, "answer-tokens") ? option_int(values, "answer-tokens") : -1,
+        .request_seconds = option_real(values, "request-time"),
+        .queue_seconds = option_real(values, "queue-time"),
+        .search = option_text(values, "search"),
+        .explain_cache = option_flag(values, "explain-cache"),
+        .drain_seconds = option_real(values, "drain-time"),
+        .log = option_flag(values, "no-log") ? NULL : write_log};
     TRY(engine_options_from(values, &options->service.engine));
     options->service.engine.model.sequences = (int)option_int(values, "parallel");
     options->service.engine.model.cache_tokens =

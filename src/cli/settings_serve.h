@@ -37,7 +37,8 @@
      .commands = SERVE,
      .help = "Prices to put in force in --accounts: a file, deepseek, or a month of its history such as "
              "deepseek-2025-02. "
-             "Unset: those that are in force."},
+             "Unset: those that are in force. Without --accounts nothing is charged, and the chat page says what "
+             "an answer would cost."},
     {.name = "accounts-journal",
      .kind = OPTION_TEXT,
      .argument = "FILE",
@@ -151,6 +152,14 @@
      .help =
          "Tokens of reasoning after which a model has to answer, where a request does not say. Unset: any "
          "number, but a request's max_tokens leave a quarter to the answer."},
+    {.name = "answer-tokens",
+     .kind = OPTION_INT,
+     .low = 1,
+     .high = MOST_TOKENS,
+     .argument = "N",
+     .commands = SERVE,
+     .help = "The longest answer, reasoning included, where a request does not say. Unset: what --dialect has, or "
+             "as far as the context goes."},
     {.name = "kv-cache-dir",
      .kind = OPTION_TEXT,
      .argument = "DIR",

@@ -38,6 +38,7 @@ struct api {
     struct search *search; /* what it offers */
     struct api_keys keys;
     struct teller *teller;         /* of the accounts; NULL: there are none */
+    struct price_list prices;      /* that are said where nothing is charged; empty: none */
     const struct identity *caller; /* whose request is being handled; NULL without accounts */
     struct webhook *webhook;
     int64_t charges; /* that were made */
@@ -54,6 +55,7 @@ struct api {
     int documents;                         /* that are being read */
     int64_t started;                       /* seconds since 1970 */
     int64_t thinking_budget;               /* of requests that say nothing; -1: none */
+    int64_t answer_tokens;                 /* likewise, of the whole answer; -1: what the dialect has */
     double queue_seconds, request_seconds; /* that a request may wait, and take; 0: any time */
     bool explain_cache;
     struct api_counts counts;

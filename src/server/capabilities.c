@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static void write_offers(struct api *api, struct buffer *out) {
     const struct engine *engine = service_engine(api->service);
@@ -37,7 +38,46 @@ static void reply(struct api *api, struct http_exchange *exchange, const struct 
     buffer_free(&out);
 }
 
-/* ---- what it costs the account that asks, at this moment ---- */
+/* ---- what it costs at this moment ---- */
+
+/* {"currency", "models": {MODEL: {CLASS: for a million}}, "calls": {CLASS: for a million}}; takes the objects over. */
+static enum status write_prices(const char *currency, json_t *models, json_t *calls, struct buffer *out) {
+    json_t *prices = json_pack("{s:s, s:o, s:o}", "currency", currency, "models", models, "calls", calls);
+    char *text = json_dumps(prices, JSON_COMPACT);
+    buffer_append_text(out, text ? text : "null");
+    free(text);
+    json_decref(prices);
+    return buffer_check(out, "prices");
+}
+
+static void keep_price(json_t *models, json_t *calls, const char *model, enum price_class class,
+                       json_t *price) {
+    json_t *kept = calls;
+    if (class <= PRICE_REASONING) {
+        if (!json_object_get(models, model)) json_object_set_new(models, model, json_object());
+        kept = json_object_get(models, model);
+    }
+    json_object_set_new(kept, price_class_name(class), price);
+}
+
+/* Where nothing is charged, a list says what it would cost. Prices are rounded to micro-units. */
+static void list_prices(const struct api *api, struct buffer *out) {
+    json_t *models = json_object(), *calls = json_object();
+    for (int i = -1; i < api->model.aliases; i++)
+        for (int class = 0; class < PRICE_CLASSES; class ++) {
+            const char *model = i < 0 ? api->model.name : api->model.alias[i];
+            struct price price;
+            char text[MONEY_TEXT_BYTES];
+            if (price_resolve(&api->prices, model, "USD", (enum price_class) class, time(NULL), &price) !=
+                STATUS_OK)
+                continue;
+            const int64_t now = (int64_t)((__int128)price.price * price.multiplier / MICROS);
+            keep_price(models, calls, model, (enum price_class) class, json_string(money_print(now, text)));
+        }
+    if (write_prices("USD", models, calls, out) != STATUS_OK) out->failed = true;
+}
+
+/* ---- of the account that asks ---- */
 
 struct price_task {
     struct teller_task task;
@@ -51,25 +91,18 @@ static const char *text_of(const json_t *row, const char *name) {
     return json_string_value(json_object_get(row, name));
 }
 
-/* {"currency", "models": {MODEL: {CLASS: for a million}}, "calls": {CLASS: for a million}} */
-static enum status write_prices(const json_t *rows, struct buffer *out) {
-    json_t *prices = json_object(), *models = json_object(), *calls = json_object();
+static enum status write_rows(const json_t *rows, struct buffer *out) {
+    json_t *models = json_object(), *calls = json_object();
+    const char *currency = "";
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
-        const char *class = text_of(row, "class"), *model = text_of(row, "model");
-        const bool tokens = !strcmp(class, "hit") || !strcmp(class, "miss") || !strcmp(class, "output") ||
-                            !strcmp(class, "reasoning");
-        if (tokens && !json_object_get(models, model)) json_object_set_new(models, model, json_object());
-        json_object_set(tokens ? json_object_get(models, model) : calls, class, json_object_get(row, "now"));
-        json_object_set(prices, "currency", json_object_get(row, "currency"));
+        currency = text_of(row, "currency");
+        for (int class = 0; class < PRICE_CLASSES; class ++)
+            if (!strcmp(text_of(row, "class"), price_class_name((enum price_class) class)))
+                keep_price(models, calls, text_of(row, "model"), (enum price_class) class,
+                           json_incref(json_object_get(row, "now")));
     }
-    json_object_set_new(prices, "models", models);
-    json_object_set_new(prices, "calls", calls);
-    char *text = json_dumps(prices, JSON_COMPACT);
-    buffer_append_text(out, text ? text : "null");
-    free(text);
-    json_decref(prices);
-    return buffer_check(out, "prices");
+    return write_prices(currency, models, calls, out);
 }
 
 /* A list without prices for these models says none. */
@@ -79,7 +112,7 @@ static enum status price_work(struct teller_task *task, struct ledger *ledger, i
     const struct admin_order order = {admin_own_find("prices now"), arguments, own->account, now};
     if (!arguments) return fail(STATUS_MEMORY, "out of memory for prices");
     enum status status = admin_run(ledger, &order, &answer);
-    if (status == STATUS_OK) status = write_prices(json_object_get(answer, "data"), &own->prices);
+    if (status == STATUS_OK) status = write_rows(json_object_get(answer, "data"), &own->prices);
     json_decref(arguments);
     json_decref(answer);
     return status;
@@ -102,7 +135,10 @@ void endpoint_capabilities(struct api *api, struct http_exchange *exchange, cons
     struct price_task *own = api->teller ? calloc(1, sizeof *own) : NULL;
     (void)account;
     if (!own) {
-        reply(api, exchange, NULL);
+        struct buffer prices = {0};
+        if (api->prices.rows > 0) list_prices(api, &prices);
+        reply(api, exchange, prices.bytes && !prices.failed ? &prices : NULL);
+        buffer_free(&prices);
         return;
     }
     *own = (struct price_task){.task = {.work = price_work, .done = price_done, .reads = true},

@@ -289,7 +289,8 @@ static enum status check_room(const struct order *order, const struct engine *en
 /* What the dialect has where a request says nothing, as far as there is room. */
 static void settle_length(struct job *job, const struct engine *engine, size_t prompt_tokens) {
     const struct dialect *dialect = job->api->dialect;
-    const int64_t usual = job->thinking ? dialect->thinking_tokens : dialect->answer_tokens;
+    const int64_t own = job->api->answer_tokens;
+    const int64_t usual = own > 0 ? own : job->thinking ? dialect->thinking_tokens : dialect->answer_tokens;
     job->room = engine->context - (int64_t)prompt_tokens;
     if (job->order.max_tokens < 0 && usual > 0) job->order.max_tokens = usual;
     if (job->order.max_tokens > job->room) job->order.max_tokens = job->room;

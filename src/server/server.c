@@ -140,7 +140,8 @@ static enum status open_accounts(struct server *server, const struct server_opti
                                           .log_context = options->log_context,
                                           .notice = options->notice,
                                           .notice_context = options->log_context};
-    if (!options->accounts) return STATUS_OK;
+    if (!options->accounts)
+        return options->prices ? price_list_open(&server->api.prices, options->prices) : STATUS_OK;
     if (options->keys) return fail(STATUS_USAGE, "keys are in a file or in accounts: choose one");
     TRY(webhook_open(&server->api.webhook));
     return teller_open(&server->api.teller, &teller);
@@ -189,6 +190,7 @@ static enum status open_parts(struct server *server, const struct server_options
     api->dialect = dialect_find(options->dialect ? options->dialect : "deepseek");
     if (!api->dialect) return fail(STATUS_USAGE, "\"%.64s\" is no dialect of the API", options->dialect);
     api->thinking_budget = options->thinking_budget;
+    api->answer_tokens = options->answer_tokens;
     api->queue_seconds = options->queue_seconds;
     api->request_seconds = options->request_seconds;
     api->explain_cache = options->explain_cache;
@@ -254,6 +256,7 @@ void server_close(struct server *server) {
     mailbox_close(server->api.mailbox);
     teller_close(server->api.teller);
     webhook_close(server->api.webhook);
+    price_list_close(&server->api.prices);
     if (server->tick) event_free(server->tick);
     if (server->stop) event_free(server->stop);
     if (server->stop_wake >= 0) close(server->stop_wake);

@@ -26,6 +26,7 @@ struct server_options {
     int64_t body_bytes;        /* 0: the default limit */
     int connections;           /* 0: likewise */
     int64_t thinking_budget;   /* of requests that say nothing; -1: none */
+    int64_t answer_tokens;     /* likewise, of the whole answer; -1: what the dialect has */
     double queue_seconds;      /* that a request may wait before it begins; 0: any time */
     double request_seconds;    /* that it may take, waiting included; 0: any time */
     const char *search;        /* URL of a search engine; NULL: none */
