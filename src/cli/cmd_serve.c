@@ -56,6 +56,8 @@ static enum status options_from(const struct option_values *values, struct serve
         .request_seconds = option_real(values, "request-time"),
         .queue_seconds = option_real(values, "queue-time"),
         .search = option_text(values, "search"),
+        .search_kind = option_text(values, "search-kind"),
+        .search_key = option_text(values, "search-key"),
         .explain_cache = option_flag(values, "explain-cache"),
         .drain_seconds = option_real(values, "drain-time"),
         .log = option_flag(values, "no-log") ? NULL : write_log};

@@ -199,9 +199,21 @@
      .kind = OPTION_TEXT,
      .argument = "URL",
      .commands = SERVE,
-     .help = "Offer web search by this engine, which must have the interface of SearXNG with format=json, "
-             "such as "
-             "http://127.0.0.1:8888/search; pages that it finds, or that clients name, are then fetched."},
+     .help = "Offer web search by this engine, of the interface that --search-kind names, such as "
+             "http://127.0.0.1:8888/search, https://api.search.brave.com/res/v1/web/search or "
+             "https://api.tavily.com/search; pages that it finds, or that clients name, are then fetched."},
+    {.name = "search-kind",
+     .kind = OPTION_CHOICE,
+     .choices = "searxng|brave|tavily",
+     .argument = "NAME",
+     .fallback = "searxng",
+     .commands = SERVE,
+     .help = "The interface of --search. SearXNG must have format=json."},
+    {.name = "search-key",
+     .kind = OPTION_TEXT,
+     .argument = "FILE",
+     .commands = SERVE,
+     .help = "A file whose first line is the key that the engine of --search wants."},
     {.name = "web-allow",
      .kind = OPTION_TEXT,
      .argument = "ADDRESS:PORT",

@@ -198,6 +198,9 @@ static enum status open_parts(struct server *server, const struct server_options
     api->log_context = options->log_context;
     api->started = time(NULL);
     server->search.url = options->search;
+    server->search.key_file = options->search_key;
+    if (options->search_kind && !search_kind_from_name(options->search_kind, &server->search.kind))
+        return fail(STATUS_USAGE, "\"%.64s\" is no kind of search engine", options->search_kind);
     server->search.client.allow = options->allow;
     server->search.client.allows = options->allows;
     api->search = &server->search;

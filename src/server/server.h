@@ -30,6 +30,8 @@ struct server_options {
     double queue_seconds;      /* that a request may wait before it begins; 0: any time */
     double request_seconds;    /* that it may take, waiting included; 0: any time */
     const char *search;        /* URL of a search engine; NULL: none */
+    const char *search_kind;   /* "searxng" */
+    const char *search_key;    /* file of its key; NULL: none */
     const char *const *allow;  /* "ADDRESS:PORT" that pages may come from although they are private */
     int allows;
     bool explain_cache;   /* the log says why prompts were not in the cache */

@@ -12,7 +12,7 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 echo '{"name":"calls","fallback_model":"deepseek-chat","rows":[{"models":["deepseek-chat"],"USD":{"hit":"1","miss":"10","output":"100"}},{"models":["*"],"per":1000,"USD":{"search":"0.75","fetch":"1.5"}}]}' > "$work/prices.json"
-for part in search search_money search_served; do
+for part in search search_money search_served search_engines; do
     output=$(timeout 120 node tests/api/$part.mjs "$HADAL" "$model" "$work" 2>&1)
     status=$?
     while IFS= read -r line; do

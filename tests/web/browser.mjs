@@ -119,7 +119,8 @@ export function stored(page) {
 /** A file of our own form, given to the page as the user gives it. */
 export async function importChats(page, data) {
     await page.click('#settings');
-    await page.setInputFiles('dialog input[type=file]', { name: 'chats.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(data)) });
+    const packed = Buffer.isBuffer(data);
+    await page.setInputFiles('dialog input[type=file]', { name: packed ? 'data.zip' : 'chats.json', mimeType: packed ? 'application/zip' : 'application/json', buffer: packed ? data : Buffer.from(JSON.stringify(data)) });
     await page.waitForSelector('.toast');
 }
 

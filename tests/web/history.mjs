@@ -1,5 +1,6 @@
 /* history.mjs - the list of chats, files of chats, and very long ones. */
 import { readFile } from 'node:fs/promises';
+import { deflateRawSync } from 'node:zlib';
 import { check, expect, same, texts, stored, shot, importChats, openImported, chatOf } from './browser.mjs';
 
 /* As chat.deepseek.com exports: a tree of nodes, whose messages are fragments. */
@@ -27,6 +28,34 @@ const exported = [
     { id: 'x', title: 'damaged', mapping: 7 },
 ];
 
+/* An archive with these files, packed and plain in turns. */
+function zipOf(files) {
+    const parts = [];
+    const list = [];
+    let place = 0;
+    Object.entries(files).forEach(([name, text], i) => {
+        const packed = i % 2 ? deflateRawSync(Buffer.from(text)) : Buffer.from(text);
+        const head = Buffer.alloc(30);
+        head.writeUInt32LE(0x04034b50, 0);
+        head.writeUInt16LE(i % 2 ? 8 : 0, 8);
+        head.writeUInt16LE(name.length, 26);
+        const entry = Buffer.alloc(46);
+        entry.writeUInt32LE(0x02014b50, 0);
+        entry.writeUInt16LE(i % 2 ? 8 : 0, 10);
+        entry.writeUInt32LE(packed.length, 20);
+        entry.writeUInt16LE(name.length, 28);
+        entry.writeUInt32LE(place, 42);
+        parts.push(head, Buffer.from(name), packed);
+        list.push(entry, Buffer.from(name));
+        place += 30 + name.length + packed.length;
+    });
+    const end = Buffer.alloc(22);
+    end.writeUInt32LE(0x06054b50, 0);
+    end.writeUInt16LE(Object.keys(files).length, 10);
+    end.writeUInt32LE(place, 16);
+    return Buffer.concat([...parts, ...list, end]);
+}
+
 const rowMenu = async (page, title, item) => {
     await page.hover(`.row:has-text("${title}")`);
     await page.click(`.row:has-text("${title}") .icon-button`);
@@ -46,6 +75,17 @@ export async function checkHistory() {
         await page.waitForFunction(() => document.querySelector('.reasoning').innerText === 'They ask for the capital.');
         await page.getByRole('button', { name: 'Previous version' }).click();
         await page.waitForFunction(() => document.querySelector('.assistant .markdown').innerText === 'Lyon.');
+    });
+
+    await check('and as the archive that it comes in', async (openPage) => {
+        const page = await openPage();
+        await importChats(page, zipOf({ 'user.json': '{}', 'conversations.json': JSON.stringify(exported) }));
+        same(await texts(page, '.toast span'), ['1 chats with 5 messages were imported.'], 'what it says');
+        for (const bad of [zipOf({ 'user.json': '{}' }), zipOf({ 'conversations.json': 'no JSON' }), Buffer.from('PK\x03\x04 damaged'), zipOf({ 'conversations.json': '[]' }).subarray(0, -10)]) {
+            const before = await page.locator('.toast').count();
+            await importChats(page, bad);
+            await page.waitForFunction((count) => [...document.querySelectorAll('.toast')].length > count && document.querySelector('.toast:last-child').innerText.includes('No chats were found'), before);
+        }
     });
 
     await check('chats are renamed, pinned, found, deleted and brought back', async (openPage) => {

@@ -8,10 +8,17 @@ import { preference, setPreference } from './preferences.js';
 import { setServedPrices } from './money.js';
 import { announce, toast } from './notices.js';
 import { exportText, download, importText } from './transfer.js';
+import { isZip, textFromZip } from './zip.js';
 import { t } from './text.js';
 
 const TITLE_LENGTH = 80;
 const PRICES_FRESH = 60000; // milliseconds
+
+/* chat.deepseek.com hands its export out as an archive. */
+async function textOf(file) {
+    if (!(await isZip(file))) return file.text();
+    return textFromZip(file, /(^|\/)conversations\.json$/);
+}
 
 export class App extends EventTarget {
     constructor(store) {
@@ -207,7 +214,7 @@ export class App extends EventTarget {
     async importFile(file) {
         let found = { chats: [], messages: [] };
         try {
-            found = importText(await file.text());
+            found = importText(await textOf(file));
         } catch {
             /* no JSON: nothing was found */
         }

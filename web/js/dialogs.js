@@ -151,7 +151,7 @@ function pricesPart(app) {
 }
 
 function dataPart(app, close) {
-    const picker = el('input', { type: 'file', accept: '.json,application/json', hidden: true, 'aria-label': t('import') });
+    const picker = el('input', { type: 'file', accept: '.json,application/json,.zip,application/zip', hidden: true, 'aria-label': t('import') });
     picker.addEventListener('change', () => {
         if (picker.files[0]) app.importFile(picker.files[0]);
         close();

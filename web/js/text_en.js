@@ -123,7 +123,7 @@ export const english = {
     dataNote: 'Chats are stored in this browser only.',
     exportAll: 'Export all chats',
     import: 'Import chats',
-    importNote: 'Takes exports of this page and conversations.json of chat.deepseek.com.',
+    importNote: 'Takes exports of this page and of chat.deepseek.com, also as the archive that it hands out.',
     imported: '{chats} chats with {messages} messages were imported.',
     importNothing: 'No chats were found in this file.',
     deleteAll: 'Delete all chats',

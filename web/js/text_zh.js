@@ -123,7 +123,7 @@ export const chinese = {
     dataNote: '对话只保存在本浏览器中。',
     exportAll: '导出全部对话',
     import: '导入对话',
-    importNote: '支持本页面的导出文件和 chat.deepseek.com 的 conversations.json。',
+    importNote: '支持本页面的导出文件，以及 chat.deepseek.com 的导出（conversations.json 或其压缩包）。',
     imported: '已导入 {chats} 个对话，共 {messages} 条消息。',
     importNothing: '文件中没有找到对话。',
     deleteAll: '删除全部对话',

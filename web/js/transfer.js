@@ -62,6 +62,7 @@ function readOwn(data) {
             sources: ownSources(message.sources),
             state: 'done',
             usage: typeof message.usage === 'object' ? message.usage : undefined,
+            cost: typeof message.cost?.amount === 'number' ? { amount: message.cost.amount, currency: text(message.cost.currency) } : undefined,
             spent: typeof message.spent === 'object' ? message.spent : undefined,
             reasoningPieces: Number(message.reasoningPieces) || undefined,
             speed: Number(message.speed) || undefined,

@@ -13,6 +13,8 @@
 
 enum {
     QUERY_LIMIT = 128, /* characters */
+    KEY_LIMIT = 400,
+    ENGINE_RESULTS = 20, /* that engines give at most */
     RESULTS_LIMIT = 50,
     RESULTS_USUAL = 10,
     CONTENTS_LIMIT = 8, /* pages that are read for one search */
@@ -23,10 +25,44 @@ enum {
 
 /* ---- opening ---- */
 
+static const struct {
+    const char *name, *header; /* header: what carries the key */
+} kinds[] = {[SEARCH_SEARXNG] = {"searxng", "Authorization: Bearer "},
+             [SEARCH_BRAVE] = {"brave", "X-Subscription-Token: "},
+             [SEARCH_TAVILY] = {"tavily", "Authorization: Bearer "}};
+
+bool search_kind_from_name(const char *name, enum search_kind *kind) {
+    for (size_t i = 0; i < COUNT_OF(kinds); i++)
+        if (!strcmp(kinds[i].name, name)) {
+            *kind = (enum search_kind)i;
+            return true;
+        }
+    return false;
+}
+
+/* A key in the arguments of a program would be there for everybody to see. */
+static enum status read_key(struct search *search) {
+    struct buffer text = {0};
+    if (!search->key_file) return STATUS_OK;
+    enum status status = buffer_read_file(&text, search->key_file, sizeof search->secret);
+    buffer_append_char(&text, '\0');
+    if (status == STATUS_OK) status = buffer_check(&text, search->key_file);
+    const size_t bytes = status == STATUS_OK ? strcspn(text.data, "\r\n") : 0;
+    if (status == STATUS_OK && (bytes == 0 || bytes > KEY_LIMIT))
+        status = fail(STATUS_INPUT, "%.200s: its first line must be a key of at most %d bytes",
+                      search->key_file, KEY_LIMIT);
+    if (status == STATUS_OK)
+        snprintf(search->secret, sizeof search->secret, "%s%.*s", kinds[search->kind].header, (int)bytes,
+                 text.data);
+    buffer_free(&text);
+    return status;
+}
+
 enum status search_open(struct search *search, struct event_base *base) {
     if (!search->url) return STATUS_OK;
     if (strncmp(search->url, "http://", 7) && strncmp(search->url, "https://", 8))
         return fail(STATUS_USAGE, "--search: \"%.200s\" is no address of http or https", search->url);
+    TRY(read_key(search));
     if (curl_global_init(CURL_GLOBAL_DEFAULT)) return fail(STATUS_MEMORY, "libcurl cannot be started");
     return desk_open(&search->desk, base);
 }
@@ -66,24 +102,47 @@ struct finding {
     bool read; /* `page` was asked for */
 };
 
-static enum status ask_engine(struct search *search, const char *query, json_t **answer) {
-    struct buffer url = {0};
+/* SearXNG has no number of results, the others take one. */
+static void write_url(const struct search *search, const char *query, int count, struct buffer *url) {
     char *escaped = curl_easy_escape(NULL, query, 0);
-    buffer_printf(&url, "%s%cq=%s&format=json", search->url, strchr(search->url, '?') ? '&' : '?',
-                  escaped ? escaped : "");
+    buffer_append_text(url, search->url);
+    if (search->kind != SEARCH_TAVILY)
+        buffer_printf(url, "%cq=%s", strchr(search->url, '?') ? '&' : '?', escaped ? escaped : "");
+    if (search->kind == SEARCH_SEARXNG) buffer_append_text(url, "&format=json");
+    if (search->kind == SEARCH_BRAVE) buffer_printf(url, "&count=%d&text_decorations=false", count);
     curl_free(escaped);
-    struct web_request request = {.url = url.data, .trusted = true};
-    enum status status = url.failed ? fail(STATUS_MEMORY, "out of memory for a search") : STATUS_OK;
-    if (status == STATUS_OK) {
-        web_get(&search->client, &request, 1);
-        if (request.status != STATUS_OK)
-            status = fail(STATUS_UNAVAILABLE, "the search engine cannot be asked: %s", request.sentence);
-        else
-            status = json_parse(request.body.data ? request.body.data : "", request.body.bytes,
-                                "the search engine's answer", answer);
-    }
+}
+
+static void write_post(const struct search *search, const char *query, int count, struct buffer *post) {
+    if (search->kind != SEARCH_TAVILY) return;
+    buffer_append_text(post, "{\"query\":");
+    json_print_text(post, query, strlen(query));
+    buffer_printf(post, ",\"max_results\":%d}", count);
+}
+
+static enum status ask(struct search *search, struct web_request *request, json_t **answer) {
+    web_get(&search->client, request, 1);
+    if (request->status != STATUS_OK)
+        return fail(STATUS_UNAVAILABLE, "the search engine cannot be asked: %s", request->sentence);
+    return json_parse(request->body.data ? request->body.data : "", request->body.bytes,
+                      "the search engine's answer", answer);
+}
+
+static enum status ask_engine(struct search *search, const char *query, int wanted, json_t **answer) {
+    struct buffer url = {0}, post = {0};
+    const int count = wanted < ENGINE_RESULTS ? wanted : ENGINE_RESULTS;
+    write_url(search, query, count, &url);
+    write_post(search, query, count, &post);
+    struct web_request request = {.url = url.data,
+                                  .trusted = true,
+                                  .secret = *search->secret ? search->secret : NULL,
+                                  .post = post.bytes ? post.data : NULL};
+    enum status status =
+        url.failed || post.failed ? fail(STATUS_MEMORY, "out of memory for a search") : STATUS_OK;
+    if (status == STATUS_OK) status = ask(search, &request, answer);
     web_request_free(&request);
     buffer_free(&url);
+    buffer_free(&post);
     return status;
 }
 
@@ -93,8 +152,10 @@ static const char *text_of(const json_t *object, const char *name) {
 }
 
 /* Results without an address or with one that is no page are left out. */
-static int take_findings(const json_t *answer, struct finding *finding, int limit) {
-    const json_t *results = json_object_get(answer, "results");
+static int take_findings(const struct search *search, const json_t *answer, struct finding *finding,
+                         int limit) {
+    const bool brave = search->kind == SEARCH_BRAVE;
+    const json_t *results = json_object_get(brave ? json_object_get(answer, "web") : answer, "results");
     int findings = 0;
     for (size_t i = 0; i < json_array_size(results) && findings < limit; i++) {
         const json_t *result = json_array_get(results, i);
@@ -103,7 +164,7 @@ static int take_findings(const json_t *answer, struct finding *finding, int limi
             continue;
         finding[findings++] = (struct finding){.title = text_of(result, "title"),
                                                .url = url,
-                                               .summary = text_of(result, "content"),
+                                               .summary = text_of(result, brave ? "description" : "content"),
                                                .score = json_number_value(json_object_get(result, "score"))};
     }
     return findings;
@@ -169,8 +230,8 @@ static enum status read_order(const json_t *root, struct search_order *order) {
 static enum status run_search(struct search *search, const struct search_order *order, struct buffer *out) {
     struct finding finding[RESULTS_LIMIT];
     json_t *answer = NULL;
-    TRY(ask_engine(search, order->query, &answer));
-    const int findings = take_findings(answer, finding, (int)order->count);
+    TRY(ask_engine(search, order->query, (int)order->count, &answer));
+    const int findings = take_findings(search, answer, finding, (int)order->count);
     if (order->contents) read_pages(search, finding, findings);
     write_findings(finding, findings, out);
     for (int i = 0; i < findings; i++)

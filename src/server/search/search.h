@@ -7,9 +7,16 @@
 
 struct desk;
 
+enum search_kind { SEARCH_SEARXNG, SEARCH_BRAVE, SEARCH_TAVILY };
+/* By the names of --search-kind. */
+bool search_kind_from_name(const char *name, enum search_kind *kind);
+
 /* Owned by the server; the threads of its desk use it. `url` NULL: nothing is offered. */
 struct search {
-    const char *url; /* of an engine with the interface of SearXNG, up to and without the query */
+    const char *url; /* of an engine, up to and without the query */
+    enum search_kind kind;
+    const char *key_file; /* its first line is the key that the engine wants; NULL: none */
+    char secret[512];     /* the header that carries it; "": none */
     struct web_client client;
     struct desk *desk; /* transfers wait here, so that requests to the model do not wait behind them */
 };

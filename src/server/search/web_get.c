@@ -21,7 +21,8 @@ struct transfer {
     struct web_request *request;
     CURL *easy;
     CURLU *url;
-    bool refused; /* an address was not public */
+    struct curl_slist *headers; /* of the operator; NULL: none */
+    bool refused;               /* an address was not public */
     bool done;
 };
 
@@ -74,6 +75,23 @@ static bool parse_url(struct transfer *transfer) {
     return fits;
 }
 
+static bool add_header(struct transfer *transfer, const char *header) {
+    struct curl_slist *longer = curl_slist_append(transfer->headers, header);
+    if (longer) transfer->headers = longer;
+    return longer != NULL;
+}
+
+/* What only the operator's own engine is sent. */
+static bool set_trusted(struct transfer *transfer) {
+    const struct web_request *request = transfer->request;
+    CURL *easy = transfer->easy;
+    if (request->secret && !add_header(transfer, request->secret)) return false;
+    if (request->post && (!add_header(transfer, "Content-Type: application/json") ||
+                          curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, request->post)))
+        return false;
+    return !transfer->headers || !curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
+}
+
 static bool set_options(struct transfer *transfer) {
     CURL *easy = transfer->easy;
     const bool trusted = transfer->request->trusted;
@@ -94,7 +112,7 @@ static bool set_options(struct transfer *transfer) {
     code |= curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
     code |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "hadal/" HADAL_VERSION);
     code |= curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
-    return code == CURLE_OK;
+    return code == CURLE_OK && (!trusted || set_trusted(transfer));
 }
 
 static void begin(struct transfer *transfer, CURLM *multi) {
@@ -177,6 +195,7 @@ void web_get(struct web_client *client, struct web_request *request, int request
             curl_multi_remove_handle(multi, transfer[i].easy);
             curl_easy_cleanup(transfer[i].easy);
         }
+        curl_slist_free_all(transfer[i].headers);
         curl_url_cleanup(transfer[i].url);
     }
     curl_multi_cleanup(multi);

@@ -25,7 +25,9 @@ struct web_client {
 
 struct web_request {
     const char *url;
-    bool trusted; /* the operator named it: any address and port, but no redirects */
+    bool trusted;       /* the operator named it: any address and port, but no redirects */
+    const char *secret; /* "Header: value" that goes with it, where it is trusted; NULL: none */
+    const char *post;   /* JSON that is sent, where it is trusted; NULL: it is asked for */
 
     /* set by web_get(); the caller frees with web_request_free() */
     enum status status;
