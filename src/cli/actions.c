@@ -73,7 +73,7 @@ static const struct action_row rows[] = {
     {
         .command = COMMAND_TRAIN,
         .name = "sample",
-        .arguments = "--teacher MODEL --data PATH -o FILE",
+        .arguments = "--teacher (MODEL | URL) --data PATH -o FILE",
         .summary = "keep a teacher's right answers, for sft",
         .description =
             "Lets --teacher answer the prompts of --data and writes the answers that are right, once each, "
@@ -82,6 +82,9 @@ static const struct action_row rows[] = {
             "Sixteen tries at each problem, four right ones at most kept:\n"
             "hadal train sample --teacher R1 --data problems.jsonl --verifier boxed --group 16 --most "
             "4 -o right.jsonl\n"
+            "The same of a server:\n"
+            "hadal train sample --teacher https://api.deepseek.com/v1 --model-name deepseek-reasoner "
+            "--api-key KEY --data problems.jsonl --verifier boxed -o right.jsonl\n"
             "What the student makes of them:\n"
             "hadal train sft --init small --data right.jsonl -o student",
     },

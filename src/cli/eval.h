@@ -48,8 +48,8 @@ void eval_engine_close(struct eval_engine *engine); /* NULL allowed */
 
 struct eval_endpoint;
 must_use enum status eval_endpoint_open(struct eval_endpoint **endpoint, const struct option_values *values,
-                                        const struct eval_sampling *sampling, struct asker *asker,
-                                        json_t *about);
+                                        const char *url, int at_once, const struct eval_sampling *sampling,
+                                        struct asker *asker, json_t *about);
 void eval_endpoint_close(struct eval_endpoint *endpoint); /* NULL allowed */
 
 /* eval_table.c: what a run has found so far, on a terminal, or in the end. */

@@ -231,7 +231,8 @@ static enum status hear(void *context, struct answered *answered, bool *found) {
 
 /* ---- opening ---- */
 
-static enum status read_target(struct eval_endpoint *endpoint, const struct option_values *values) {
+static enum status read_target(struct eval_endpoint *endpoint, const struct option_values *values,
+                               const char *url) {
     struct load_plan *plan = &endpoint->plan;
     const char *extra = option_text(values, "extra");
     *plan = (struct load_plan){.model = option_text(values, "model-name"),
@@ -244,25 +245,26 @@ static enum status read_target(struct eval_endpoint *endpoint, const struct opti
     if (extra) TRY(json_parse(extra, strlen(extra), "--extra", &plan->extra));
     if (extra && !json_is_object(plan->extra))
         return fail(STATUS_USAGE, "--extra: must be an object of JSON");
-    TRY(load_target_from(&plan->target, option_text(values, "url")));
+    TRY(load_target_from(&plan->target, url));
     return plan->model ? STATUS_OK : load_find_model(plan, endpoint->name, sizeof endpoint->name);
 }
 
 enum status eval_endpoint_open(struct eval_endpoint **endpoint, const struct option_values *values,
-                               const struct eval_sampling *sampling, struct asker *asker, json_t *about) {
+                               const char *url, int at_once, const struct eval_sampling *sampling,
+                               struct asker *asker, json_t *about) {
     struct eval_endpoint *made = calloc(1, sizeof *made);
     *endpoint = made;
     if (!made) return fail(STATUS_MEMORY, "no memory for a client");
     signal(SIGPIPE, SIG_IGN);
     made->sampling = *sampling;
-    TRY(read_target(made, values));
+    TRY(read_target(made, values, url));
     made->base = event_base_new();
     if (!made->base) return fail(STATUS_MEMORY, "no memory for an event loop");
     TRY(load_client_open(&made->client, made->base, &made->plan.target, made->plan.timeout));
-    json_object_set_new(about, "url", json_string(option_text(values, "url")));
+    json_object_set_new(about, "url", json_string(url));
     json_object_set_new(about, "model", json_string(made->plan.model));
     if (made->plan.extra) json_object_set(about, "extra", made->plan.extra);
-    *asker = (struct asker){made, (int)option_int(values, "parallel"), ask, hear};
+    *asker = (struct asker){made, at_once, ask, hear};
     return STATUS_OK;
 }
 

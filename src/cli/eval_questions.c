@@ -78,7 +78,9 @@ static enum status open_asker(struct job *job) {
                           about, "settings", settings_json(job), "sets", sets_json(job));
     if (!job->head) return fail(STATUS_MEMORY, "no memory for a run");
     if (model) json_object_set_new(job->head, "model", json_string(model));
-    if (url) return eval_endpoint_open(&job->endpoint, job->values, &job->sampling, &job->asker, about);
+    if (url)
+        return eval_endpoint_open(&job->endpoint, job->values, url, (int)option_int(job->values, "parallel"),
+                                  &job->sampling, &job->asker, about);
     return eval_engine_open(&job->engine, job->values, job->set, job->sets, &job->sampling, &job->asker,
                             about);
 }

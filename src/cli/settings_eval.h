@@ -105,6 +105,7 @@
      .high = 1e6,
      .fallback = "3600",
      .argument = "SECONDS",
-     .commands = EVAL,
+     .commands = EVAL | TRAIN,
+     .actions = "sample",
      .help = "--url: how long an answer may take."},
 

@@ -231,7 +231,7 @@
      .names_model = true,
      .commands = TRAIN,
      .actions = "distill|sample",
-     .help = "sample: the model that answers; any that hadal runs. distill: the model that is learnt from, a "
+     .help = "sample: the model that answers, any that hadal runs, or the URL of a server that speaks OpenAI's API, such as https://host/v1. distill: the model that is learnt from, a "
              "directory."},
     {.name = "most",
      .kind = OPTION_INT,

@@ -6,6 +6,7 @@
 #include "engine/sample.h"
 #include "train/adapter_files.h"
 #include "train/dialogue.h"
+#include "train/harvest.h"
 #include "train/pretrain.h"
 
 enum training { TRAINING_PRETRAIN, TRAINING_SFT, TRAINING_GRPO, TRAINING_DISTILL };
@@ -33,6 +34,12 @@ void train_sampling_read(const struct option_values *values, struct sampling *sa
 
 /* train_sample.c */
 must_use enum status train_sample(const struct option_values *values);
+
+/* train_sample_server.c */
+bool train_sample_is_url(const char *teacher);
+must_use enum status train_sample_server(const struct option_values *values, const char *url,
+                                         const struct harvest_options *options,
+                                         struct harvest_report *report);
 
 /* train_merge.c */
 must_use enum status train_merge(const struct option_values *values);

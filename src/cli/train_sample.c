@@ -44,19 +44,33 @@ static enum status read_form(const struct option_values *values, const struct en
                        : render_options_from(values, &engine->model.checkpoint, arena, &form->render);
 }
 
-static enum status sample(const struct option_values *values, struct engine *engine, struct arena *arena,
+static enum status sample_engine(const struct option_values *values, const char *teacher,
+                                 struct harvest_options *options, struct dialogue_form *form,
+                                 struct harvest_report *report) {
+    struct engine *engine;
+    struct arena arena = {0};
+    TRY(open_teacher(values, teacher, &engine));
+    enum status status = read_form(values, engine, &arena, form);
+    options->engine = engine;
+    if (status == STATUS_OK) status = harvest_run(options, report);
+    engine_close(engine);
+    arena_free(&arena);
+    return status;
+}
+
+static enum status sample(const struct option_values *values, const char *teacher,
                           struct harvest_options *options) {
-    struct dialogue_form form = {.plain = false};
+    struct dialogue_form form = {.plain = option_flag(values, "plain")};
     struct progress progress = {0};
     struct harvest_report report;
-    TRY(read_form(values, engine, arena, &form));
-    options->engine = engine;
     options->form = &form;
     options->progress = show_progress;
     options->context = &progress;
     interrupt_catch();
     progress_start(&progress, "sampling", 0, "tasks");
-    enum status status = harvest_run(options, &report);
+    enum status status = train_sample_is_url(teacher)
+                             ? train_sample_server(values, teacher, options, &report)
+                             : sample_engine(values, teacher, options, &form, &report);
     progress_finish(&progress);
     TRY(status);
     printf("%lld answers to %lld tasks: %lld right, to %lld of the tasks; %lld lines in %s\n",
@@ -68,8 +82,6 @@ static enum status sample(const struct option_values *values, struct engine *eng
 enum status train_sample(const struct option_values *values) {
     const char *const *names, *teacher = option_text(values, "teacher");
     struct verifiers verifiers;
-    struct engine *engine;
-    struct arena arena = {0};
     struct harvest_options options = {.verifiers = &verifiers,
                                       .output = option_text(values, "output"),
                                       .seed = (uint64_t)option_int(values, "seed"),
@@ -77,19 +89,14 @@ enum status train_sample(const struct option_values *values) {
                                       .longest = (int)option_int(values, "answer-tokens"),
                                       .most = (int)option_int(values, "most")};
     options.datas = option_texts(values, "data", &options.data);
-    if (!teacher) return fail(STATUS_USAGE, "--teacher MODEL says who answers");
+    if (!teacher) return fail(STATUS_USAGE, "--teacher MODEL or URL says who answers");
     if (!options.datas) return fail(STATUS_USAGE, "--data PATH says what is asked");
     if (!options.output) return fail(STATUS_USAGE, "-o FILE says where the answers go");
     train_sampling_read(values, &options.sampling);
     int count = option_texts(values, "verifier", &names);
     TRY(verifiers_open(&verifiers, names, count));
     verifiers_set_command(&verifiers, option_text(values, "verifier-command"));
-    enum status status = open_teacher(values, teacher, &engine);
-    if (status == STATUS_OK) {
-        status = sample(values, engine, &arena, &options);
-        engine_close(engine);
-    }
+    enum status status = sample(values, teacher, &options);
     verifiers_close(&verifiers);
-    arena_free(&arena);
     return status;
 }

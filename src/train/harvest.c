@@ -2,7 +2,6 @@
 #include "train/harvest.h"
 
 #include "base/bytes.h"
-#include "base/file_write.h"
 #include "base/rng.h"
 
 #include <stdlib.h>
@@ -12,15 +11,110 @@ enum { PROMPTS_AT_ONCE = 32 };
 
 struct harvest {
     const struct harvest_options *options;
-    struct harvest_report *report;
+    struct harvest_lines lines;
     struct task_list tasks;
     struct rollout *rollout;
-    struct file_writer file;
     struct rollout_prompt prompt[PROMPTS_AT_ONCE];
     struct rollout_answer *answer; /* [PROMPTS_AT_ONCE * group] */
 };
 
 /* ---- a line ---- */
+
+/* Reasoning and what follows it, as the API would give them. */
+static json_t *as_message(const char *text, size_t bytes) {
+    static const char begins[] = "<think>", closes[] = "</think>";
+    const char *end = text + bytes, *close = memmem(text, bytes, closes, sizeof closes - 1);
+    if (!close) return json_pack("{s:s, s:s%}", "role", "assistant", "content", text, bytes);
+    const char *reasoning = text, *content = close + sizeof closes - 1;
+    if (bytes >= sizeof begins - 1 && !memcmp(text, begins, sizeof begins - 1))
+        reasoning += sizeof begins - 1;
+    while (reasoning < close && *reasoning == '\n') reasoning++;
+    while (close > reasoning && close[-1] == '\n') close--;
+    while (content < end && *content == '\n') content++;
+    return json_pack("{s:s, s:s%, s:s%}", "role", "assistant", "reasoning_content", reasoning,
+                     (size_t)(close - reasoning), "content", content, (size_t)(end - content));
+}
+
+static json_t *as_line(const struct harvest_lines *lines, const json_t *task, const char *text,
+                       size_t bytes) {
+    const json_t *prompt = json_object_get(task, "prompt"), *given = json_object_get(task, "messages");
+    if (lines->form->plain) return json_pack("{s:O, s:s%}", "prompt", prompt, "completion", text, bytes);
+    json_t *messages = json_array(), *message = as_message(text, bytes), *line = json_object();
+    if (!given && json_is_array(prompt)) given = prompt;
+    if (given)
+        json_array_extend(messages, (json_t *)given);
+    else
+        json_array_append_new(messages, json_pack("{s:s, s:O}", "role", "user", "content", prompt));
+    json_array_append_new(messages, message);
+    json_object_set_new(line, "messages", messages);
+    if (json_object_get(task, "tools")) json_object_set(line, "tools", json_object_get(task, "tools"));
+    return line;
+}
+
+static enum status write_line(struct harvest_lines *lines, json_t *line) {
+    char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
+    json_decref(line);
+    if (!text) return fail(STATUS_MEMORY, "an answer cannot be written");
+    size_t bytes = strlen(text);
+    text[bytes] = '\n';
+    enum status status = file_writer_append(&lines->file, text, bytes + 1);
+    free(text);
+    return status;
+}
+
+/* ---- a task ---- */
+
+static bool is_new(const struct harvest_answer *answer, int index, const bool *kept) {
+    for (int i = 0; i < index; i++)
+        if (kept[i] && answer[i].bytes == answer[index].bytes &&
+            !memcmp(answer[i].text, answer[index].text, answer[index].bytes))
+            return false;
+    return true;
+}
+
+static enum status take_answer(struct harvest_lines *lines, const json_t *task,
+                               const struct harvest_answer *answer, int index, bool *kept, bool *right) {
+    struct verdict verdict;
+    TRY(verify(lines->verifiers, task, "a task", answer[index].text, answer[index].bytes, &verdict));
+    *right = verdict.right;
+    kept[index] = verdict.right && !answer[index].cut && is_new(answer, index, kept);
+    return kept[index] ? write_line(lines, as_line(lines, task, answer[index].text, answer[index].bytes))
+                       : STATUS_OK;
+}
+
+enum status harvest_open(struct harvest_lines *lines, const char *output) {
+    return file_writer_open(&lines->file, output);
+}
+
+enum status harvest_take(struct harvest_lines *lines, const json_t *task, const struct harvest_answer *answer,
+                         int answers) {
+    bool kept[SERVICE_CHOICES_LIMIT] = {false}, solved = false;
+    int written = 0;
+    MUST(answers <= SERVICE_CHOICES_LIMIT);
+    for (int i = 0; i < answers; i++) {
+        bool right;
+        lines->report.answers++;
+        if (lines->most && written == lines->most) continue;
+        TRY(take_answer(lines, task, answer, i, kept, &right));
+        written += kept[i];
+        lines->report.right += right;
+        lines->report.kept += kept[i];
+        solved |= right;
+    }
+    lines->report.solved += solved;
+    lines->report.tasks++;
+    return STATUS_OK;
+}
+
+enum status harvest_finish(struct harvest_lines *lines) {
+    return file_writer_finish(&lines->file);
+}
+
+void harvest_close(struct harvest_lines *lines) {
+    file_writer_close(&lines->file);
+}
+
+/* ---- an engine's answers ---- */
 
 static bool ends(const struct engine *engine, int32_t id) {
     for (int i = 0; i < engine->end_tokens; i++)
@@ -38,91 +132,19 @@ static enum status answer_text(const struct engine *engine, const struct rollout
     return buffer_check(text, "an answer");
 }
 
-/* Reasoning and what follows it, as the API would give them. */
-static json_t *as_message(const char *text, size_t bytes) {
-    static const char begins[] = "<think>", closes[] = "</think>";
-    const char *end = text + bytes, *close = memmem(text, bytes, closes, sizeof closes - 1);
-    if (!close) return json_pack("{s:s, s:s%}", "role", "assistant", "content", text, bytes);
-    const char *reasoning = text, *content = close + sizeof closes - 1;
-    if (bytes >= sizeof begins - 1 && !memcmp(text, begins, sizeof begins - 1))
-        reasoning += sizeof begins - 1;
-    while (reasoning < close && *reasoning == '\n') reasoning++;
-    while (close > reasoning && close[-1] == '\n') close--;
-    while (content < end && *content == '\n') content++;
-    return json_pack("{s:s, s:s%, s:s%}", "role", "assistant", "reasoning_content", reasoning,
-                     (size_t)(close - reasoning), "content", content, (size_t)(end - content));
-}
-
-static json_t *as_line(const struct harvest *harvest, const json_t *task, const char *text, size_t bytes) {
-    const json_t *prompt = json_object_get(task, "prompt"), *given = json_object_get(task, "messages");
-    if (harvest->options->form->plain)
-        return json_pack("{s:O, s:s%}", "prompt", prompt, "completion", text, bytes);
-    json_t *messages = json_array(), *message = as_message(text, bytes), *line = json_object();
-    if (!given && json_is_array(prompt)) given = prompt;
-    if (given)
-        json_array_extend(messages, (json_t *)given);
-    else
-        json_array_append_new(messages, json_pack("{s:s, s:O}", "role", "user", "content", prompt));
-    json_array_append_new(messages, message);
-    json_object_set_new(line, "messages", messages);
-    if (json_object_get(task, "tools")) json_object_set(line, "tools", json_object_get(task, "tools"));
-    return line;
-}
-
-static enum status write_line(struct harvest *harvest, json_t *line) {
-    char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
-    json_decref(line);
-    if (!text) return fail(STATUS_MEMORY, "an answer cannot be written");
-    size_t bytes = strlen(text);
-    text[bytes] = '\n';
-    enum status status = file_writer_append(&harvest->file, text, bytes + 1);
-    free(text);
-    return status;
-}
-
-/* ---- a task ---- */
-
-static bool is_new(const struct rollout_answer *answer, int index, const bool *kept) {
-    for (int i = 0; i < index; i++)
-        if (kept[i] && answer[i].tokens == answer[index].tokens &&
-            !memcmp(answer[i].id, answer[index].id, (size_t)answer[i].tokens * sizeof *answer->id))
-            return false;
-    return true;
-}
-
-static enum status take_answer(struct harvest *harvest, const json_t *task,
-                               const struct rollout_answer *answer, int index, bool *kept, bool *right) {
-    struct buffer text = {0};
-    struct verdict verdict;
-    enum status status = answer_text(harvest->options->engine, &answer[index], &text);
-    if (status == STATUS_OK)
-        status = verify(harvest->options->verifiers, task, "a task", text.data, text.bytes, &verdict);
-    *right = status == STATUS_OK && verdict.right;
-    kept[index] = *right && !answer[index].truncated && is_new(answer, index, kept);
-    if (kept[index]) status = write_line(harvest, as_line(harvest, task, text.data, text.bytes));
-    buffer_free(&text);
-    return status;
-}
-
 static enum status take_task(struct harvest *harvest, const json_t *task,
                              const struct rollout_answer *answer) {
-    const struct harvest_options *options = harvest->options;
-    struct harvest_report *report = harvest->report;
-    bool kept[SERVICE_CHOICES_LIMIT] = {false}, solved = false;
-    int lines = 0;
-    for (int i = 0; i < options->group; i++) {
-        bool right;
-        report->answers++;
-        if (options->most && lines == options->most) continue;
-        TRY(take_answer(harvest, task, answer, i, kept, &right));
-        lines += kept[i];
-        report->right += right;
-        report->kept += kept[i];
-        solved |= right;
+    const int group = harvest->options->group;
+    struct buffer text[SERVICE_CHOICES_LIMIT] = {{0}};
+    struct harvest_answer said[SERVICE_CHOICES_LIMIT];
+    enum status status = STATUS_OK;
+    for (int i = 0; i < group && status == STATUS_OK; i++) {
+        status = answer_text(harvest->options->engine, &answer[i], &text[i]);
+        said[i] = (struct harvest_answer){text[i].data, text[i].bytes, answer[i].truncated};
     }
-    report->solved += solved;
-    report->tasks++;
-    return STATUS_OK;
+    if (status == STATUS_OK) status = harvest_take(&harvest->lines, task, said, group);
+    for (int i = 0; i < group; i++) buffer_free(&text[i]);
+    return status;
 }
 
 /* ---- all of them ---- */
@@ -154,25 +176,27 @@ static enum status run(struct harvest *harvest) {
     for (int i = 0; i < options->datas; i++) TRY(tasks_add(&harvest->tasks, options->data[i], &reader));
     if (!harvest->tasks.tasks) return fail(STATUS_INPUT, "%s: there are no tasks", options->data[0]);
     MUST(options->group >= 1 && options->group <= SERVICE_CHOICES_LIMIT);
-    harvest->report->all_tasks = harvest->tasks.tasks;
+    harvest->lines.report.all_tasks = harvest->tasks.tasks;
     harvest->answer = calloc((size_t)(PROMPTS_AT_ONCE * options->group), sizeof *harvest->answer);
     if (!harvest->answer) return fail(STATUS_MEMORY, "no memory for answers");
     TRY(rollout_open_engine(&harvest->rollout, options->engine));
-    TRY(file_writer_open(&harvest->file, options->output));
+    TRY(harvest_open(&harvest->lines, options->output));
     for (int64_t first = 0; first < harvest->tasks.tasks; first += PROMPTS_AT_ONCE) {
         TRY(take_round(harvest, first, (int)min_i64(PROMPTS_AT_ONCE, harvest->tasks.tasks - first)));
-        if (options->progress && !options->progress(options->context, harvest->report))
+        if (options->progress && !options->progress(options->context, &harvest->lines.report))
             return fail(STATUS_CANCELLED, "stopped after %lld of %lld tasks",
-                        (long long)harvest->report->tasks, (long long)harvest->tasks.tasks);
+                        (long long)harvest->lines.report.tasks, (long long)harvest->tasks.tasks);
     }
-    return file_writer_finish(&harvest->file);
+    return harvest_finish(&harvest->lines);
 }
 
 enum status harvest_run(const struct harvest_options *options, struct harvest_report *report) {
-    struct harvest harvest = {.options = options, .report = report};
-    *report = (struct harvest_report){0};
+    struct harvest harvest = {
+        .options = options,
+        .lines = {.form = options->form, .verifiers = options->verifiers, .most = options->most}};
     enum status status = run(&harvest);
-    file_writer_close(&harvest.file);
+    *report = harvest.lines.report;
+    harvest_close(&harvest.lines);
     rollout_close(harvest.rollout);
     free(harvest.answer);
     tasks_close(&harvest.tasks);

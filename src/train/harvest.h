@@ -4,6 +4,7 @@
 #ifndef HADAL_TRAIN_HARVEST_H
 #define HADAL_TRAIN_HARVEST_H
 
+#include "base/file_write.h"
 #include "train/rollout.h"
 #include "train/tasks.h"
 
@@ -11,6 +12,28 @@ struct harvest_report {
     int64_t tasks, all_tasks, solved; /* done, of all; with at least one right answer */
     int64_t answers, right, kept;
 };
+
+/* What a teacher, of whatever kind, said to a task. */
+struct harvest_answer {
+    const char *text; /* reasoning before </think>, where there is some; terminated */
+    size_t bytes;
+    bool cut; /* it did not come to its end */
+};
+
+/* A file of lines that is being written. Nothing is there under its name before it is closed well. */
+struct harvest_lines {
+    const struct dialogue_form *form;
+    struct verifiers *verifiers;
+    int most; /* lines for each task; 0: any number */
+    struct file_writer file;
+    struct harvest_report report;
+};
+must_use enum status harvest_open(struct harvest_lines *lines, const char *output);
+/* Judges the answers to a task and writes those that are right, whole and different from each other. */
+must_use enum status harvest_take(struct harvest_lines *lines, const json_t *task,
+                                  const struct harvest_answer *answer, int answers);
+must_use enum status harvest_finish(struct harvest_lines *lines);
+void harvest_close(struct harvest_lines *lines); /* always; an unfinished file goes */
 
 struct harvest_options {
     struct engine *engine; /* the teacher's, with its tokenizer */
