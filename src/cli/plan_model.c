@@ -6,6 +6,7 @@
 #include "cli/bench.h"
 #include "cli/rates.h"
 #include "format/checkpoint.h"
+#include "plan/later.h"
 #include "plan/prices.h"
 #include "plan/shape.h"
 #include "plan/sheet_write.h"
@@ -18,6 +19,7 @@ struct request {
     const struct option_values *values;
     const char *model;
     struct model_desc *desc;
+    const struct later_model *later; /* known to plans alone; NULL: `desc` has it */
     const struct hardware *hardware; /* NULL: not said */
     struct hardware own;             /* what `this` is */
     struct plan_rates rates;         /* of `this`; without types where they have not been measured */
@@ -55,6 +57,8 @@ static enum status read_model(struct request *request, const char *fallback) {
         return fail(STATUS_USAGE,
                     "name a published model (hadal inspect lists them), a directory, a config.json or a "
                     ".gguf file");
+    request->later = later_find(request->model);
+    if (request->later) return STATUS_OK;
     return model_preset_config(request->model) ? read_preset(request->desc, request->model)
                                                : read_checkpoint(request->desc, request->model);
 }
@@ -96,7 +100,14 @@ static enum status read_hardware(struct request *request, const char *fallback) 
 }
 
 static enum status shape_of(const struct request *request, const char *type, struct plan_shape *shape) {
-    return plan_shape_of(shape, request->desc, type, request->kv_type);
+    return request->later ? later_shape_of(shape, request->later, type)
+                          : plan_shape_of(shape, request->desc, type, request->kv_type);
+}
+
+/* The types that are compared; models that plans alone know are published in a mixture of their own. */
+static const char *type_at(const struct request *request, int index) {
+    if (request->later && !index) return "native";
+    return plan_type_at(index - (request->later != NULL));
 }
 
 static void name_subject(struct request *request, const char *type) {
@@ -118,7 +129,7 @@ static enum status fill_fit(const struct request *request, const struct plan_sha
         TRY(sheet_set(sheet, "context", (double)option_int(values, "ctx"), "--ctx"));
     if (option_given(values, "batch"))
         TRY(sheet_set(sheet, "batch", (double)option_int(values, "batch"), "--batch"));
-    if (hardware == &request->own && request->rates.types)
+    if (hardware == &request->own && request->rates.types && !request->later)
         TRY(plan_fill_rates(sheet, &request->rates, request->desc, shape->type,
                             "products and attention measured by hadal bench machine"));
     for (int i = 0; i < sets; i++) TRY(sheet_set_text(sheet, set[i]));
@@ -131,16 +142,16 @@ static enum status print_devices(const struct request *request) {
     struct sheet sheet;
     char number[SHEET_NUMBER_BYTES];
     printf("%s: devices that hold weights, cache and activations\n\n%-14s", request->model, "");
-    for (int t = 0; plan_type_at(t); t++) printf(" %8s", plan_type_at(t));
+    for (int t = 0; type_at(request, t); t++) printf(" %8s", type_at(request, t));
     printf("\n%-14s", "weights in GB");
-    for (int t = 0; plan_type_at(t); t++) {
-        TRY(shape_of(request, plan_type_at(t), &shape));
+    for (int t = 0; type_at(request, t); t++) {
+        TRY(shape_of(request, type_at(request, t), &shape));
         printf(" %8.4g", shape.weight_bytes * 1e-9);
     }
     for (int h = 0; hardware_at(h); h++) {
         printf("\n%-14s", hardware_at(h)->name);
-        for (int t = 0; plan_type_at(t); t++) {
-            TRY(shape_of(request, plan_type_at(t), &shape));
+        for (int t = 0; type_at(request, t); t++) {
+            TRY(shape_of(request, type_at(request, t), &shape));
             TRY(fill_fit(request, &shape, hardware_at(h), &sheet));
             printf(" %8.0f", sheet_value(&sheet, "devices_needed"));
         }
@@ -156,8 +167,8 @@ static enum status print_types(const struct request *request) {
     struct sheet sheet;
     printf("%s on %s\n\n%-8s %10s %10s %6s %8s %12s %12s\n", request->model, request->hardware->title, "type",
            "weights GB", "needed GB", "fits", "devices", "prefill t/s", "decode t/s");
-    for (int t = 0; plan_type_at(t); t++) {
-        TRY(shape_of(request, plan_type_at(t), &shape));
+    for (int t = 0; type_at(request, t); t++) {
+        TRY(shape_of(request, type_at(request, t), &shape));
         TRY(fill_fit(request, &shape, request->hardware, &sheet));
         bool fits = sheet_value(&sheet, "needed") <= sheet_value(&sheet, "usable");
         bool runs = fits || sheet_value(&sheet, "resident") > 0; /* the rest from disk */
@@ -182,8 +193,8 @@ static enum status choose_type(const struct request *request, const char **type)
     struct sheet sheet;
     *type = option_text(request->values, "type");
     if (*type) return STATUS_OK;
-    for (int t = 0; plan_type_at(t); t++) {
-        *type = plan_type_at(t);
+    for (int t = 0; type_at(request, t); t++) {
+        *type = type_at(request, t);
         TRY(shape_of(request, *type, &shape));
         TRY(fill_fit(request, &shape, request->hardware, &sheet));
         if (sheet_value(&sheet, "needed") <= sheet_value(&sheet, "usable")) break;
@@ -227,8 +238,8 @@ static enum status fill_and_print(struct request *request, const struct sheet_ki
     struct plan_shape shape;
     struct sheet sheet;
     bool serves = kind == &sheet_serve;
-    if (!type) type = serves ? "fp8" : "bf16";
     TRY(read_model(request, "deepseek-v3"));
+    if (!type) type = !serves ? "bf16" : request->later ? "native" : "fp8";
     TRY(read_hardware(request, "h800"));
     TRY(shape_of(request, type, &shape));
     sheet_start(&sheet, kind);

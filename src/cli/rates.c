@@ -26,6 +26,7 @@ struct rating {
     struct backend *backend;
     struct bench_matrix matrix;
     double sample[RATE_ROWS][SAMPLES_MOST];
+    float *values; /* [2 * PASS_VALUES] */
     int done, all;
 };
 
@@ -70,7 +71,29 @@ static enum status measure_attention(struct rating *rating) {
     return STATUS_OK;
 }
 
+enum { PASS_VALUES = 1 << 22 }; /* more than the caches next to a processor hold */
+
+static void add_once(void *context, int64_t index) {
+    struct rating *rating = context;
+    (void)index;
+    rating->backend->ops->add(rating->backend, rating->values, rating->values + PASS_VALUES, PASS_VALUES);
+}
+
+static enum status measure_pass(struct rating *rating) {
+    const struct rates_request *request = rating->request;
+    struct backend *backend = rating->backend;
+    rating->values = backend->ops->allocate(backend, 2 * (int64_t)PASS_VALUES * (int64_t)sizeof(float));
+    if (!rating->values) return fail(STATUS_MEMORY, "no memory for rows");
+    add_once(rating, 0);
+    for (int s = 0; s < request->samples; s++)
+        rating->sample[0][s] = bench_seconds(add_once, rating, request->sample_seconds);
+    rating->rates->pass = bench_median(rating->sample[0], request->samples) / PASS_VALUES;
+    backend->ops->release(backend, rating->values);
+    return tell(rating);
+}
+
 static enum status measure_all(struct rating *rating) {
+    TRY(measure_pass(rating));
     TRY(measure_attention(rating));
     TRY(bench_matrix_open(&rating->matrix, rating->backend, plan_rate_rows[RATE_ROWS - 1]));
     for (size_t t = 0; t < COUNT_OF(types); t++) {
@@ -90,7 +113,7 @@ enum status rates_measure(struct plan_rates *rates, const struct rates_request *
          2 * COUNT_OF(shapes) <= RATE_ATTENTIONS_MOST);
     rating->request = request;
     rating->rates = rates;
-    rating->all = (int)(2 * COUNT_OF(shapes) + COUNT_OF(types));
+    rating->all = 1 + (int)(2 * COUNT_OF(shapes) + COUNT_OF(types));
     enum status status = backend_open_cpu(&rating->backend, &options);
     if (status == STATUS_OK) status = measure_all(rating);
     bench_matrix_close(&rating->matrix);
@@ -114,7 +137,8 @@ static json_t *rates_json(const struct plan_rates *rates) {
             attention, json_pack("{s:b, s:b, s:i, s:f}", "latent", rates->attention[i].latent, "prompt",
                                  rates->attention[i].prompt, "heads", rates->attention[i].heads, "operations",
                                  rates->attention[i].operations));
-    return json_pack("{s:f, s:o, s:o}", "wake", rates->wake, "products", products, "attention", attention);
+    return json_pack("{s:f, s:f, s:o, s:o}", "wake", rates->wake, "pass", rates->pass, "products", products,
+                     "attention", attention);
 }
 
 enum status rates_store(const struct plan_rates *rates, const char *processor, enum cpu_level level,
@@ -173,6 +197,7 @@ static enum status read_rates(struct plan_rates *rates, struct json_reader reade
     json_t *seconds;
     size_t i;
     TRY(json_get_real_or(reader, "wake", 0, 1, 0, &rates->wake));
+    TRY(json_get_real_or(reader, "pass", 0, 1, 0, &rates->pass));
     json_object_foreach((json_t *)products, name, seconds) TRY(read_type(rates, name, seconds));
     json_array_foreach(attention, i, entry)
         TRY(read_attention(rates, (struct json_reader){entry, reader.origin}));

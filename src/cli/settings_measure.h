@@ -19,7 +19,8 @@
      .kind = OPTION_TEXT,
      .argument = "TYPE",
      .commands = PLAN,
-     .help = "Number format of the weights: bf16, fp8, or one that hadal quantize takes. Unset: what fits "
+     .help = "Number format of the weights: bf16, fp8, one that hadal quantize takes, or native for V3.2 and V4 as "
+             "they are published. Unset: what fits "
              "for fit, fp8 for serve, bf16 for train."},
     {.name = "ctx",
      .kind = OPTION_INT,

@@ -96,12 +96,28 @@ static double operations_of(const struct model_desc *desc) {
     return operations;
 }
 
+/* Norms, rotated queries and sums; of each expert that a token takes what is gathered, activated and added. */
+static double values_of(const struct model_desc *desc) {
+    double values = (double)desc->width;
+    for (int layer = 0; layer < desc->layers; layer++) {
+        bool latent = desc->layer[layer].attention == ATTEND_LATENT;
+        bool experts = desc->layer[layer].ffn == FFN_EXPERTS;
+        double head = (double)(latent ? desc->rope_dim + desc->value_dim : 2 * desc->head_dim);
+        double inner = (double)(experts ? desc->shared_experts * desc->expert_ffn : desc->dense_ffn);
+        values += 5.0 * (double)desc->width + desc->heads * head + 1.5 * inner;
+        if (experts)
+            values += desc->experts_used * (2.0 * (double)desc->width + 1.5 * (double)desc->expert_ffn);
+    }
+    return values;
+}
+
 enum status plan_steps_of(struct plan_steps *steps, const struct plan_rates *rates,
                           const struct model_desc *desc, const char *type, double batch, double prompt) {
     bool latent = desc->layers && desc->layer[0].attention == ATTEND_LATENT;
     struct summing sum = {rates, desc, steps, batch, prompt};
     MUST(rates->types > 0);
     *steps = (struct plan_steps){.operations = operations_of(desc),
+                                 .values = values_of(desc),
                                  .decode_attention = plan_rate_attention(rates, latent, false, desc->heads),
                                  .prompt_attention = plan_rate_attention(rates, latent, true, desc->heads)};
     return plan_each_matrix(desc, type, add_matrix, &sum);
@@ -127,6 +143,7 @@ enum status plan_fill_rates(struct sheet *sheet, const struct plan_rates *rates,
     TRY(set_share(sheet, "compute_share", operations / (steps.prompt_seconds * peak), source));
     TRY(set_share(sheet, "attention_share", steps.decode_attention / peak, source));
     TRY(set_share(sheet, "prompt_attention_share", steps.prompt_attention / peak, source));
+    TRY(sheet_set(sheet, "between", steps.values * rates->pass, source));
     TRY(sheet_set(sheet, "handed", steps.operations, source));
     return sheet_set(sheet, "wake", rates->wake, source);
 }

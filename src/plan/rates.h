@@ -21,6 +21,7 @@ struct plan_rates {
         double operations; /* a second */
     } attention[RATE_ATTENTIONS_MOST];
     int attentions;
+    double pass; /* seconds for a value that is read twice and written once, between products */
     double wake; /* seconds from handing work to the threads until all of them work */
 };
 
@@ -33,6 +34,7 @@ double plan_rate_attention(const struct plan_rates *rates, bool latent, bool pro
 struct plan_steps {
     double step_seconds;                       /* of the products of a decoding step of `batch` tokens */
     double prompt_seconds;                     /* of a prompt's, the logits of its last token included */
+    double values;                             /* that a token has between products, each passed over once */
     double operations;                         /* that are handed to the threads in either */
     double decode_attention, prompt_attention; /* operations a second */
 };

@@ -103,7 +103,7 @@ enum status plan_shape_of(struct plan_shape *shape, const struct model_desc *des
                                  .experts_used = desc->experts_used};
     TRY(read_type(&sums, type));
     TRY(kv_planes_of(desc, kv_type, plane));
-    shape->kv_bytes = (double)kv_bytes_per_token(desc, plane, false);
+    shape->kv_bytes = shape->kv_read = (double)kv_bytes_per_token(desc, plane, false);
     for (int w = 0; w < WEIGHT_COUNT; w++) {
         bool model = weight_rows()[w].copies == PER_MODEL;
         for (int layer = 0; layer < (model ? 1 : desc->layers + desc->mtp_layers); layer++)
@@ -167,6 +167,9 @@ enum status plan_fill_shape(struct sheet *sheet, const struct plan_shape *shape)
         {"ops_head", shape->ops_head},
         {"ops_prompt_context", shape->ops_prompt_context},
         {"ops_decode_context", shape->ops_decode_context},
+        {"ops_index_context", shape->ops_index_context},
+        {"attended", shape->attended},
+        {"kv_read", shape->kv_read},
         {"activation_bytes", shape->activation_bytes},
     };
     return fill(sheet, fields, COUNT_OF(fields), "the model's description");

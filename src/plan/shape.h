@@ -21,6 +21,9 @@ struct plan_shape {
     double ops_row, ops_head;  /* of a token through the layers, and of its logits */
     double ops_prompt_context; /* of a prompt's token, for each token before it: decompressed attention */
     double ops_decode_context; /* of a generated token: absorbed attention, where the cache is latent */
+    double ops_index_context;  /* of either, for each token before it, however many attention looks at */
+    double attended;           /* tokens that attention looks at, at most; 0: all */
+    double kv_read;            /* of kv_bytes, what a generated token reads */
     double activation_bytes;   /* of a chunk of a prompt */
 };
 

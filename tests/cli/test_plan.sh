@@ -49,6 +49,10 @@ says "deepseek-v3: devices that hold" fit deepseek-v3
 says "r1-distill-qwen-32b in q4_k_m on NVIDIA GeForce RTX 4090" fit r1-distill-qwen-32b --hardware rtx-4090
 says "is read from disk when it is needed" fit deepseek-v3 --hardware h100 --type iq1_s
 says "cannot be streamed" fit deepseek-v3 --hardware rtx-4090 --type bf16
+says "native        156.1" fit deepseek-v4-flash --hardware h200
+says "tokens that attention looks at" fit deepseek-v4-pro --hardware b200 --ctx 1048576 --set devices=16
+says "deepseek-v4-flash in native on NVIDIA H800" serve deepseek-v4-flash
+says "(estimated)" hardware
 says "70,272 bytes" fit deepseek-v3 --hardware h800 --ctx 8192 --batch 4
 says "Serving is cheaper" serve --price r1
 says "from an API at these prices is cheaper" serve --price v3.2 --set hour=20

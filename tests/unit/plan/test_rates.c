@@ -27,7 +27,7 @@ static void near(const char *what, double value, double expected, double within)
 
 /* A machine that takes 1 ns for a weight of bf16 and 0.5 ns for one of q8_0, and rows one after the other. */
 static struct plan_rates even_rates(void) {
-    struct plan_rates rates = {.types = 2, .attentions = 4, .wake = 1e-6};
+    struct plan_rates rates = {.types = 2, .attentions = 4, .pass = 1e-10, .wake = 1e-6};
     rates.type[0].dtype = DTYPE_BF16;
     rates.type[1].dtype = DTYPE_Q8_0;
     for (int r = 0; r < RATE_ROWS; r++) {
@@ -104,8 +104,11 @@ static void test_sheet(void **state) {
     near("step", sheet_value(&sheet, "step"),
          fmax(steps.step_seconds, sheet_value(&sheet, "weights_compute")) +
              fmax(sheet_value(&sheet, "attention_memory"), sheet_value(&sheet, "attention_compute")) +
-             steps.operations * 1e-6,
+             steps.operations * 1e-6 + 4 * steps.values * 1e-10,
          1e-9);
+    /* of a token's values, those of 6 experts in 26 layers are the most */
+    double most = 26 * 6 * (2 * 2048 + 1.5 * 1408);
+    assert_true(steps.values > most && steps.values < 2.5 * most);
 }
 
 int main(void) {

@@ -1,5 +1,5 @@
 /* test_shape.c - bytes and operations of published models against published figures; the sheets of fit, serve and train. */
-#include "plan/shape.h"
+#include "plan/later.h"
 
 #include "base/json.h"
 
@@ -60,6 +60,54 @@ static void test_sizes_of_files(void **state) {
     near("V3 in FP8", shape_of("deepseek-v3", "fp8").weight_bytes, 671e9, 0.01);
     near("32B in Q4_K_M", shape_of("r1-distill-qwen-32b", "q4_k_m").weight_bytes, 19.85e9, 0.005);
     near("8B in Q8_0", shape_of("r1-distill-llama-8b", "q8_0").weight_bytes, 8.54e9, 0.005);
+}
+
+/* Parameters and bytes of the cache as the reports and the published code have them; files as they are published. */
+static void test_later(void **state) {
+    (void)state;
+    static const struct {
+        const char *model;
+        double parameters, active, kv_bytes, native;
+    } models[] = {{"deepseek-v4-flash", 284.33e9, 13.27e9, 3514.25, 158e9},
+                  {"deepseek-v4-pro", 1573e9, 48.85e9, 5031.4, 864.7e9},
+                  {"deepseek-v3.2", 671.9e9, 37.48e9, 61 * (656 + 132), 672e9}};
+    for (size_t i = 0; i < COUNT_OF(models); i++) {
+        struct plan_shape shape;
+        const struct later_model *later = later_find(models[i].model);
+        assert_non_null(later);
+        assert_int_equal(later_shape_of(&shape, later, "native"), STATUS_OK);
+        near(models[i].model, shape.parameters, models[i].parameters, 0.002);
+        near(models[i].model, shape.active, models[i].active, 0.01);
+        near(models[i].model, shape.kv_bytes, models[i].kv_bytes, 0.001);
+        near(models[i].model, shape.weight_bytes, models[i].native, 0.025);
+        assert_true(shape.kv_read < shape.kv_bytes && shape.attended > 0);
+        near(models[i].model, shape.fixed_bytes + shape.experts * shape.expert_bytes, shape.weight_bytes,
+             0.02);
+        assert_int_equal(later_shape_of(&shape, later, "q4_k_m"), STATUS_OK);
+        near(models[i].model, shape.bits, 4.5, 0.1);
+        assert_int_equal(later_shape_of(&shape, later, "q9_9"), STATUS_USAGE);
+    }
+    assert_null(later_find("deepseek-v3"));
+    assert_null(later_name(COUNT_OF(models)));
+}
+
+/* The report of V4: at a million tokens Pro takes 27 % and Flash 10 % of V3.2's operations for a token, and 10 % and 7 % of
+ * its cache. */
+static void test_later_at_a_million(void **state) {
+    (void)state;
+    double operations[3], cache[3];
+    static const char *const names[] = {"deepseek-v3.2", "deepseek-v4-pro", "deepseek-v4-flash"};
+    for (int i = 0; i < 3; i++) {
+        struct plan_shape shape;
+        assert_int_equal(later_shape_of(&shape, later_find(names[i]), "native"), STATUS_OK);
+        operations[i] = shape.ops_row + shape.ops_head + shape.attended * shape.ops_decode_context +
+                        1e6 * shape.ops_index_context;
+        cache[i] = shape.kv_bytes;
+    }
+    near("operations of Pro", operations[1] / operations[0], 0.27, 0.05);
+    assert_true(operations[2] / operations[0] > 0.09 && operations[2] / operations[0] < 0.13);
+    near("cache of Pro", cache[1] / cache[0], 0.10, 0.06);
+    near("cache of Flash", cache[2] / cache[0], 0.07, 0.06);
 }
 
 static void test_types_shrink(void **state) {
@@ -152,6 +200,8 @@ int main(void) {
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_sizes_of_files),
         cmocka_unit_test(test_types_shrink),
+        cmocka_unit_test(test_later),
+        cmocka_unit_test(test_later_at_a_million),
         cmocka_unit_test(test_fit),
         cmocka_unit_test(test_serve_as_measured),
         cmocka_unit_test(test_train_as_reported),
