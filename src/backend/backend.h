@@ -87,8 +87,8 @@ struct latent_attention_op { /* MLA, arXiv 2405.04434 section 2.1; absorbed or d
     float *y;                       /* [rows, heads * value] */
     int heads, nope_dim, rope_dim, value_dim, kv_rank;
     float scale;
-    bool integers,
-        integer_scores; /* prompt rows: products in integers where the backend has them, with scores or without */
+    bool integers;       /* prompt rows: products in integers where the backend has them, */
+    bool integer_scores; /* and scores of the unrotated dimensions, too */
     const struct batch_run *run;
     int runs;
 };
@@ -99,6 +99,7 @@ struct grouped_attention_op {        /* each of kv_heads keys serves heads / kv_
     float *y;                        /* [rows, heads * head_dim] */
     int heads, kv_heads, head_dim;
     float scale;
+    bool integers; /* prompt rows: weighted sums in integers where the backend has them */
     const struct batch_run *run;
     int runs;
 };

@@ -103,14 +103,14 @@ int64_t prompt_panels_floats(const struct prompt_size *size) {
     return carve_panels(&unused, NULL, size);
 }
 
-struct prompt_panels prompt_panels_at(float *room, const struct prompt_size *size, bool scores) {
+struct prompt_panels prompt_panels_at(float *room, const struct prompt_size *size) {
     struct panels_room parts;
     struct rounded_room query, weight;
     int64_t padded = prompt_padded(size->dims);
     carve_panels(&parts, room, size);
     rounded_room_carve(&query, parts.query, size->rows, padded);
     rounded_room_carve(&weight, parts.weight, PROMPT_TILE, KV_PAGE_TOKENS);
-    return (struct prompt_panels){scores,
+    return (struct prompt_panels){size->dims,
                                   {PANEL_I8, (const uint8_t *)parts.key, KV_PAGE_TOKENS, padded},
                                   {PANEL_I8, (const uint8_t *)parts.value, size->value_dim, KV_PAGE_TOKENS},
                                   rounded_in(&query, padded),
@@ -119,19 +119,19 @@ struct prompt_panels prompt_panels_at(float *room, const struct prompt_size *siz
 }
 
 void prompt_round(const struct kernels *kernels, const struct prompt_panels *panels, const float *q,
-                  int64_t dims, int64_t rows) {
+                  int64_t q_stride, int64_t rows) {
     int64_t padded = panels->query.in;
     memset(panels->part, 0, (size_t)padded * sizeof *panels->part);
     for (int64_t r = 0; r < rows; r++) {
         struct rounded_rows row = rounded_from(&panels->query, r);
-        memcpy(panels->part, q + r * dims, (size_t)dims * sizeof *q);
+        memcpy(panels->part, q + r * q_stride, (size_t)panels->dims * sizeof *q);
         kernels->panel_round(panels->part, padded, row.value, row.scale, row.sum);
     }
 }
 
 void prompt_arrange(const struct kernels *kernels, const struct prompt_page *page, bool full) {
     const struct prompt_panels *panels = page->panels;
-    if (panels->scores)
+    if (panels->dims)
         kernels->panel_from_columns(page->key, KV_PAGE_TOKENS, panels->key.in, KV_PAGE_TOKENS,
                                     (uint8_t *)(uintptr_t)panels->key.data);
     if (full)
@@ -183,15 +183,22 @@ static void mix_values(const struct kernels *kernels, const struct prompt_rows *
         kernels->mix(&part);
 }
 
+static void score_tile(const struct kernels *kernels, const struct prompt_rows *tile,
+                       const struct prompt_page *page) {
+    int64_t rounded = page->panels ? page->panels->dims : 0;
+    if (rounded)
+        score_rounded(kernels, tile, page->panels);
+    else
+        memset(tile->score, 0, (size_t)(tile->rows * KV_PAGE_TOKENS) * sizeof *tile->score);
+    if (rounded < page->dims)
+        kernels->mix(&(struct mix){tile->q + rounded, page->key + rounded * KV_PAGE_TOKENS, tile->score,
+                                   tile->q_stride, KV_PAGE_TOKENS, KV_PAGE_TOKENS, tile->rows,
+                                   page->dims - rounded, KV_PAGE_TOKENS});
+}
+
 static void attend_tile(const struct kernels *kernels, const struct prompt_rows *tile,
                         const struct prompt_page *page) {
-    if (page->panels && page->panels->scores) {
-        score_rounded(kernels, tile, page->panels);
-    } else {
-        memset(tile->score, 0, (size_t)(tile->rows * KV_PAGE_TOKENS) * sizeof *tile->score);
-        kernels->mix(&(struct mix){tile->q, page->key, tile->score, tile->q_stride, KV_PAGE_TOKENS,
-                                   KV_PAGE_TOKENS, tile->rows, page->dims, KV_PAGE_TOKENS});
-    }
+    score_tile(kernels, tile, page);
     kernels->softmax_fold(&(struct softmax_fold){
         tile->score, tile->state.maximum, tile->state.sum, tile->state.shrink, tile->rows,
         (int64_t)tile->position - (int64_t)page->index * KV_PAGE_TOKENS + 1, 1, page->scale});

@@ -59,7 +59,7 @@ struct prompt_rows {
 enum { PROMPT_TILE = 64 };
 
 struct prompt_page {
-    const float *key;   /* [dims, 64]: transposed; for panels padded with zeros */
+    const float *key;   /* [dims, 64]: transposed; at least as many rows as panels of it have inputs */
     const float *value; /* [64, value_dim] */
     int64_t dims, value_dim, value_stride;
     int index;
@@ -69,23 +69,23 @@ struct prompt_page {
 
 /* What products in integers take: a page as panels, rows as they are rounded, and room. */
 struct prompt_panels {
-    bool scores;                /* they are made in integers, too; otherwise from floats */
-    struct panels key;          /* 64 outputs of what a query holds, padded to whole units */
-    struct panels value;        /* value_dim outputs of 64 keys; of a full page */
+    int64_t dims;        /* the first ones of a query that are scored in integers; the others in floats */
+    struct panels key;   /* 64 outputs of these, and of what follows up to whole units */
+    struct panels value; /* value_dim outputs of 64 keys; of a full page */
     struct rounded_rows query;  /* [rows, padded] */
     struct rounded_rows weight; /* [PROMPT_TILE, 64] */
     float *part;                /* [PROMPT_TILE, value_dim], and room for a padded query */
 };
 struct prompt_size {
-    int64_t rows, dims, value_dim;
+    int64_t rows, dims, value_dim; /* dims as in struct prompt_panels, 0: none */
 };
 int64_t prompt_panels_floats(const struct prompt_size *size);
-struct prompt_panels prompt_panels_at(float *room, const struct prompt_size *size, bool scores);
-/* Inputs of the panels of keys: `dims` padded with zeros to whole units. */
+struct prompt_panels prompt_panels_at(float *room, const struct prompt_size *size);
+/* `dims` in whole units. A query has zeros behind them. */
 int64_t prompt_padded(int64_t dims);
-/* Rounds queries [rows, dims]. */
+/* Rounds what is scored in integers of the rows' queries, q_stride apart. */
 void prompt_round(const struct kernels *kernels, const struct prompt_panels *panels, const float *q,
-                  int64_t dims, int64_t rows);
+                  int64_t q_stride, int64_t rows);
 /* Makes the panels of a page: of its keys, and of its values where it is full, so that rounding depends on nothing that comes
  * later. */
 void prompt_arrange(const struct kernels *kernels, const struct prompt_page *page, bool full);

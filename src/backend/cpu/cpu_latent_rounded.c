@@ -48,7 +48,7 @@ struct head_room {     /* of one worker */
     float *key_weight; /* panels of them */
     float *value_weight;
     float *expanded; /* [64, nope + value] */
-    float *key;      /* [padded, 64] */
+    float *key;      /* [nope + rope, or more, 64] */
     float *query;    /* [rows, nope + rope] */
     float *gathered; /* [rows, value] */
     float *score;    /* [PROMPT_TILE, 64] */
@@ -57,7 +57,7 @@ struct head_room {     /* of one worker */
 };
 
 static struct prompt_size size_of(const struct backend_shape *shape) {
-    return (struct prompt_size){shape->rows, (int64_t)shape->nope_dim + shape->rope_dim, shape->value_dim};
+    return (struct prompt_size){shape->rows, shape->nope_dim, shape->value_dim};
 }
 
 static int64_t weight_floats(int64_t outs, int64_t rank) {
@@ -66,7 +66,7 @@ static int64_t weight_floats(int64_t outs, int64_t rank) {
 
 static int64_t carve_head(struct head_room *room, float *base, const struct backend_shape *shape) {
     struct prompt_size size = size_of(shape);
-    int64_t rank = rank_of(shape->kv_rank), padded = prompt_padded(size.dims);
+    int64_t rank = rank_of(shape->kv_rank), dims = (int64_t)shape->nope_dim + shape->rope_dim;
     int64_t widest = max_i64(kv_widest(shape->kv_rank), kv_widest(shape->rope_dim));
     const struct room_part parts[] = {
         {&room->decoded, KV_PAGE_TOKENS * page_stride(max_i64(widest, max_i64(rank, shape->nope_dim)))},
@@ -74,8 +74,8 @@ static int64_t carve_head(struct head_room *room, float *base, const struct back
         {&room->key_weight, weight_floats(shape->nope_dim, rank)},
         {&room->value_weight, weight_floats(shape->value_dim, rank)},
         {&room->expanded, KV_PAGE_TOKENS * page_stride(max_i64(shape->nope_dim, shape->value_dim))},
-        {&room->key, padded * KV_PAGE_TOKENS},
-        {&room->query, size.rows * size.dims},
+        {&room->key, max_i64(dims, prompt_padded(size.dims)) * KV_PAGE_TOKENS},
+        {&room->query, size.rows * dims},
         {&room->gathered, shape->rows * shape->value_dim},
         {&room->score, PROMPT_TILE * KV_PAGE_TOKENS},
         {&room->shrink, shape->rows},
@@ -224,7 +224,7 @@ static void gather_rows(const struct wave *wave, const struct piece *piece, int 
         memcpy(room->gathered + r * op->value_dim, op->y + entry * op->value_dim,
                (size_t)op->value_dim * sizeof(float));
     }
-    if (panels->scores) prompt_round(&wave->cpu->kernels, panels, room->query, dims, piece->run->rows);
+    if (panels->dims) prompt_round(&wave->cpu->kernels, panels, room->query, dims, piece->run->rows);
 }
 
 static void scatter_rows(const struct wave *wave, const struct piece *piece, int head,
@@ -241,7 +241,8 @@ static void attend_piece(const struct wave *wave, const struct piece *piece, int
     const struct kernels *kernels = &wave->cpu->kernels;
     const struct batch_run *run = piece->run;
     struct prompt_size size = size_of(&wave->cpu->shape);
-    struct prompt_panels panels = prompt_panels_at(room->panels, &size, op->integer_scores);
+    if (!op->integer_scores) size.dims = 0;
+    struct prompt_panels panels = prompt_panels_at(room->panels, &size);
     int64_t dims = op->nope_dim + op->rope_dim, state = head * wave->cpu->shape.rows + run->row_begin;
     struct prompt_rows rows = {.q = room->query,
                                .y = room->gathered,
@@ -259,8 +260,9 @@ static void attend_piece(const struct wave *wave, const struct piece *piece, int
                                .scale = op->scale,
                                .panels = &panels};
     int last = last_position(run);
-    memset(room->key + dims * KV_PAGE_TOKENS, 0,
-           (size_t)((panels.key.in - dims) * KV_PAGE_TOKENS) * sizeof(float));
+    if (panels.key.in > dims)
+        memset(room->key + dims * KV_PAGE_TOKENS, 0,
+               (size_t)((panels.key.in - dims) * KV_PAGE_TOKENS) * sizeof(float));
     gather_rows(wave, piece, head, room, &panels);
     if (piece->page == 0) prompt_begin(&rows, op->value_dim);
     for (int i = 0; i < piece->pages; i++) {
