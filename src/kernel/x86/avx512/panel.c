@@ -6,14 +6,14 @@
 
 INLINE void i8_unit(struct tile *t, const uint8_t *unit, int rows, __m512 *acc) {
     const __m512i flip = _mm512_set1_epi8((char)0x80);
-    ask_ahead(t, unit, I8_BYTES);
+    stream_scales(t, unit + I8_SCALE, I8_BYTES - I8_SCALE);
 #pragma GCC unroll 2
     for (int b = 0; b < 2; b++, next_block(t, PANEL_BLOCK)) {
         __m512i sum[ROWS_MOST];
         start_sums(t, rows, sum);
 #pragma GCC unroll 8
         for (int g = 0; g < BLOCK_GROUPS; g++) {
-            __m512i w = _mm512_xor_si512(load(unit + (b * BLOCK_GROUPS + g) * LINE), flip);
+            __m512i w = _mm512_xor_si512(stream(t, unit + (b * BLOCK_GROUPS + g) * LINE), flip);
             add_products(t, w, g * 4, rows, sum);
         }
         fold_rows(t, halves(unit + I8_SCALE + b * 32), rows, sum, acc);
@@ -44,12 +44,12 @@ INLINE void four_bit_sums(const struct tile *t, const uint8_t *quarter, int b, i
     }
 #pragma GCC unroll 8
     for (int g = 0; g < BLOCK_GROUPS; g++)
-        add_products(t, _mm512_and_si512(nibbles(quarter, b, g), low), g * 4, rows, sum);
+        add_products(t, _mm512_and_si512(nibbles(t, quarter, b, g), low), g * 4, rows, sum);
 }
 
 /* 8 times the sum of x is taken off first. */
 INLINE void i4_unit(struct tile *t, const uint8_t *unit, int rows, __m512 *acc) {
-    ask_ahead(t, unit, I4_BYTES);
+    stream_scales(t, unit + I4_SCALE, I4_BYTES - I4_SCALE);
 #pragma GCC unroll 2
     for (int b = 0; b < 2; b++, next_block(t, PANEL_BLOCK)) {
         __m512i sum[ROWS_MOST];
@@ -68,7 +68,7 @@ struct k_scales {
 
 INLINE struct k_scales read_k_scales(const struct tile *t, const uint8_t *scale, const uint8_t *minimum,
                                      const uint8_t *factor) {
-    ask_ahead(t, scale, Q4_K_BYTES - Q4_K_SCALE);
+    stream_scales(t, scale, Q4_K_BYTES - Q4_K_SCALE);
     return (struct k_scales){scale, minimum, halves(factor), halves(factor + 32)};
 }
 
@@ -94,7 +94,6 @@ INLINE void fold_with_minimum(const struct tile *t, const struct k_scales *k, in
 INLINE void q4_k_unit(struct tile *t, const uint8_t *unit, int rows, __m512 *acc) {
     struct k_scales k = read_k_scales(t, unit + Q4_K_SCALE, unit + Q4_K_MINIMUM, unit + Q4_K_FACTOR);
     for (int q = 0; q < 4; q++) {
-        ask_ahead(t, unit + q * K_QUARTER, K_QUARTER);
 #pragma GCC unroll 2
         for (int b = 0; b < 2; b++, next_block(t, PANEL_BLOCK)) {
             __m512i sum[ROWS_MOST];
@@ -115,18 +114,17 @@ INLINE void five_bit_sums(const struct tile *t, const uint8_t *quarter, int b, _
         __m512i fourth = _mm512_and_si512(bits, _mm512_set1_epi8((char)(0x11 << first)));
 #pragma GCC unroll 2
         for (int g = first; g < BLOCK_GROUPS; g += 4)
-            add_products(t, select_bits(low, nibbles(quarter, b, g), moved(fourth, g, 4)), g * 4, rows, sum);
+            add_products(t, select_bits(low, nibbles(t, quarter, b, g), moved(fourth, g, 4)), g * 4, rows,
+                         sum);
     }
 }
 
 INLINE void q5_k_unit(struct tile *t, const uint8_t *unit, int rows, __m512 *acc) {
     struct k_scales k = read_k_scales(t, unit + Q5_K_SCALE, unit + Q5_K_MINIMUM, unit + Q5_K_FACTOR);
     for (int q = 0; q < 4; q++) {
-        ask_ahead(t, unit + q * K_QUARTER, K_QUARTER);
 #pragma GCC unroll 2
         for (int b = 0; b < 2; b++, next_block(t, PANEL_BLOCK)) {
-            __m512i sum[ROWS_MOST], bits = load(unit + Q5_K_HIGH + (2 * q + b) * LINE);
-            ask_ahead(t, unit + Q5_K_HIGH + (2 * q + b) * LINE, LINE);
+            __m512i sum[ROWS_MOST], bits = stream(t, unit + Q5_K_HIGH + (2 * q + b) * LINE);
             zero_sums(rows, sum);
             five_bit_sums(t, unit + q * K_QUARTER, b, bits, rows, sum);
             fold_with_minimum(t, &k, 2 * q + b, rows, sum, acc);
@@ -136,12 +134,12 @@ INLINE void q5_k_unit(struct tile *t, const uint8_t *unit, int rows, __m512 *acc
 
 /* Q5_0: 16 times the sum of x is taken off first. */
 INLINE void i5_unit(struct tile *t, const uint8_t *unit, int rows, __m512 *acc) {
-    ask_ahead(t, unit, I5_BYTES);
+    stream_scales(t, unit + I5_SCALE, I5_BYTES - I5_SCALE);
 #pragma GCC unroll 2
     for (int b = 0; b < 2; b++, next_block(t, PANEL_BLOCK)) {
         __m512i sum[ROWS_MOST];
         start_sums(t, rows, sum);
-        five_bit_sums(t, unit, b, load(unit + I5_HIGH + b * LINE), rows, sum);
+        five_bit_sums(t, unit, b, stream(t, unit + I5_HIGH + b * LINE), rows, sum);
         fold_rows(t, halves(unit + I5_SCALE + b * 32), rows, sum, acc);
     }
 }
@@ -164,19 +162,17 @@ INLINE void q6_k_half(const struct tile *t, const uint8_t *quarter, int b, int h
 #pragma GCC unroll 4
     for (int g = h * HALF_GROUPS; g < (h + 1) * HALF_GROUPS; g++) {
         __m512i high = moved(pairs[g % 2], g % HALF_GROUPS * 2, 4);
-        add_products(t, select_bits(low, nibbles(quarter, b, g), high), g * 4, rows, sum);
+        add_products(t, select_bits(low, nibbles(t, quarter, b, g), high), g * 4, rows, sum);
     }
 }
 
 INLINE void q6_k_unit(struct tile *t, const uint8_t *unit, int rows, __m512 *acc) {
     __m512 factor = halves(unit + Q6_K_FACTOR);
-    ask_ahead(t, unit + Q6_K_SCALE, Q6_K_BYTES - Q6_K_SCALE);
+    stream_scales(t, unit + Q6_K_SCALE, Q6_K_BYTES - Q6_K_SCALE);
     for (int q = 0; q < 4; q++) {
-        ask_ahead(t, unit + q * K_QUARTER, K_QUARTER);
-        ask_ahead(t, unit + Q6_K_HIGH + q * 4 * LINE, 4 * LINE);
 #pragma GCC unroll 4
         for (int half = 0; half < 4; half++) {
-            __m512i sum[ROWS_MOST], bits = load(unit + Q6_K_HIGH + (q * 4 + half) * LINE);
+            __m512i sum[ROWS_MOST], bits = stream(t, unit + Q6_K_HIGH + (q * 4 + half) * LINE);
             __m512 scale = signed_bytes(unit + Q6_K_SCALE + (q * 4 + half) * PANEL_OUTS);
             q6_k_half(t, unit + q * K_QUARTER, half / 2, half % 2, bits, rows, sum);
             fold_rows(t, _mm512_mul_ps(factor, scale), rows, sum, acc);

@@ -17,14 +17,14 @@ INLINE void level_sums(const struct tile *t, const uint8_t *quarter, int b, __m5
     start_sums(t, rows, sum);
 #pragma GCC unroll 8
     for (int g = 0; g < BLOCK_GROUPS; g++) {
-        __m512i place = _mm512_and_si512(nibbles(quarter, b, g), low);
+        __m512i place = _mm512_and_si512(nibbles(t, quarter, b, g), low);
         add_products(t, _mm512_shuffle_epi8(table, place), g * 4, rows, sum);
     }
 }
 
 INLINE void iq4_nl_unit(struct tile *t, const uint8_t *unit, int rows, __m512 *acc) {
     __m512i table = raised_levels(iq4_levels), sum[ROWS_MOST];
-    ask_ahead(t, unit, I4_BYTES);
+    stream_scales(t, unit + I4_SCALE, I4_BYTES - I4_SCALE);
 #pragma GCC unroll 2
     for (int b = 0; b < 2; b++, next_block(t, PANEL_BLOCK)) {
         level_sums(t, unit, b, table, rows, sum);
@@ -35,9 +35,8 @@ INLINE void iq4_nl_unit(struct tile *t, const uint8_t *unit, int rows, __m512 *a
 INLINE void iq4_xs_unit(struct tile *t, const uint8_t *unit, int rows, __m512 *acc) {
     __m512i table = raised_levels(iq4_levels), sum[ROWS_MOST];
     __m512 factor = halves(unit + IQ4_XS_FACTOR);
-    ask_ahead(t, unit + IQ4_XS_SCALE, IQ4_XS_BYTES - IQ4_XS_SCALE);
+    stream_scales(t, unit + IQ4_XS_SCALE, IQ4_XS_BYTES - IQ4_XS_SCALE);
     for (int q = 0; q < 4; q++) {
-        ask_ahead(t, unit + q * K_QUARTER, K_QUARTER);
 #pragma GCC unroll 2
         for (int b = 0; b < 2; b++, next_block(t, PANEL_BLOCK)) {
             __m512 scale = signed_bytes(unit + IQ4_XS_SCALE + (2 * q + b) * PANEL_OUTS);
@@ -58,7 +57,7 @@ INLINE __m512 half_powers(const uint8_t *at) {
 
 INLINE void mxfp4_unit(struct tile *t, const uint8_t *unit, int rows, __m512 *acc) {
     __m512i table = raised_levels(mxfp4_levels), sum[ROWS_MOST];
-    ask_ahead(t, unit, MXFP4_BYTES);
+    stream_scales(t, unit + MXFP4_EXPONENT, MXFP4_BYTES - MXFP4_EXPONENT);
 #pragma GCC unroll 4
     for (int b = 0; b < MXFP4_UNIT / PANEL_BLOCK; b++, next_block(t, PANEL_BLOCK)) {
         level_sums(t, unit + b / 2 * K_QUARTER, b % 2, table, rows, sum);
@@ -98,15 +97,14 @@ INLINE void half_products(const struct tile *t, __m512i line, int h, int rows, _
 INLINE void q2_k_unit(struct tile *t, const uint8_t *unit, int rows, __m512 *acc) {
     const __m512i nibble = _mm512_set1_epi16(15);
     __m512 of_scales = halves(unit + Q2_K_FACTOR), of_minima = halves(unit + Q2_K_FACTOR + 32);
-    ask_ahead(t, unit + Q2_K_SCALE, Q2_K_BYTES - Q2_K_SCALE);
+    stream_scales(t, unit + Q2_K_SCALE, Q2_K_BYTES - Q2_K_SCALE);
 #pragma GCC unroll 2
     for (int b = 0; b < ALL_BLOCKS; b++, next_block(t, PANEL_BLOCK)) {
         __m512i first[ROWS_MOST], second[ROWS_MOST];
-        ask_ahead(t, unit + 2 * b * LINE, 2 * LINE);
         zero_sums(rows, first);
         zero_sums(rows, second);
-        half_products(t, load(unit + 2 * b * LINE), 0, rows, first);
-        half_products(t, load(unit + (2 * b + 1) * LINE), 1, rows, second);
+        half_products(t, stream(t, unit + 2 * b * LINE), 0, rows, first);
+        half_products(t, stream(t, unit + (2 * b + 1) * LINE), 1, rows, second);
         __m512i both = _mm512_cvtepu8_epi16(load_half(unit + Q2_K_SCALE + b * 2 * PANEL_OUTS));
         __m512i scale = _mm512_and_si512(both, nibble), minimum = _mm512_srli_epi16(both, 4);
 #pragma GCC unroll 8
@@ -134,16 +132,14 @@ INLINE void half_products_high(const struct tile *t, __m512i line, __m512i high,
 /* Four times the sums of x are taken off by their pairs. */
 INLINE void q3_k_unit(struct tile *t, const uint8_t *unit, int rows, __m512 *acc) {
     __m512 factor = halves(unit + Q3_K_FACTOR);
-    ask_ahead(t, unit + Q3_K_SCALE, Q3_K_BYTES - Q3_K_SCALE);
+    stream_scales(t, unit + Q3_K_SCALE, Q3_K_BYTES - Q3_K_SCALE);
 #pragma GCC unroll 2
     for (int b = 0; b < ALL_BLOCKS; b++, next_block(t, PANEL_BLOCK)) {
-        __m512i first[ROWS_MOST], second[ROWS_MOST], high = load(unit + Q3_K_HIGH + b * LINE);
-        ask_ahead(t, unit + Q3_K_HIGH + b * LINE, LINE);
-        ask_ahead(t, unit + 2 * b * LINE, 2 * LINE);
+        __m512i first[ROWS_MOST], second[ROWS_MOST], high = stream(t, unit + Q3_K_HIGH + b * LINE);
         zero_sums(rows, first);
         zero_sums(rows, second);
-        half_products_high(t, load(unit + 2 * b * LINE), high, 0, rows, first);
-        half_products_high(t, load(unit + (2 * b + 1) * LINE), high, 1, rows, second);
+        half_products_high(t, stream(t, unit + 2 * b * LINE), high, 0, rows, first);
+        half_products_high(t, stream(t, unit + (2 * b + 1) * LINE), high, 1, rows, second);
         __m512i scale = _mm512_cvtepi8_epi16(load_half(unit + Q3_K_SCALE + b * 2 * PANEL_OUTS));
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++) {

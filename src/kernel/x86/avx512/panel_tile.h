@@ -16,7 +16,7 @@
 
 enum {
     ROWS_MOST = 12,          /* sums and accumulators of so many rows fit the registers */
-    HELD_INPUTS = 12288,     /* of all rows of a group together: a quarter of the first cache level */
+    HELD_INPUTS = 24576,     /* of all rows of a group together: half of the first cache level */
     BLOCK_BYTES = 512 << 10, /* panels that stay in the second cache level from one group to the next */
     BLOCK_GROUPS = 8,
     HALF_GROUPS = 4,
@@ -92,13 +92,20 @@ INLINE __m512i load(const uint8_t *at) {
     return _mm512_load_si512((const void *)at);
 }
 
-/* The first rows to meet a panel take it from memory, so its lines are asked for some time before. What is so far ahead
- * goes to the second cache level: the first has few requests under way at a time, and its short latency hides behind the
- * arithmetic. */
-INLINE void ask_ahead(const struct tile *t, const uint8_t *at, int bytes) {
-    if (t->ahead)
-        for (int done = 0; done < bytes; done += LINE)
-            _mm_prefetch((const char *)at + t->ahead + done, _MM_HINT_T1);
+/* The first rows to meet a panel take it from memory, so each line asks for a later one; many at once would keep the loads
+ behind them waiting. What is so far ahead goes to the second cache level: the first has few requests under way at a time,
+ and its short latency hides behind the arithmetic. */
+INLINE void ask_ahead(const struct tile *t, const uint8_t *at) {
+    if (t->ahead) _mm_prefetch((const char *)at + t->ahead, _MM_HINT_T1);
+}
+
+INLINE __m512i stream(const struct tile *t, const uint8_t *at) {
+    ask_ahead(t, at);
+    return load(at);
+}
+
+INLINE void stream_scales(const struct tile *t, const uint8_t *at, int bytes) {
+    for (int done = 0; done < bytes; done += LINE) ask_ahead(t, at + done);
 }
 
 INLINE __m512 fold(__m512i sum, __m512 w_scale, float x_scale, __m512 acc) {
@@ -111,8 +118,8 @@ INLINE void fold_rows(const struct tile *t, __m512 w_scale, int rows, const __m5
 }
 
 /* The low four bits of group g of a block; the other nibbles belong to the block beside it. */
-INLINE __m512i nibbles(const uint8_t *quarter, int b, int g) {
-    __m512i both = load(quarter + g * LINE);
+INLINE __m512i nibbles(const struct tile *t, const uint8_t *quarter, int b, int g) {
+    __m512i both = b == 0 ? stream(t, quarter + g * LINE) : load(quarter + g * LINE);
     return b == 0 ? both : _mm512_srli_epi16(both, 4);
 }
 
@@ -271,23 +278,31 @@ INLINE struct tile tile_of(const struct walk *w, const struct held_rows *held, i
     return (struct tile){held->x, held->scale, {held->start}, 0};
 }
 
-/* One panel's share of the chunk; behind it in the walk, and not in memory, comes that of the next panel. */
+/* Units of one panel's share of the chunk. The first group of rows asks ahead: for the panel's own units, then for those of
+ * the next panel, which lie behind a gap. */
+INLINE void add_units(const struct recipe *recipe, const uint8_t *unit, int64_t bytes, int64_t gap,
+                      bool first, struct tile *t, int rows, __m512 *acc) {
+    for (int64_t done = 0; done < bytes; done += recipe->unit_bytes) {
+        if (first) t->ahead = AHEAD_BYTES + (done + AHEAD_BYTES < bytes ? 0 : gap);
+        recipe->unit(t, unit + done, rows, acc);
+    }
+}
+
 INLINE void meet_panel(const struct walk *w, int64_t p, const struct held_rows *held, int rows) {
     const struct recipe *recipe = w->recipe;
     const float *bias = w->product->bias ? w->product->bias + p * PANEL_OUTS : NULL;
     int64_t panel_bytes = w->product->w->in / recipe->unit_inputs * recipe->unit_bytes;
-    int64_t bytes = w->inputs / recipe->unit_inputs * recipe->unit_bytes;
+    int64_t bytes = w->inputs / recipe->unit_inputs * recipe->unit_bytes, gap = panel_bytes - bytes;
     const uint8_t *unit =
         w->product->w->data + p * panel_bytes + w->at / recipe->unit_inputs * recipe->unit_bytes;
     struct tile t = tile_of(w, held, rows);
     struct results results = results_of(w, p);
     __m512 acc[ROWS_MOST];
     begin_sums(w, &results, rows, acc);
-    for (int64_t done = 0; done < bytes; done += recipe->unit_bytes) {
-        int64_t gap = done + AHEAD_BYTES < bytes ? 0 : panel_bytes - bytes;
-        if (w->row == 0) t.ahead = AHEAD_BYTES + gap;
-        recipe->unit(&t, unit + done, rows, acc);
-    }
+    if (rows >= 8 && w->row > 0) /* for many rows code of its own, without a branch for each line */
+        add_units(recipe, unit, bytes, gap, false, &t, rows, acc);
+    else
+        add_units(recipe, unit, bytes, gap, w->row == 0, &t, rows, acc);
     end_sums(w, &results, bias, rows, acc);
 }
 
