@@ -105,7 +105,7 @@ static void orthogonalise(struct backend *backend, float *x, int64_t rows, int64
 
 static void test_orthogonalise(void **state) {
     (void)state;
-    static const int64_t shape[][2] = {{12, 30}, {30, 12}, {20, 20}, {1, 9}};
+    static const int64_t shape[][2] = {{12, 30}, {30, 12}, {20, 20}, {1, 9}, {100, 130}};
     struct trainer trainer;
     open_tiny(&trainer, TINY_LLAMA);
     for (size_t s = 0; s < COUNT_OF(shape); s++) {
