@@ -31,7 +31,8 @@ PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
-MANDIR ?= $(PREFIX)/share/man
+DATADIR ?= $(PREFIX)/share
+MANDIR ?= $(DATADIR)/man
 
 # Asked once, and only by a goal that compiles: make test may have to install these first.
 PACKAGES := jansson libpcre2-8 libutf8proc libsodium libxxhash libedit
@@ -205,12 +206,15 @@ install: all $B/hadal.1 $B/install/libhadal.a
 		-e 's|@version@|$(VERSION)|' -e 's|@packages@|$(PACKAGES)|' tools/hadal.pc.in \
 		> $(DESTDIR)$(LIBDIR)/pkgconfig/hadal.pc
 	install -m 644 $B/hadal.1 $(DESTDIR)$(MANDIR)/man1/hadal.1
+	install -d $(DESTDIR)$(DATADIR)/hadal/reasoner
+	install -m 644 models/reasoner/* $(DESTDIR)$(DATADIR)/hadal/reasoner
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then PATH=$$PATH:/sbin ldconfig; fi
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/hadal $(DESTDIR)$(LIBDIR)/libhadal.a $(DESTDIR)$(LIBDIR)/libhadal.so \
 		$(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/$(notdir $(SHARED_LIB)) \
 		$(DESTDIR)$(LIBDIR)/pkgconfig/hadal.pc $(DESTDIR)$(INCLUDEDIR)/hadal.h $(DESTDIR)$(MANDIR)/man1/hadal.1
+	rm -rf $(DESTDIR)$(DATADIR)/hadal
 
 clean:
 	rm -rf build build-*

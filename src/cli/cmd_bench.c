@@ -29,8 +29,7 @@ static enum status read_plan(const struct option_values *values, struct bench_pl
     const char *test = option_text(values, "test");
     const int64_t *depth;
     bool all = !strcmp(test, "all");
-    *plan = (struct bench_plan){.model = option_text(values, "model"),
-                                .json = option_flag(values, "json"),
+    *plan = (struct bench_plan){.json = option_flag(values, "json"),
                                 .prompt = option_int(values, "prompt-tokens"),
                                 .tokens = option_int(values, "tokens"),
                                 .repeat = (int)option_int(values, "repeat"),
@@ -94,6 +93,7 @@ static enum status run(const struct option_values *values, struct job *job) {
     struct machine machine;
     TRY(engine_options_from(values, &options)); /* says that the model is missing */
     TRY(read_plan(values, &job->plan));
+    job->plan.model = options.model.path;
     job->subject.plan = &job->plan;
     job->subject.cpu_level = cpu_level_name(kernels_for((enum cpu_level)options.model.cpu_level_cap).level);
     machine_read(&machine);

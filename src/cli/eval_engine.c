@@ -225,7 +225,7 @@ static enum status open_service(struct eval_engine *engine, const struct option_
     }
     TRY(status);
     if (service_engine(engine->service)->tokenizer) return STATUS_OK;
-    return fail(STATUS_NOT_FOUND, "%s: has no tokenizer", option_text(values, "model"));
+    return fail(STATUS_NOT_FOUND, "%s: has no tokenizer", options.engine.model.path);
 }
 
 static enum status open_form(struct eval_engine *engine, const struct option_values *values) {

@@ -144,7 +144,8 @@ static enum status eval_all(struct job *job) {
     job->sampling =
         (struct eval_sampling){option_real(job->values, "temperature"), option_real(job->values, "top-p"),
                                option_int(job->values, "max-tokens"), option_flag(job->values, "plain")};
-    if (!option_text(job->values, "model") && !option_text(job->values, "url"))
+    if (!option_text(job->values, "model") && !option_text(job->values, "url") &&
+        !option_shipped_model(job->values))
         return fail(STATUS_USAGE, "nobody to ask: name a model with --model, or a server with --url");
     TRY(read_sets(job));
     TRY(open_asker(job));

@@ -106,6 +106,7 @@ static bool is_stored(const char *path) {
 static enum status open_model(struct job *job, const char *path, struct engine **engine) {
     struct engine_options options;
     TRY(engine_options_from(job->values, &options));
+    job->result.model = options.model.path;
     options.model.context = has_file(job) ? job->file.windows.window : option_int(job->values, "ctx");
     if (path) options.model.path = path;
     TRY(open_engine(engine, &options));
@@ -252,8 +253,7 @@ static enum status run(struct job *job) {
 
 enum status eval_text(const struct option_values *values) {
     struct job job = {.values = values,
-                      .result = {.model = option_text(values, "model"),
-                                 .text = option_text(values, "perplexity"),
+                      .result = {.text = option_text(values, "perplexity"),
                                  .base = option_text(values, "compare"),
                                  .saved = option_text(values, "save-logits"),
                                  .imatrix = option_text(values, "imatrix")}};

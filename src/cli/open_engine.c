@@ -10,6 +10,7 @@
 
 enum status model_path_from(const struct option_values *values, const char **path) {
     *path = option_text(values, "model");
+    if (!*path) *path = option_shipped_model(values);
     return *path ? STATUS_OK
                  : fail(STATUS_USAGE, "no model given: name a directory or .gguf file with --model");
 }

@@ -26,7 +26,8 @@ struct option_values {
     struct option_value *value; /* [rows of the table] */
     const char **positional;    /* [arguments] */
     int positionals;
-    struct arena arena; /* owns everything here */
+    const char *shipped_model; /* its path; NULL: it is not there */
+    struct arena arena;        /* owns everything here */
 };
 
 /* option_parse.c: reads `text` as the row's kind. `origin` opens the sentence of a failure: "--threads",

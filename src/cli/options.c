@@ -2,6 +2,7 @@
 #include "cli/options.h"
 
 #include "cli/hub_cache.h"
+#include "cli/shipped_model.h"
 #include "cli/option_values.h"
 #include "cli/suggest.h"
 
@@ -167,6 +168,13 @@ static enum status resolve_model(struct option_values *values, const char **text
     return *text ? STATUS_OK : fail(STATUS_MEMORY, "out of memory for options");
 }
 
+static enum status find_shipped(struct option_values *values) {
+    char path[4096];
+    if (!shipped_model_find(path, sizeof path)) return STATUS_OK;
+    values->shipped_model = arena_copy(&values->arena, path, strlen(path));
+    return values->shipped_model ? STATUS_OK : fail(STATUS_MEMORY, "out of memory for options");
+}
+
 static enum status resolve_models(struct option_values *values) {
     static const struct {
         enum command command;
@@ -190,6 +198,7 @@ static enum status read_all(struct option_values *values, int argc, char **argv)
     if (option_flag(values, "help")) return STATUS_OK;
     TRY(option_values_read_environment(values));
     TRY(option_values_read_file(values)); /* last: its name may come from either of the others */
+    TRY(find_shipped(values));
     return resolve_models(values);
 }
 
@@ -272,6 +281,10 @@ int option_ints(const struct option_values *values, const char *name, const int6
     const struct option_value *value = value_get(values, name, OPTION_INTS);
     *list = value->list;
     return value->items;
+}
+
+const char *option_shipped_model(const struct option_values *values) {
+    return values->shipped_model;
 }
 
 int option_positionals(const struct option_values *values, const char *const **list) {

@@ -96,6 +96,8 @@ const char *option_text(const struct option_values *values, const char *name); /
 int option_ints(const struct option_values *values, const char *name, const int64_t **list);
 int option_texts(const struct option_values *values, const char *name,
                  const char *const **list); /* repeated rows */
+/* The model that comes with the program, for who names none; NULL: it is not there. */
+const char *option_shipped_model(const struct option_values *values);
 int option_positionals(const struct option_values *values, const char *const **list);
 
 #endif

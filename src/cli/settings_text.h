@@ -10,7 +10,7 @@
      .commands = RUNNERS | TOKENIZE | DETOKENIZE | RENDER | INSPECT,
      .help = "The checkpoint: a Hugging Face directory (config.json, tokenizer.json, *.safetensors) or a "
              ".gguf file, "
-             "for a split one its first part."},
+             "for a split one its first part. Unset: the small model that comes with hadal."},
     {.name = "prompt",
      .letter = 'p',
      .kind = OPTION_TEXT,

@@ -19,7 +19,8 @@ refused() {
     fi
 }
 
-refused 2 "no model given"
+cp "$HADAL" "$work/alone" # away from the model that comes with it
+HADAL=$work/alone refused 2 "no model given"
 refused 1 "/nonexistent" -m /nonexistent
 refused 2 "nothing to measure: --test prefill with 0 tokens" -m "$model" --test prefill -p 0
 refused 2 "hadal bench machines: name load, machine, kernels, attention, plot or model" machines

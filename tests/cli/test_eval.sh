@@ -76,7 +76,8 @@ refused() {
 }
 refused 2 "nothing to evaluate" -m "$work/model"
 refused 2 "needs a text" -m "$work/model" --compare "$work/q4.gguf"
-refused 2 "no model given" --perplexity "$work/text"
+cp "$HADAL" "$work/alone" # away from the model that comes with it
+HADAL=$work/alone refused 2 "no model given" --perplexity "$work/text"
 refused 1 "fill no window" -m "$work/model" --perplexity "$work/text" --ctx 4096
 refused 1 "nosuch" -m "$work/model" --perplexity "$work/nosuch"
 refused 1 "another text" -m "$work/model" --perplexity README.md --compare "$work/stored"

@@ -9,8 +9,8 @@ trap '[ -z "$run" ] || kill $run 2> /dev/null; rm -rf "$work"' EXIT
 export XDG_CONFIG_HOME=$work PORT=0
 unset HADAL_MODEL
 
-if [ ! -d ../shared/models/tiny-v3 ] || ! command -v curl > /dev/null || ! command -v jq > /dev/null; then
-    skip "make run needs curl, jq and a model"
+if ! command -v curl > /dev/null || ! command -v jq > /dev/null; then
+    skip "make run needs curl and jq"
     report_end
     exit
 fi
@@ -29,7 +29,7 @@ address
 if curl -sf "$url/" | grep -q 'hadal'; then pass "the address is a page"; else fail "the address is a page"; fi
 found=$(curl -sf "$url/capabilities" | jq -c '[.chat, .thinking, .accounts, (.prices.models["deepseek-chat"].output | tonumber) > 0]')
 if [ "$found" = '[true,true,false,true]' ]; then pass "it thinks, and says what it would cost"; else fail "it thinks, and says what it would cost" "$found"; fi
-found=$(curl -s -m 100 "$url/v1/chat/completions" -d '{"model":"deepseek-reasoner","messages":[{"role":"user","content":"Who is there?"}]}' |
+found=$(curl -s -m 100 "$url/v1/chat/completions" -d '{"model":"deepseek-reasoner","messages":[{"role":"user","content":"What is 3+4?"}]}' |
     jq -c '[(.choices[0].message.reasoning_content | length) > 0, .usage.completion_tokens <= 300]')
 if [ "$found" = '[true,true]' ]; then pass "an answer has reasoning, and an end"; else fail "an answer has reasoning, and an end" "$found"; fi
 kill -TERM $run
@@ -38,6 +38,6 @@ for ((i = 0; i < 600; i++)); do curl -s -m 5 -o /dev/null "$url/health" || break
 if ! curl -s -m 5 -o /dev/null "$url/health"; then pass "the page ends with it"; else fail "the page ends with it"; fi
 run=''
 
-echo "To be, or not to be" | timeout 100 tools/run.sh "$build" > "$work/answer" 2> "$work/said"
+echo "What is 3+4?" | timeout 100 tools/run.sh "$build" > "$work/answer" 2> "$work/said"
 if [ -s "$work/answer" ] && grep -q '^A page to chat: http' "$work/said"; then pass "a chat in the terminal, beside the page"; else fail "a chat in the terminal, beside the page" "$(cat "$work/said")"; fi
 report_end
