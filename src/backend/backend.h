@@ -99,7 +99,6 @@ struct grouped_attention_op {        /* each of kv_heads keys serves heads / kv_
     float *y;                        /* [rows, heads * head_dim] */
     int heads, kv_heads, head_dim;
     float scale;
-    bool integers; /* prompt rows: weighted sums in integers where the backend has them */
     const struct batch_run *run;
     int runs;
 };

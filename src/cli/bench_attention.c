@@ -87,7 +87,6 @@ static void attend_grouped_once(struct attention_bench *bench, int64_t layer) {
                                       .kv_heads = d->kv_heads,
                                       .head_dim = d->head_dim,
                                       .scale = d->attention_scale,
-                                      .integers = bench->part.backend->integer_products,
                                       .run = bench->run,
                                       .runs = bench->runs};
     bench->part.backend->ops->attend_grouped(bench->part.backend, &op);

@@ -2,8 +2,8 @@
 #include "cli/options.h"
 
 #include "cli/hub_cache.h"
-#include "cli/shipped_model.h"
 #include "cli/option_values.h"
+#include "cli/shipped_model.h"
 #include "cli/suggest.h"
 
 #include <stdio.h>

@@ -66,7 +66,7 @@ static void project_output(struct model *model, const struct model_step *step, i
 }
 
 /* A layer attends in integers where its own matrices are multiplied in them: where the one behind attention is. Scores are what
- * rounding disturbs most, rotated keys and those of grouped attention have large numbers among small ones: only scores of
+ * rounding disturbs most, and rotated keys have large numbers among small ones: only scores of
  * unrotated keys are rounded, and only where weights have fewer than six bits. */
 static bool in_integers(const struct tensor *output) {
     return output->panels;
@@ -117,7 +117,6 @@ void attend_grouped(struct model *model, const struct model_step *step, int laye
     const struct model_desc *d = &model->desc;
     struct activations *a = model->activations;
     int64_t q_row = (int64_t)d->heads * d->head_dim, kv_row = (int64_t)d->kv_heads * d->head_dim;
-    const struct tensor *output = weights_matrix(&model->weights, WEIGHT_OUTPUT, layer, 0);
     struct project_op op = {.x = a->normed, .rows = step->rows, .x_stride = d->width, .count = 3};
     op.target[0] = target(model, WEIGHT_Q, WEIGHT_Q_BIAS, layer, a->query);
     op.target[1] = target(model, WEIGHT_K, WEIGHT_K_BIAS, layer, a->key_value);
@@ -135,7 +134,6 @@ void attend_grouped(struct model *model, const struct model_step *step, int laye
                                              .kv_heads = d->kv_heads,
                                              .head_dim = d->head_dim,
                                              .scale = d->attention_scale,
-                                             .integers = in_integers(output),
                                              .run = step->run,
                                              .runs = step->runs};
     model->backend->ops->attend_grouped(model->backend, &attention);

@@ -1,7 +1,7 @@
 /* cpu_grouped.c - grouped-query attention: each cached key and value head serves heads / kv_heads queries.
  *
  * Prompt rows: query heads and pieces of runs are shared out over the workers; each page's keys are transposed once for
- * all rows of a piece, and its values arranged where weighted sums are made in integers. Generated rows: cpu_split.c. */
+ * all rows of a piece. Generated rows: cpu_split.c. */
 #include "backend/cpu/cpu_attention.h"
 
 #include "base/bytes.h"
@@ -15,7 +15,6 @@ struct grouped_room { /* of one worker */
     float *page;      /* [64, stride] keys, then values */
     float *key;       /* [head_dim, 64] */
     float *score;     /* [PROMPT_TILE, 64] */
-    float *panels;    /* as struct prompt_panels */
     struct softmax_rows state;
     float *split; /* generated rows begin over again */
 };
@@ -25,9 +24,7 @@ static int64_t page_floats(const struct backend_shape *shape) {
 }
 
 static int64_t carve(struct grouped_room *room, float *base, const struct backend_shape *shape) {
-    struct prompt_size size = {PIECE_ROWS, 0, shape->head_dim};
     const struct room_part parts[] = {{&room->page, page_floats(shape)},
-                                      {&room->panels, prompt_panels_floats(&size)},
                                       {&room->key, KV_PAGE_TOKENS * kv_widest(shape->head_dim)},
                                       {&room->score, PROMPT_TILE * KV_PAGE_TOKENS},
                                       {&room->state.maximum, PIECE_ROWS},
@@ -85,24 +82,10 @@ static void attend_piece(const struct grouped_task *task, const struct piece *pi
             key_stride = page_stride(kv_padded_width(&op->key)),
             value_stride = page_stride(kv_padded_width(&op->value));
     int64_t start = (piece->run->row_begin + piece->first) * row_stride + (int64_t)head * op->head_dim;
-    struct prompt_rows rows = {op->q + start,
-                               op->y + start,
-                               room->score,
-                               room->state,
-                               row_stride,
-                               row_stride,
-                               piece->rows,
-                               piece->run->position + piece->first,
-                               0};
-    struct prompt_size size = {PIECE_ROWS, 0, op->head_dim};
-    struct prompt_panels panels = prompt_panels_at(room->panels, &size);
-    struct prompt_page page = {.key = room->key,
-                               .value = room->page,
-                               .dims = op->head_dim,
-                               .value_dim = op->head_dim,
-                               .value_stride = value_stride,
-                               .scale = op->scale,
-                               .panels = op->integers && kernels->integer_products ? &panels : NULL};
+    struct prompt_rows rows = {
+        op->q + start, op->y + start, room->score, room->state,
+        row_stride,    row_stride,    piece->rows, piece->run->position + piece->first};
+    struct prompt_page page = {room->key, room->page, op->head_dim, op->head_dim, value_stride, 0, op->scale};
     int kv_head = head / (op->heads / op->kv_heads), last = rows.position + rows.rows - 1;
     prompt_begin(&rows, op->head_dim);
     for (page.index = 0; page.index <= last / KV_PAGE_TOKENS; page.index++) {
@@ -111,7 +94,6 @@ static void attend_piece(const struct grouped_task *task, const struct piece *pi
         kv_decode_page(kernels, &op->key, number, kv_head, tokens, room->page, key_stride);
         kernels->transpose(room->page, key_stride, KV_PAGE_TOKENS, op->head_dim, room->key, KV_PAGE_TOKENS);
         kv_decode_page(kernels, &op->value, number, kv_head, tokens, room->page, value_stride);
-        if (page.panels) prompt_arrange(kernels, &page, tokens == KV_PAGE_TOKENS);
         prompt_attend(kernels, &rows, &page);
     }
     prompt_end(kernels, &rows, op->head_dim);

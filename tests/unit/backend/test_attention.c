@@ -34,10 +34,7 @@ static const struct shape {
               {6, 0, 64, 8, 48, 128, 0, true},
               {6, 0, 64, 8, 48, 128, 0, true, true, true},
               {3, 0, 20, 8, 18, 40, 0, false, true, true},
-              {3, 0, 20, 8, 18, 40, 0, false, true},
-              {6, 2, 0, 0, 0, 0, 64, false, true, true},
-              {5, 5, 0, 0, 0, 0, 20, false, true, true},
-              {24, 1, 0, 0, 0, 0, 32, false, true}};
+              {3, 0, 20, 8, 18, 40, 0, false, true}};
 
 struct model { /* one operation's memory: the cache, weights, queries of one step */
     struct shape shape;
@@ -210,10 +207,10 @@ static float *attend(struct backend *backend, const struct model *model, const s
                               model->q_width,
                (size_t)(request[i].rows * model->q_width) * sizeof *q);
     if (shape->kv_heads)
-        backend->ops->attend_grouped(
-            backend, &(struct grouped_attention_op){model->plane[0], model->plane[1], q, y, shape->heads,
-                                                    shape->kv_heads, shape->dim, scale_of(shape),
-                                                    shape->integers, run, requests});
+        backend->ops->attend_grouped(backend,
+                                     &(struct grouped_attention_op){model->plane[0], model->plane[1], q, y,
+                                                                    shape->heads, shape->kv_heads, shape->dim,
+                                                                    scale_of(shape), run, requests});
     else
         backend->ops->attend_latent(backend,
                                     &(struct latent_attention_op){.latent = model->plane[0],
