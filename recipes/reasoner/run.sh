@@ -29,7 +29,8 @@ muon() {
 }
 
 exercises texts 1 "${TEXTS:-150000}" text
-exercises conversations 2 "${CONVERSATIONS:-300000}" messages
+# More of what is learnt slowly.
+exercises conversations 2 "${CONVERSATIONS:-300000}" messages --turns 3 --mix addition=8,subtraction=12,product=5,product-3x2=6,product-3x3=8,division=22,chain=8,comparison=10,sorting=18,parity=6,ranking=6,story=5,talk=4
 exercises tasks 3 "${TASKS:-20000}" prompts --mix product-3x2,product-3x3
 exercises checks 4 64 prompts --split held-out --mix product-3x2,product-3x3
 kinds=$("$tasks" --list)

@@ -66,6 +66,14 @@ PYTHON
 clean "thinking and answers are true, and the splits have no problem in common" \
     "$(python3 "$work/judge.py" "$work/train" "$work/held-out" "$work/prompts" 2>&1)"
 
+"$tasks" --seed 4 --count 300 --turns 3 > "$work/talks"
+found=$(python3 -c '
+import json, sys
+lengths = {len(json.loads(line)["messages"]) for line in open(sys.argv[1])}
+print(sorted(lengths))' "$work/talks" 2>&1)
+if [ "$found" = "[2, 4, 6]" ]; then pass "conversations have one to three exchanges"; else fail "conversations have one to three exchanges" "$found"; fi
+if ! "$tasks" --turns 0 2> "$work/errors" && grep -q turns "$work/errors"; then pass "no exchange is no conversation"; else fail "no exchange is no conversation" "$(cat "$work/errors")"; fi
+
 if ! "$tasks" --mix nonsense 2> "$work/errors" && grep -q nonsense "$work/errors"; then
     pass "an unknown kind of task is refused by its name"
 else

@@ -1,10 +1,10 @@
 /* main.c - tasks: the exercises of the reasoner's school as lines of JSON.
  *
- *   tasks [--seed N] [--count N] [--split train|held-out] [--format text|messages|prompts] [--mix KIND=WEIGHT,...]
+ *   tasks [--seed N] [--count N] [--split train|held-out] [--format text|messages|prompts] [--mix KIND=WEIGHT,...] [--turns N]
  *   tasks --list
  *
  * A seed and a count name a data set. The two splits have no problem in common, whatever the seeds: a problem belongs to
- * the one that a hash of its key says. */
+ * the one that a hash of its key says. With --turns a conversation has one to N exchanges, of its own each. */
 #include "task.h"
 
 #include <jansson.h>
@@ -31,11 +31,13 @@ const size_t maker_count = sizeof makers / sizeof *makers;
 enum { MAKERS = sizeof makers / sizeof *makers };
 
 enum { HELD_OUT_SHARE = 16 }; /* one problem of so many is held out */
+enum { TURNS_MOST = 16 };
 
 struct plan {
     unsigned long long seed, count;
     bool held_out;
     const char *format;
+    int turns; /* of a conversation, at most */
     int weight[MAKERS], weights;
 };
 
@@ -57,11 +59,11 @@ static const struct maker *draw_maker(const struct plan *plan, struct rng *rng) 
         if ((at -= plan->weight[i]) < 0) return &makers[i];
 }
 
-/* The thinking of a reply as the trainer takes it. */
-static json_t *as_messages(const struct task *task) {
-    return json_pack("{s:[{s:s,s:s},{s:s,s:s,s:s}]}", "messages", "role", "user", "content",
-                     task->question.data, "role", "assistant", "reasoning_content", task->thought.data,
-                     "content", task->reply.data);
+/* An exchange, with the thinking of the reply as the trainer takes it. */
+static void add_exchange(json_t *messages, const struct task *task) {
+    json_array_append_new(messages, json_pack("{s:s,s:s}", "role", "user", "content", task->question.data));
+    json_array_append_new(messages, json_pack("{s:s,s:s,s:s}", "role", "assistant", "reasoning_content",
+                                              task->thought.data, "content", task->reply.data));
 }
 
 static json_t *as_text(const struct task *task) {
@@ -77,13 +79,39 @@ static json_t *as_prompt(const struct task *task, const char *kind) {
                      numeric ? "numeric" : "exact", "group", kind);
 }
 
-static void print_task(const struct plan *plan, const struct task *task, const char *kind) {
-    json_t *line = !strcmp(plan->format, "text")       ? as_text(task)
-                   : !strcmp(plan->format, "messages") ? as_messages(task)
-                                                       : as_prompt(task, kind);
+static void print_line(json_t *line) {
     if (!line || json_dumpf(line, stdout, JSON_COMPACT)) stop("cannot write a task", "");
     putchar('\n');
     json_decref(line);
+}
+
+/* Of the split that is wanted. */
+static const struct maker *draw_task(const struct plan *plan, struct rng *rng, struct task *task) {
+    for (;;) {
+        const struct maker *maker = draw_maker(plan, rng);
+        maker->make(task, rng);
+        if (is_held_out(task) == plan->held_out) return maker;
+    }
+}
+
+/* Three conversations of five have one exchange. */
+static int draw_turns(const struct plan *plan, struct rng *rng) {
+    return plan->turns == 1 || draw(rng, 1, 5) <= 3 ? 1 : draw(rng, 2, plan->turns);
+}
+
+static void print_conversation(const struct plan *plan, struct rng *rng, struct task *task) {
+    json_t *messages = json_array();
+    if (!messages) stop("no memory", "");
+    for (int turns = draw_turns(plan, rng); turns > 0; turns--) {
+        draw_task(plan, rng, task);
+        add_exchange(messages, task);
+    }
+    print_line(json_pack("{s:o}", "messages", messages));
+}
+
+static void print_task(const struct plan *plan, struct rng *rng, struct task *task) {
+    const struct maker *maker = draw_task(plan, rng, task);
+    print_line(!strcmp(plan->format, "text") ? as_text(task) : as_prompt(task, maker->kind));
 }
 
 static void set_mix(struct plan *plan, char *mix) {
@@ -100,7 +128,7 @@ static void set_mix(struct plan *plan, char *mix) {
 }
 
 static struct plan read_options(int count, char **word) {
-    struct plan plan = {.seed = 1, .count = 10, .format = "messages"};
+    struct plan plan = {.seed = 1, .count = 10, .format = "messages", .turns = 1};
     for (size_t i = 0; i < maker_count; i++) plan.weight[i] = makers[i].weight;
     for (int i = 1; i < count; i += 2) {
         if (i + 1 == count) stop("a value is missing behind ", word[i]);
@@ -114,11 +142,14 @@ static struct plan read_options(int count, char **word) {
             plan.format = word[i + 1];
         else if (!strcmp(word[i], "--mix"))
             set_mix(&plan, word[i + 1]);
+        else if (!strcmp(word[i], "--turns"))
+            plan.turns = atoi(word[i + 1]);
         else
             stop("unknown option ", word[i]);
     }
     if (strcmp(plan.format, "text") && strcmp(plan.format, "messages") && strcmp(plan.format, "prompts"))
         stop("--format is text, messages or prompts, not ", plan.format);
+    if (plan.turns < 1 || plan.turns > TURNS_MOST) stop("--turns is 1 to 16", "");
     for (size_t i = 0; i < maker_count; i++) plan.weights += plan.weight[i];
     return plan;
 }
@@ -133,12 +164,11 @@ int main(int count, char **word) {
     struct task *task = malloc(sizeof *task);
     if (!task) stop("no memory", "");
     rng_seed(&rng, plan.seed);
-    for (unsigned long long done = 0; done < plan.count;) {
-        const struct maker *maker = draw_maker(&plan, &rng);
-        maker->make(task, &rng);
-        if (is_held_out(task) != plan.held_out) continue;
-        print_task(&plan, task, maker->kind);
-        done++;
+    for (unsigned long long done = 0; done < plan.count; done++) {
+        if (!strcmp(plan.format, "messages"))
+            print_conversation(&plan, &rng, task);
+        else
+            print_task(&plan, &rng, task);
     }
     free(task);
     return fflush(stdout) ? 1 : 0;
