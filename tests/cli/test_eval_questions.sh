@@ -169,7 +169,8 @@ refused() {
         fail "refused: $message" "$output$(cat "$work/errors")"
     fi
 }
-refused 2 "nobody to ask" --questions "$work/set.jsonl"
+cp "$HADAL" "$work/alone" # away from the model that comes with it
+HADAL=$work/alone refused 2 "nobody to ask" --questions "$work/set.jsonl"
 refused 2 "one of them answers" -m "$work/model" --url http://127.0.0.1:1/v1 --questions "$work/set.jsonl"
 refused 1 "nosuch" -m "$work/model" --questions "$work/nosuch.jsonl"
 refused 1 "is of another run: settings temperature is 1" "${ask[@]}" --plain --temperature 0.5 -k 6 -o "$work/whole.run"
