@@ -1,4 +1,4 @@
-// check.mjs - what the client tests share: named checks, and the closing line that tools/run_tests.sh counts.
+// check.mjs - what tests share: named checks, and the closing line that tools/run_tests.sh counts, or how many failed.
 export const base = process.argv[2], model = process.argv[3] ?? 'deepseek-chat';
 let passed = 0, failed = 0;
 
@@ -26,6 +26,14 @@ export async function thrown(work) {
     }
     throw new Error('nothing was thrown');
 }
+
+// Throws unless both are the same as JSON.
+export function same(found, wanted, what) {
+    const [one, other] = [found, wanted].map((value) => JSON.stringify(value));
+    if (one !== other) throw new Error(`${what}: expected ${other}, found ${one}`);
+}
+
+export const failures = () => failed;
 
 export function finish() {
     console.log(`${passed} passed, ${failed} failed`);

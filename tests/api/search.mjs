@@ -1,10 +1,10 @@
 /* search.mjs BINARY MODEL - search and fetch against a world of our own, and URLs that try to get behind the server. */
 import { spawn } from 'node:child_process';
+import { check, failures, same } from './check.mjs';
 import { openWorld } from './search_world.mjs';
 
 const [binary, model] = process.argv.slice(2);
 const world = await openWorld();
-let failures = 0;
 
 const server = spawn(binary, ['serve', '-m', model, '--template', 'deepseek-v3', '--port', '0', '--no-log', '--search', world.urls.engine, '--web-allow', `127.0.0.1:${world.ports.site}`], { stdio: ['ignore', 'ignore', 'pipe'] });
 const url = await new Promise((resolve) => {
@@ -27,19 +27,6 @@ async function post(path, body) {
     return { status: response.status, body: await response.json() };
 }
 const fetchPage = (address) => post('/v1/tools/fetch', { url: address });
-
-async function check(name, work) {
-    try {
-        await work();
-        console.log(`ok - ${name}`);
-    } catch (error) {
-        failures++;
-        console.log(`not ok - ${name}: ${error.message}`);
-    }
-}
-const same = (found, wanted, what) => {
-    if (JSON.stringify(found) !== JSON.stringify(wanted)) throw new Error(`${what}: expected ${JSON.stringify(wanted)}, found ${JSON.stringify(found)}`);
-};
 
 await check('it is offered', async () => same((await (await fetch(`${url}/capabilities`)).json()).search, { available: true }, 'capability'));
 
@@ -126,4 +113,4 @@ await check('clients that leave and a server that ends leave nothing behind', as
 
 server.kill('SIGKILL');
 world.close();
-process.exitCode = failures > 0 ? 1 : 0;
+process.exitCode = failures() > 0 ? 1 : 0;

@@ -2,9 +2,9 @@
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import { writeFileSync } from 'node:fs';
+import { check, failures, same } from './check.mjs';
 
 const [binary, model, directory] = process.argv.slice(2);
-let failures = 0;
 const listen = (handle) => new Promise((resolve) => {
     const server = createServer((request, response) => {
         let body = '';
@@ -42,18 +42,6 @@ async function start(...options) {
     });
     return { server, url, said: () => said };
 }
-async function check(name, work) {
-    try {
-        await work();
-        console.log(`ok - ${name}`);
-    } catch (error) {
-        failures++;
-        console.log(`not ok - ${name}: ${error.message}`);
-    }
-}
-const same = (found, wanted, what) => {
-    if (JSON.stringify(found) !== JSON.stringify(wanted)) throw new Error(`${what}: expected ${JSON.stringify(wanted)}, found ${JSON.stringify(found)}`);
-};
 writeFileSync(`${directory}/key`, 'engine-key-123\nno key');
 writeFileSync(`${directory}/empty`, '\n');
 
@@ -79,4 +67,4 @@ await check('a file without a key is refused', async () => {
 });
 site.close();
 engine.close();
-process.exitCode = failures > 0 ? 1 : 0;
+process.exitCode = failures() > 0 ? 1 : 0;

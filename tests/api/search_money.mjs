@@ -1,11 +1,11 @@
 /* search_money.mjs BINARY MODEL DIRECTORY - calls of tools are charged: one that succeeds by its price, one that fails not, and
  * none without money. */
 import { spawn } from 'node:child_process';
+import { check, failures, same } from './check.mjs';
 import { openWorld } from './search_world.mjs';
 
 const [binary, model, directory] = process.argv.slice(2);
 const world = await openWorld();
-let failures = 0;
 let said = '';
 const server = spawn(binary, ['serve', '-m', model, '--template', 'deepseek-v3', '--port', '0', '--accounts', `${directory}/accounts.db`, '--prices', `${directory}/prices.json`, '--search', world.urls.engine, '--web-allow', `127.0.0.1:${world.ports.site}`], { stdio: ['ignore', 'ignore', 'pipe'] });
 const url = await new Promise((resolve) => {
@@ -22,18 +22,6 @@ if (!url) {
 }
 const admin = /sk-[0-9a-f]{48}/.exec(said)[0];
 
-async function check(name, work) {
-    try {
-        await work();
-        console.log(`ok - ${name}`);
-    } catch (error) {
-        failures++;
-        console.log(`not ok - ${name}: ${error.message}`);
-    }
-}
-const same = (found, wanted, what) => {
-    if (JSON.stringify(found) !== JSON.stringify(wanted)) throw new Error(`${what}: expected ${JSON.stringify(wanted)}, found ${JSON.stringify(found)}`);
-};
 async function ask(path, key, body) {
     const response = await fetch(url + path, { method: body ? 'POST' : 'GET', headers: { Authorization: `Bearer ${key}` }, body: body && JSON.stringify(body) });
     return { status: response.status, body: await response.json() };
@@ -95,4 +83,4 @@ await check('they are in usage, the ledger is clean, and the log has them', asyn
 
 server.kill('SIGTERM');
 world.close();
-process.exitCode = failures > 0 ? 1 : 0;
+process.exitCode = failures() > 0 ? 1 : 0;

@@ -1,11 +1,11 @@
 /* search_served.mjs BINARY MODEL DIRECTORY - tools that the server runs: what the model is told, what answers say of it in each
  * interface, streamed and whole, and what comes back in the next round. */
 import { spawn } from 'node:child_process';
+import { check, failures, same } from './check.mjs';
 import { openWorld } from './search_world.mjs';
 
 const [binary, model, directory] = process.argv.slice(2);
 const world = await openWorld();
-let failures = 0;
 let said = '';
 
 function start(...options) {
@@ -27,18 +27,6 @@ if (!url) {
     process.exit(1);
 }
 
-async function check(name, work) {
-    try {
-        await work();
-        console.log(`ok - ${name}`);
-    } catch (error) {
-        failures++;
-        console.log(`not ok - ${name}: ${error.message}`);
-    }
-}
-const same = (found, wanted, what) => {
-    if (JSON.stringify(found) !== JSON.stringify(wanted)) throw new Error(`${what}: expected ${JSON.stringify(wanted)}, found ${JSON.stringify(found)}`);
-};
 async function post(path, body, base = url) {
     const response = await fetch(base + path, { method: 'POST', headers: { 'anthropic-version': '2023-06-01' }, body: JSON.stringify(body) });
     const text = await response.text();
@@ -126,4 +114,4 @@ await check('a server that searches nothing says so in a chat, and leaves it out
 
 first.server.kill('SIGTERM');
 world.close();
-process.exitCode = failures > 0 ? 1 : 0;
+process.exitCode = failures() > 0 ? 1 : 0;
