@@ -5,7 +5,7 @@ static const struct command_row rows[COMMAND_COUNT] = {
     [COMMAND_CHAT] =
         {
             .run = command_chat,
-            .arguments = "-m MODEL [options]",
+            .arguments = "[-m MODEL] [options]",
             .summary = "talk to a model in the terminal",
             .description = "Answers appear word by word. Where the model reasons first, its reasoning is "
                            "shown dim, and /think "
@@ -30,7 +30,7 @@ static const struct command_row rows[COMMAND_COUNT] = {
     [COMMAND_GENERATE] =
         {
             .run = command_generate,
-            .arguments = "-m MODEL (-p TEXT | --prompt-file FILE | --ids IDS) [options]",
+            .arguments = "[-m MODEL] (-p TEXT | --prompt-file FILE | --ids IDS) [options]",
             .summary = "continue a prompt",
             .description = "Prints the continuation of a prompt as it comes. Without --chat the text goes to "
                            "the model as it is, "
@@ -51,7 +51,7 @@ static const struct command_row rows[COMMAND_COUNT] = {
     [COMMAND_LOGITS] =
         {
             .run = command_logits,
-            .arguments = "-m MODEL --ids IDS -o FILE [options]",
+            .arguments = "[-m MODEL] --ids IDS -o FILE [options]",
             .summary = "write the logits of a list of tokens",
             .description =
                 "Runs the model over the ids and writes what it predicts behind each of them, as a NumPy "
@@ -65,7 +65,7 @@ static const struct command_row rows[COMMAND_COUNT] = {
     [COMMAND_TOKENIZE] =
         {
             .run = command_tokenize,
-            .arguments = "-m MODEL [options] < TEXT",
+            .arguments = "[-m MODEL] [options] < TEXT",
             .summary = "turn text into token ids",
             .description =
                 "Reads text from standard input and prints its ids as a JSON array on one line. Added "
@@ -78,7 +78,7 @@ static const struct command_row rows[COMMAND_COUNT] = {
     [COMMAND_DETOKENIZE] =
         {
             .run = command_detokenize,
-            .arguments = "-m MODEL [options] < IDS",
+            .arguments = "[-m MODEL] [options] < IDS",
             .summary = "turn token ids into text",
             .description =
                 "Reads a JSON array of ids from standard input and writes the bytes that they stand for. "
@@ -142,7 +142,7 @@ static const struct command_row rows[COMMAND_COUNT] = {
     [COMMAND_EVAL] =
         {
             .run = command_eval,
-            .arguments = "(-m MODEL | --url URL) (--perplexity FILE | --compare FILE | --questions FILE | "
+            .arguments = "[-m MODEL | --url URL] (--perplexity FILE | --compare FILE | --questions FILE | "
                          "--results RUN) [options]",
             .summary = "measure how well a model predicts a text or answers questions",
             .description =
@@ -240,7 +240,7 @@ static const struct command_row rows[COMMAND_COUNT] = {
     [COMMAND_BENCH] =
         {
             .run = command_bench,
-            .arguments = "[model] -m MODEL | machine | kernels | attention | plot RECORDS... -o FILE",
+            .arguments = "[model] [-m MODEL] | machine | kernels | attention | plot RECORDS... -o FILE",
             .positionals = 256,
             .summary = "measure the speed of a model, of a server or of this machine",
             .description =
@@ -282,7 +282,7 @@ static const struct command_row rows[COMMAND_COUNT] = {
     [COMMAND_SERVE] =
         {
             .run = command_serve,
-            .arguments = "-m MODEL [options]",
+            .arguments = "[-m MODEL] [options]",
             .summary = "answer over HTTP as DeepSeek's API does",
             .description =
                 "Serves one model to many clients at once, under the paths, fields and errors of DeepSeek's "

@@ -153,13 +153,15 @@ void help_write_overview(FILE *stream) {
     for (enum command command = 0; command < COMMAND_COUNT; command++)
         page_item(&page, command_name(command), row[command].summary);
     page_heading(&page, "First steps");
-    page_example(&page, "Talk to a model:", "hadal chat -m MODEL");
+    page_example(&page, "Talk to the small model that comes with hadal:", "hadal chat");
+    page_example(&page, "Talk to another:", "hadal chat -m MODEL");
     page_example(&page, "Everything about one command:", "hadal help COMMAND");
     page_heading(&page, "Models");
     page_paragraphs(
         &page, "MODEL is a Hugging Face directory (config.json, tokenizer.json, *.safetensors) or a .gguf "
                "file. Name yours once and for all with HADAL_MODEL or a line model = PATH in "
-               "~/.config/hadal/config.");
+               "~/.config/hadal/config. Commands that are told of none take the small model that comes "
+               "with hadal, which calculates.");
     write_exit_status(&page);
 }
 
