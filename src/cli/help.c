@@ -160,7 +160,8 @@ void help_write_overview(FILE *stream) {
     page_paragraphs(
         &page, "MODEL is a Hugging Face directory (config.json, tokenizer.json, *.safetensors) or a .gguf "
                "file. Name yours once and for all with HADAL_MODEL or a line model = PATH in "
-               "~/.config/hadal/config. Commands that are told of none take the small model that comes "
+               "~/.config/hadal/config. Commands that run a model take, where none is named, the small one "
+               "that comes "
                "with hadal, which calculates.");
     write_exit_status(&page);
 }
