@@ -263,6 +263,28 @@ async function checkAdmin() {
         expect(csv.startsWith('day,currency,hours,busy_hours,requests'), csv.slice(0, 60));
     });
 
+    await check('a section that was left before it came does not come back', async (openOne) => {
+        const page = await open(openOne, '/admin', wide);
+        await signIn(page, keys.admin);
+        const [late, release] = (() => {
+            let free;
+            return [new Promise((resolve) => (free = resolve)), () => free()];
+        })();
+        await page.route('**/admin/prices/now', async (route) => {
+            await late;
+            await route.continue();
+        });
+        const asked = page.waitForRequest('**/admin/prices/now');
+        await page.evaluate(() => (location.hash = '#/pricelist'));
+        await asked;
+        await go(page, 'codes');
+        const answer = page.waitForResponse('**/admin/prices/now');
+        release();
+        await (await answer).finished();
+        await page.evaluate(async () => (await fetch('/health')).text()); // what came has been shown by then
+        same(await page.evaluate(() => [document.body.dataset.section, document.querySelector('#content h1').innerText]), ['codes', 'Codes, switches'], 'the page is where it was led');
+    });
+
     await check('usage by class, prices put in force, codes made, and the audit', async (openOne) => {
         const page = await open(openOne, '/admin', wide);
         await signIn(page, keys.admin);

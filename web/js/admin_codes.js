@@ -27,8 +27,7 @@ function codeForm(panel) {
         event.preventDefault();
         let made = null;
         const ask = filled(Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, input.value.trim()])));
-        if (!(await panel.attempt(async () => (made = await panel.act('/admin/code/make', ask))))) return;
-        await panel.show();
+        if (!(await panel.change(async () => (made = await panel.act('/admin/code/make', ask))))) return;
         showCodes(made.data.map((row) => row.code), ask.batch);
     });
     return form;

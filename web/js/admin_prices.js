@@ -13,7 +13,7 @@ function setForm(panel, content) {
     const form = el('form', { class: 'card section' }, el('h2', {}, t('setPrices')), el('p', { class: 'lead' }, t('setPricesNote')), el('datalist', { id: 'presets' }, ...['deepseek', 'deepseek-2025-02', 'deepseek-2025-09'].map((value) => el('option', { value }))), field(t('priceName'), name), el('details', {}, el('summary', {}, t('ownPrices')), area, el('div', { class: 'button-row' }, show)), el('div', { class: 'dialog-end' }, el('button', { class: 'button primary' }, t('putInForce'))));
     form.addEventListener('submit', async (event) => {
         event.preventDefault();
-        if (await panel.attempt(() => panel.act('/admin/prices/set', filled({ prices: name.value.trim(), content: area.value.trim() })), t('saved'))) await panel.show();
+        await panel.change(() => panel.act('/admin/prices/set', filled({ prices: name.value.trim(), content: area.value.trim() })), t('saved'));
     });
     return form;
 }

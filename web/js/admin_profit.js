@@ -55,11 +55,10 @@ function costForm(panel, settings) {
     const form = el('form', { class: 'card section' }, el('h2', {}, t('machineCosts')), el('p', { class: 'lead' }, t('machineCostsNote')), el('div', { class: 'field-row' }, ...COSTS.map((name) => field(t(`cost_${name}`), inputs[name])), field(t('currency'), currency)), el('div', { class: 'dialog-end' }, el('button', { class: 'button primary' }, t('save'))));
     form.addEventListener('submit', async (event) => {
         event.preventDefault();
-        const saved = await panel.attempt(async () => {
+        await panel.change(async () => {
             for (const name of COSTS) await panel.act('/admin/setting/set', { name, value: inputs[name].value });
             await panel.act('/admin/setting/set', { name: 'cost-currency', value: currency.value });
         }, t('saved'));
-        if (saved) await panel.show();
     });
     return form;
 }

@@ -20,9 +20,7 @@ function codeForm(panel) {
     const form = el('form', { class: 'card' }, el('h2', {}, t('redeem')), el('div', { class: 'inline-form' }, field(t('code'), input), el('button', { class: 'button primary' }, t('redeemNow'))));
     form.addEventListener('submit', async (event) => {
         event.preventDefault();
-        const done = await panel.attempt(() => panel.act('/account/code/redeem', { code: input.value.trim() }), t('redeemed'));
-        if (done) await panel.show();
-        else input.select();
+        if (!(await panel.change(() => panel.act('/account/code/redeem', { code: input.value.trim() }), t('redeemed')))) input.select();
     });
     return form;
 }

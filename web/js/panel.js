@@ -174,7 +174,8 @@ export class Panel {
             const again = el('button', { type: 'button', class: 'text-button', onclick: () => this.show() }, t('retry'));
             box.append(el('div', { class: 'error', role: 'alert' }, el('span', {}, errorText(error)), again));
         }
-        if (shown === this.shown) byId('content').setAttribute('aria-busy', 'false');
+        if (shown !== this.shown) return; // left meanwhile: the page is another section's
+        byId('content').setAttribute('aria-busy', 'false');
         document.body.dataset.section = section.name;
     }
 
@@ -182,6 +183,16 @@ export class Panel {
     stamp() {
         const { shown } = this;
         return () => shown === this.shown;
+    }
+
+    /** Does something that may fail and changes what the section shows, then shows it again where it is still the one shown;
+     * true where it was done. */
+    async change(work, said) {
+        const wanted = this.stamp();
+        if (!(await this.attempt(work))) return false;
+        if (wanted()) await this.show();
+        if (said) toast(said);
+        return true;
     }
 
     /* ---- the beginning ---- */
