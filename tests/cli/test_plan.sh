@@ -98,7 +98,7 @@ if command -v node > /dev/null; then
     while read -ra preset; do
         "$HADAL" plan "${preset[@]}" --html > "$work/page.html" < /dev/null
         "$HADAL" plan "${preset[@]}" --json > "$work/page.json" < /dev/null
-        wrong=$(node tests/cli/plan_page.js "$work/page.html" "$work/page.json" 2>&1 < /dev/null)
+        wrong=$(node tests/cli/plan_page.mjs "$work/page.html" "$work/page.json" 2>&1 < /dev/null)
         if [ -z "$wrong" ]; then pass "${preset[*]}: the page computes the same"; else fail "${preset[*]}: the page computes the same" "$wrong"; fi
         grep -qE '(src|href)=|https?://[^w]' "$work/page.html" && fail "${preset[*]}: the page stands alone" || pass "${preset[*]}: the page stands alone"
     done < "$work/plans"

@@ -1,7 +1,7 @@
 // plan_page.js PAGE JSON - runs the script of a page without a browser and compares its figures with the JSON.
-const fs = require('fs');
-const page = fs.readFileSync(process.argv[2], 'utf8');
-const sheet = JSON.parse(fs.readFileSync(process.argv[3], 'utf8'));
+import { readFileSync } from 'node:fs';
+const page = readFileSync(process.argv[2], 'utf8');
+const sheet = JSON.parse(readFileSync(process.argv[3], 'utf8'));
 const script = page.match(/<script>([\s\S]*)<\/script>/)[1];
 const inputs = {}, nodes = {};
 for (const m of page.matchAll(/<input id="(\w+)"( data-percent="1")?[^>]* value="([^"]*)"/g))
