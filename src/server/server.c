@@ -30,6 +30,8 @@ struct server {
     int stop_wake; /* eventfd */
     int stops;
     double drain_seconds, drain_end;
+    void (*notice)(void *context, const char *sentence);
+    void *notice_context;
 };
 
 /* ---- ticks and the end ---- */
@@ -59,6 +61,9 @@ static void on_stop(evutil_socket_t wake, short what, void *context) {
     server->drain_end = clock_seconds() + server->drain_seconds;
     service_drain(server->api.service);
     http_server_drain(server->http);
+    if (server->stops == 1 && server->notice)
+        server->notice(server->notice_context,
+                       "stopping: running requests may end, new ones are refused; a second signal ends all");
     on_tick(-1, 0, server);
 }
 
@@ -224,6 +229,8 @@ enum status server_open(struct server **server, const struct server_options *opt
     opened->stop_wake = -1;
     pthread_mutex_init(&opened->api.trie_lock, NULL);
     opened->drain_seconds = options->drain_seconds;
+    opened->notice = options->notice;
+    opened->notice_context = options->log_context;
     enum status status = open_parts(opened, options);
     if (status == STATUS_OK)
         *server = opened;

@@ -235,7 +235,7 @@ await check('an answer that nobody waits for ends', async () => {
         { model, messages: question, max_tokens: 3000, temperature: 1, stream: true }, { signal: abort.signal });
     for await (const c of stream) if (c.choices[0].delta.content) break;
     abort.abort();
-    for (let i = 0; i < 200; i++) {
+    for (let i = 0; i < 3000; i++) {
         const { running, waiting } = await (await fetch(base + '/health')).json();
         if (running === 0 && waiting === 0) return true;
         await new Promise(done => setTimeout(done, 20));

@@ -62,7 +62,9 @@ const neighbours = async () => {
 const stall = async () => {
     const control = new AbortController(), big = JSON.stringify(chat(speech(1000).repeat(2500)));
     let tokens = 0, before = 0;
-    const begun = new Promise(r => stream(chat('Tell me a story.', { max_tokens: 3000, ...forever }), control, () => { if (++tokens === 5) r(); }).catch(r));
+    // one story after the other: reading may take longer than one of them
+    const tell = async heard => { while (!control.signal.aborted) await stream(chat('Tell me a story.', { max_tokens: 3000, ...forever }), control, heard).catch(e => control.signal.aborted || complain(e.message)); };
+    const begun = new Promise(r => void tell(() => { if (++tokens === 5) r(); }));
     await begun;
     const { hostname, port } = new URL(url), head = `POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(big)}\r\n\r\n`;
     const status = await new Promise((done, failed) => {

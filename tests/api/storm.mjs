@@ -84,10 +84,10 @@ const workers = Array.from({ length: 16 }, async (_, worker) => {
     for (let i = worker; i < total; i += 16) await pick([whole, stream, whole, stream, abort, raw, malformed, slow])().catch(e => complain(e.message));
 });
 await Promise.all(workers);
-for (let i = 0; i < 300; i++) {
+for (let i = 0; i < 3000; i++) {
     const { running, waiting } = await (await fetch(url + '/health')).json();
     if (running + waiting === 0) break;
-    if (i === 299) complain(`still ${running} running, ${waiting} waiting`);
+    if (i === 2999) complain(`still ${running} running, ${waiting} waiting`);
     await new Promise(done => setTimeout(done, 20));
 }
 // Alone the answers are the same.

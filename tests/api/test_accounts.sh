@@ -3,6 +3,7 @@
 # endpoints, the owner's, and the webhook.
 set -uo pipefail
 . tools/report.sh
+. tests/api/server.sh
 model=../shared/models/tiny-v3
 work=$(mktemp -d)
 server='' hook=''
@@ -18,7 +19,7 @@ echo '{"name":"flat","rows":[{"models":["deepseek-chat"],"USD":{"hit":"1","miss"
 start() {
     "$HADAL" serve -m "$model" --template deepseek-v3 --port 0 --accounts "$work/accounts.db" "$@" 2> "$work/errors" &
     server=$!
-    for ((i = 0; i < 400; i++)); do
+    for ((i = 0; i < 2400; i++)); do
         url=$(sed -n 's/.*serving \(http:[^,]*\),.*/\1/p' "$work/errors")
         [ -n "$url" ] && return
         kill -0 $server 2> /dev/null || return
@@ -92,15 +93,16 @@ is "a key that was ended" "401 Authentication Fails, Your api key: ****${made: -
 
 # concurrency, and who leaves
 account set bob --concurrency 1 > /dev/null
-curl -s -N -m 20 -H "Authorization: Bearer $other" "$url/v1/chat/completions" -o "$work/long" \
+curl -s -N -H "Authorization: Bearer $other" "$url/v1/chat/completions" -o "$work/long" \
     -d '{"model":"deepseek-chat","stream":true,"ignore_eos":true,"max_tokens":4000,"messages":[{"role":"user","content":"Tell"}]}' &
 long=$!
-for ((i = 0; i < 200; i++)); do [ -s "$work/long" ] && break; sleep 0.05; done
+await test -s "$work/long"
 ask "$other"
 is "more at once than the account may" 429 "$code"
 kill $long
 wait $long 2> /dev/null
-for ((i = 0; i < 100; i++)); do account audit | grep -q '^open_reservations *0$' && break; sleep 0.1; done
+settled() { account audit | grep -q '^open_reservations *0$'; }
+await settled
 left=$(account charges --account bob --limit 1 --json | jq -c '.data[0] | [.finish, .output > 0, .output < 4000]')
 is "who leaves pays for what was generated" '["cancelled",true,true]' "$left"
 
@@ -121,11 +123,11 @@ is "a code is redeemed" 1 "$(post "$other" /account/code/redeem "{\"code\":\"$co
 node -e 'require("http").createServer((q, r) => { let b = ""; q.on("data", d => b += d); q.on("end", () => { require("fs").appendFileSync(process.argv[1], b + "\n"); r.end(); }); }).listen(0, "127.0.0.1", function () { require("fs").writeFileSync(process.argv[2], String(this.address().port)); })' "$work/called" "$work/port" &
 hook=$!
 disown $hook
-for ((i = 0; i < 100; i++)); do [ -s "$work/port" ] && break; sleep 0.05; done
+await test -s "$work/port"
 account setting set webhook "http://127.0.0.1:$(cat "$work/port")/low" > /dev/null
 account set alice --warn-below 1.4995 > /dev/null
 for ((n = 0; n < 3; n++)); do ask "$key"; done
-for ((i = 0; i < 100; i++)); do [ -s "$work/called" ] && break; sleep 0.05; done
+await test -s "$work/called"
 is "the webhook is called once" '["low_balance","alice",true]' "$(jq -c '[.event, .account, (.balance | tonumber) < 1.4995]' "$work/called" 2> /dev/null)"
 
 # what operators and owners look at

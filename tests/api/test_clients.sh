@@ -2,6 +2,7 @@
 # test_clients.sh BUILD - a running server and the clients that people use, from npm at the versions of package.json.
 set -uo pipefail
 . tools/report.sh
+. tests/api/server.sh
 build=$1
 model=../shared/models/tiny-v3
 modules=$build/tests/api
@@ -30,15 +31,10 @@ fi
 echo "sk-test-0123456789 tester" > "$work/keys"
 "$HADAL" serve -m "$model" --template deepseek-v3 --port 0 --api-keys "$work/keys" --no-log --parallel 4 2> "$work/errors" &
 server=$!
-for ((i = 0; i < 100; i++)); do
-    url=$(sed -n 's/.*serving \(http:[^,]*\),.*/\1/p' "$work/errors")
-    [ -n "$url" ] && break
-    sleep 0.1
-done
-[ -n "$url" ] && pass "the server says where it is" || fail "the server says where it is" "$(cat "$work/errors")"
+server_await "$work/errors" && pass "the server says where it is"
 
 for client in openai anthropic tools responses ai_sdk langchain; do
-    if output=$(cd "$modules" && timeout 120 node "client_$client.mjs" "$url" deepseek-chat 2>&1); then
+    if output=$(cd "$modules" && timeout "${TEST_TIMEOUT:-280}" node "client_$client.mjs" "$url" deepseek-chat 2>&1); then
         pass "$client ($(grep -c '^ok' <<< "$output") checks)"
     else
         fail "$client" "$(grep -v '^ok' <<< "$output")"

@@ -3,6 +3,7 @@
 # address that other machines can reach.
 set -uo pipefail
 . tools/report.sh
+. tests/api/server.sh
 model=../shared/models/tiny-v3
 work=$(mktemp -d)
 server=
@@ -19,12 +20,8 @@ for dialect in deepseek deepseek-v4 deepseek-v3.2 deepseek-r1 openai; do
     "$HADAL" serve -m "$model" --template deepseek-v3.1 --dialect "$dialect" --host 0.0.0.0 --port 0 --api-keys "$work/keys" --no-log \
         --parallel 4 2> "$work/errors" &
     server=$!
-    for ((i = 0; i < 100; i++)); do
-        port=$(sed -n 's/.*serving http:[^,]*:\([0-9]*\),.*/\1/p' "$work/errors")
-        [ -n "$port" ] && break
-        sleep 0.1
-    done
-    if output=$(timeout 120 node tests/api/dialects.mjs "http://127.0.0.1:$port" "$dialect" 2>&1); then
+    server_await "$work/errors"
+    if output=$(timeout "${TEST_TIMEOUT:-280}" node tests/api/dialects.mjs "http://127.0.0.1:${url##*:}" "$dialect" 2>&1); then
         pass "$dialect ($(grep -c '^ok' <<< "$output") checks)"
     else
         fail "$dialect" "$(grep -v '^ok' <<< "$output")"

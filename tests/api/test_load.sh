@@ -19,37 +19,38 @@ fi
 run() { # NAME TEST ARGUMENTS...
     local name=$1 test=$2
     shift 2
-    if timeout 300 node tests/api/service.mjs "$test" "$url" "$@" > "$work/output" 2>&1; then
+    if timeout "${TEST_TIMEOUT:-300}" node tests/api/service.mjs "$test" "$url" "$@" > "$work/output" 2>&1; then
         pass "$name: $(tail -1 "$work/output")"
     else
         fail "$name" "$(cat "$work/output")"
     fi
 }
-idle() {
-    for ((i = 0; i < 200; i++)); do
-        [ "$(metric hadal_requests_running)" = 0 ] && [ "$(metric hadal_requests_waiting)" = 0 ] && return
-        sleep 0.05
-    done
-    return 1
-}
+idle() { [ "$(metric hadal_requests_running)" = 0 ] && [ "$(metric hadal_requests_waiting)" = 0 ]; }
+no_pages() { [ "$(metric hadal_cache_usage_ratio)" = 0 ]; }
+few_descriptors() { [ "$(descriptors)" -le "$1" ]; }
 
 server_start -m "$model" --template deepseek-v3 --parallel 6
 run "neighbours change nothing" neighbours "${ROUNDS:-2}"
 run "a large body stalls nobody" stall
 run "the next turn of a chat computes what is new" turns 3900
-if idle && [ "$(metric hadal_cache_usage_ratio)" = 0 ]; then pass "all pages are free again"; else fail "all pages are free again" "$(metric hadal_cache_usage_ratio)"; fi
+if await idle && await no_pages; then pass "all pages are free again"; else fail "all pages are free again" "$(metric hadal_cache_usage_ratio)"; fi
 
 # Cancelled, cut, malformed and slow requests: no wrong answer, and nothing is left behind.
 descriptors() { find "/proc/$server/fd" | wc -l; }
-memory() { awk '/^VmRSS/ { print $2 }' "/proc/$server/status"; }
-storm() { timeout 500 node tests/api/storm.mjs "$url" none "$1" > "$work/output" 2>&1; }
+memory() { awk '/^RssAnon/ { print $2 }' "/proc/$server/status"; }
+storm() { timeout "${TEST_TIMEOUT:-300}" node tests/api/storm.mjs "$url" none "$1" > "$work/output" 2>&1; }
 storm 64
-before=$(descriptors) resident=$(memory)
+before=$(descriptors)
 if storm "${STORM:-400}"; then pass "a storm of requests: $(tail -1 "$work/output")"; else fail "a storm of requests" "$(cat "$work/output")"; fi
-sleep 0.5
-if [ "$(descriptors)" -le $((before + 2)) ]; then pass "no descriptor is left behind"; else fail "no descriptor is left behind" "$before before, $(descriptors) after"; fi
-if [ "$(memory)" -le $((resident + 16384)) ]; then pass "memory does not grow"; else fail "memory does not grow" "$resident KiB before, $(memory) after"; fi
-if [ "$(metric hadal_cache_usage_ratio)" = 0 ]; then pass "no page is left behind"; else fail "no page is left behind"; fi
+if await few_descriptors $((before + 2)); then pass "no descriptor is left behind"; else fail "no descriptor is left behind" "$before before, $(descriptors) after"; fi
+# How much the threads' allocators keep depends on who ran beside whom: what leaks grows with every storm.
+for ((i = 0; i < 4; i++)); do
+    resident=$(memory)
+    storm 64
+    [ "$(memory)" -gt $((resident + 1024)) ] || break
+done
+if [ $i -lt 4 ]; then pass "memory does not grow"; else fail "memory does not grow" "$resident KiB before the last 64 requests, $(memory) after"; fi
+if await no_pages; then pass "no page is left behind"; else fail "no page is left behind"; fi
 server_end
 
 # Streams that wait: what one more of them costs the server, its request included. The first hundred are not counted: with
@@ -58,7 +59,7 @@ count=${IDLE:-400}
 held() { awk '/^Pss:/ { print $2 }' "/proc/$server/smaps_rollup"; }
 more() { # COUNT TOTAL: opens COUNT more and waits until the server knows TOTAL
     echo "$1" >&9
-    for ((i = 0; i < 1200; i++)); do grep -q -e wrong -e "open $2" "$work/output" && break; sleep 0.1; done
+    until grep -q -e wrong -e "open $2" "$work/output"; do sleep 0.1; done
 }
 server_start -m "$model" --template deepseek-v3 --parallel 1 --max-queue 5000 --ctx 4096 --cache-tokens 4096
 files=$(descriptors)
@@ -69,12 +70,13 @@ exec 9> "$work/input"
 more 100 100
 before=$(held)
 more "$count" $((100 + count))
-each=$((($(held) - before) * 1024 / count))
-if grep -q "open $((100 + count))" "$work/output" && [ $each -le 32768 ]; then pass "$count streams that wait take $each bytes each"; else fail "streams that wait are small" "$each bytes each: $(cat "$work/output")"; fi
+left=$((count - $(sed -n "s/^open $((100 + count)) without //p" "$work/output")))
+each=$((($(held) - before) * 1024 / left))
+if [ $left -gt $((count / 2)) ] && [ $each -le 32768 ]; then pass "$count streams that wait take $each bytes each"; else fail "streams that wait are small" "$each bytes each: $(cat "$work/output")"; fi
 exec 9>&-
 wait $client
-idle
-if [ "$(descriptors)" -le $((files + 1)) ]; then pass "they leave no descriptor behind"; else fail "they leave no descriptor behind"; fi
+await idle
+if await few_descriptors $((files + 1)); then pass "they leave no descriptor behind"; else fail "they leave no descriptor behind"; fi
 server_end
 
 # Fewer descriptors than connections: it says so and serves.

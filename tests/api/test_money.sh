@@ -3,6 +3,7 @@
 # every balance is what the access log says. CLIENTS=200 ROUNDS=100 for the whole acceptance.
 set -uo pipefail
 . tools/report.sh
+. tests/api/server.sh
 . tests/support/postgres.sh
 model=../shared/models/tiny-v3
 clients=${CLIENTS:-12} rounds=${ROUNDS:-5}
@@ -24,13 +25,7 @@ start() {
     "$HADAL" serve -m "$model" --template deepseek-v3 --port "$1" --parallel 16 --cache-tokens 32768 --ctx 1024 --accounts "$accounts" \
         --accounts-journal "$work/running" --prices "$work/prices.json" 2> >(tee -a "$log" > "$work/start") &
     server=$!
-    for ((i = 0; i < 400; i++)); do
-        url=$(sed -n 's/.*serving \(http:[^,]*\),.*/\1/p' "$work/start")
-        [ -n "$url" ] && return 0
-        sleep 0.05
-    done
-    fail "the server starts" "$(cat "$work/start")"
-    return 1
+    server_await "$work/start"
 }
 
 # money WHERE: the whole story over one database

@@ -3,6 +3,7 @@
 # SCHEMAS=all, which takes minutes and prints what was refused and why.
 set -uo pipefail
 . tools/report.sh
+. tests/api/server.sh
 build=$1
 model=../shared/models/tiny-v3
 modules=$build/tests/api
@@ -18,11 +19,7 @@ fi
 cp tests/api/*.mjs "$modules"
 "$HADAL" serve -m "$model" --template deepseek-v3 --port 0 --no-log --parallel 8 2> "$work/errors" &
 server=$!
-for ((i = 0; i < 100; i++)); do
-    url=$(sed -n 's/.*serving \(http:[^,]*\),.*/\1/p' "$work/errors")
-    [ -n "$url" ] && break
-    sleep 0.1
-done
+server_await "$work/errors"
 if node "$modules/schemas.mjs" "$url" none ../shared/schemas "${SCHEMAS:-}" > "$work/output" 2>&1; then
     [ -z "${SCHEMAS:-}" ] || cat "$work/output"
     pass "answers follow their schemas: $(tail -1 "$work/output")"

@@ -13,7 +13,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 echo '{"name":"calls","fallback_model":"deepseek-chat","rows":[{"models":["deepseek-chat"],"USD":{"hit":"1","miss":"10","output":"100"}},{"models":["*"],"per":1000,"USD":{"search":"0.75","fetch":"1.5"}}]}' > "$work/prices.json"
 for part in search search_money search_served search_engines; do
-    output=$(timeout 120 node tests/api/$part.mjs "$HADAL" "$model" "$work" 2>&1)
+    output=$(timeout "${TEST_TIMEOUT:-280}" node tests/api/$part.mjs "$HADAL" "$model" "$work" 2>&1)
     status=$?
     while IFS= read -r line; do
         case $line in

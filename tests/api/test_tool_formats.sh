@@ -3,6 +3,7 @@
 # installs.
 set -uo pipefail
 . tools/report.sh
+. tests/api/server.sh
 build=$1
 model=../shared/models/tiny-v3
 modules=$build/tests/api
@@ -19,14 +20,11 @@ cp tests/api/*.mjs "$modules"
 echo "sk-test-0123456789 tester" > "$work/keys"
 
 for template in deepseek-v3.1 deepseek-r1 qwen2.5 llama-3; do
+    : > "$work/errors" # or the place of the server before is read
     "$HADAL" serve -m "$model" --template "$template" --port 0 --api-keys "$work/keys" --no-log --parallel 4 2> "$work/errors" &
     server=$!
-    for ((i = 0; i < 100; i++)); do
-        url=$(sed -n 's/.*serving \(http:[^,]*\),.*/\1/p' "$work/errors")
-        [ -n "$url" ] && break
-        sleep 0.1
-    done
-    if output=$(cd "$modules" && timeout 120 node client_tools.mjs "$url" deepseek-chat 2>&1); then
+    server_await "$work/errors"
+    if output=$(cd "$modules" && timeout "${TEST_TIMEOUT:-280}" node client_tools.mjs "$url" deepseek-chat 2>&1); then
         pass "$template ($(grep -c '^ok' <<< "$output") checks)"
     else
         fail "$template" "$(grep -v '^ok' <<< "$output")"

@@ -97,8 +97,24 @@ export async function until(holds, what) {
     }
 }
 
-/** Answers that a model would end early go on until somebody stops them. */
-export const neverEnding = (page) => page.route('**/chat/completions', (route) => route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), ignore_eos: true }) }));
+/** Waits until what is read is what is wanted; says what it was otherwise. */
+export async function soon(read, wanted, what) {
+    const end = performance.now() + 30000;
+    let found = await read();
+    while (JSON.stringify(found) !== JSON.stringify(wanted) && performance.now() < end) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        found = await read();
+    }
+    same(found, wanted, what);
+}
+
+/** Answers that a model would end early go on until somebody stops them, and come slowly, however fast the machine is. */
+export async function neverEnding(page) {
+    await page.route('**/chat/completions', (route) => route.continue({ postData: JSON.stringify({ ...route.request().postDataJSON(), ignore_eos: true }) }));
+    const session = await page.context().newCDPSession(page);
+    await session.send('Network.enable');
+    await session.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: 60000, uploadThroughput: -1 });
+}
 
 export const streams = (page) => page.waitForSelector('#send[aria-label="Stop"]');
 export const idle = (page) => page.waitForSelector('#send[aria-label="Send"]');

@@ -1,5 +1,5 @@
 /* chats.mjs - asking, stopping, going on, versions, several chats at once, a reload in the middle. */
-import { check, expect, same, say, streams, idle, texts, stored, shot, open, until, neverEnding } from './browser.mjs';
+import { check, expect, same, soon, say, streams, idle, texts, stored, shot, open, until, neverEnding } from './browser.mjs';
 
 const answerOf = (page) => page.locator('.assistant').last();
 const limit = (page, tokens) =>
@@ -47,7 +47,7 @@ export async function checkChats() {
         await until(async () => (await answer())?.content.length > 60, 'it has begun');
         await page.keyboard.press('Escape');
         await idle(page);
-        same(await texts(page, '.assistant .notes'), ['Stopped.'], 'it says that it was stopped');
+        await soon(() => texts(page, '.assistant .notes'), ['Stopped.'], 'it says that it was stopped');
         const before = await answer();
         let body = null;
         page.on('request', (request) => (body = request.url().endsWith('/chat/completions') ? request.postDataJSON() : body));
@@ -63,10 +63,10 @@ export async function checkChats() {
         await streams(page);
         await page.keyboard.press('Escape');
         await idle(page);
-        same(await texts(page, '.version'), ['2 / 2'], 'there are two versions');
+        await soon(() => texts(page, '.version'), ['2 / 2'], 'there are two versions');
         await page.getByRole('button', { name: 'Previous version' }).click();
         await page.waitForFunction((text) => document.querySelector('.assistant .markdown').innerText === text, shown);
-        same(await texts(page, '.version'), ['1 / 2'], 'the first one is shown');
+        await soon(() => texts(page, '.version'), ['1 / 2'], 'the first one is shown');
     });
 
     await check('edits of question and answer are branches', async (openPage) => {
@@ -79,40 +79,39 @@ export async function checkChats() {
         await page.press('.edit-area', 'Enter');
         await page.waitForFunction(() => document.querySelector('.user .bubble').innerText === 'Second question');
         await continued(page);
-        same(await texts(page, '.user .version'), ['2 / 2'], 'versions of the question');
+        await soon(() => texts(page, '.user .version'), ['2 / 2'], 'versions of the question');
         await answerOf(page).getByRole('button', { name: 'Edit the answer' }).click();
         await page.fill('.edit-area', 'What I **wanted** to hear');
         await page.press('.edit-area', 'Control+Enter');
         await page.waitForSelector('.assistant strong');
-        same(await texts(page, '.assistant .version'), ['2 / 2'], 'versions of the answer');
+        await soon(() => texts(page, '.assistant .version'), ['2 / 2'], 'versions of the answer');
         await page.locator('.user').getByRole('button', { name: 'Previous version' }).click();
         await page.waitForFunction(() => document.querySelector('.user .bubble').innerText === 'First question');
-        same(await page.locator('.assistant strong').count(), 0, 'the other branch has its own answer');
+        await soon(() => page.locator('.assistant strong').count(), 0, 'the other branch has its own answer');
         await page.reload();
         await page.waitForSelector('.user .bubble');
-        same(await texts(page, '.user .bubble'), ['First question'], 'the branch is remembered');
+        await soon(() => texts(page, '.user .bubble'), ['First question'], 'the branch is remembered');
         await page.locator('.user').getByRole('button', { name: 'Next version' }).click();
         await page.waitForSelector('.assistant strong');
     });
 
     await check('two chats stream at once', async (openPage) => {
         const page = await openPage();
+        await neverEnding(page);
         await say(page, 'The first long story');
         await streams(page);
         await page.click('#new-chat');
         await idle(page);
         await say(page, 'The second long story');
         await streams(page);
-        same(await page.locator('.row .busy').count(), 2, 'both are marked');
+        await soon(() => page.locator('.row .busy').count(), 2, 'both are marked');
         const lengths = async () => (await stored(page)).messages.filter((message) => message.running).map((message) => (message.reasoning || '').length + message.content.length);
+        await soon(async () => (await lengths()).length, 2, 'both are stored while they run');
         const early = await lengths();
-        await page.waitForTimeout(900);
-        const later = await lengths();
-        same(later.length, 2, 'both are stored while they run');
-        expect(later.every((length, i) => length > (early[i] || 0)), `both grow: ${early} ${later}`);
+        await until(async () => (await lengths()).every((length, i) => length > early[i]), 'both grow');
         await page.click('.row a:has-text("first long")');
         await streams(page);
-        expect((await page.locator('.assistant').innerText()).length > 20, 'the first one is shown as it is');
+        await until(async () => (await page.locator('.assistant').innerText()).length > 20, 'the first one is shown as it is');
         await page.keyboard.press('Escape');
         await idle(page);
         await page.click('.row a:has-text("second long")');
@@ -124,11 +123,13 @@ export async function checkChats() {
     for (const [part, thinking] of [['answer', false], ['reasoning', true]]) {
         await check(`a reload in the middle of the ${part} loses nothing, and it goes on`, async (openPage) => {
             const page = await openPage();
+            await neverEnding(page);
             if (!thinking) await page.click('#think');
             await say(page, 'Tell me of the king and of all that befell him.');
             await page.waitForFunction(() => document.querySelector('.assistant .markdown').innerText.length + (document.querySelector('.reasoning')?.innerText.length || 0) > 200);
-            await page.waitForTimeout(600);
-            const before = (await stored(page)).messages.find((message) => message.running);
+            const running = async () => (await stored(page)).messages.find((message) => message.running);
+            await until(async () => (thinking ? (await running())?.reasoning : (await running())?.content)?.length > 100, 'it is stored while it runs');
+            const before = await running();
             let body = null;
             page.on('request', (request) => (body = request.url().endsWith('/chat/completions') ? request.postDataJSON() : body));
             await page.reload();
@@ -157,7 +158,7 @@ export async function checkChats() {
         await page.context().setOffline(false);
         await alert.getByRole('button', { name: 'Try again' }).click();
         await page.waitForFunction(() => document.querySelector('.assistant .usage'));
-        same(await page.locator('.error').count(), 0, 'the error is gone');
+        await soon(() => page.locator('.error').count(), 0, 'the error is gone');
         same(await page.locator('.user').count(), 1, 'the question was not repeated');
     });
 

@@ -1,7 +1,7 @@
 /* history.mjs - the list of chats, files of chats, and very long ones. */
 import { readFile } from 'node:fs/promises';
 import { deflateRawSync } from 'node:zlib';
-import { check, expect, same, texts, stored, shot, importChats, openImported, chatOf } from './browser.mjs';
+import { check, expect, same, soon, until, texts, stored, shot, importChats, openImported, chatOf } from './browser.mjs';
 
 /* As chat.deepseek.com exports: a tree of nodes, whose messages are fragments. */
 const node = (id, parent, children, ...fragments) => ({
@@ -69,8 +69,8 @@ export async function checkHistory() {
         same(await texts(page, '.toast span'), ['1 chats with 5 messages were imported.'], 'what it says');
         await page.click('.row a:has-text("Capitals")');
         await page.waitForSelector('.assistant strong');
-        same(await texts(page, '.user .bubble'), ['What is the capital of France?', 'And of Italy?'], 'the questions');
-        same(await texts(page, '.version'), ['2 / 2'], 'the versions');
+        await soon(() => texts(page, '.user .bubble'), ['What is the capital of France?', 'And of Italy?'], 'the questions');
+        await soon(() => texts(page, '.version'), ['2 / 2'], 'the versions');
         await page.locator('.thinking summary').first().click();
         await page.waitForFunction(() => document.querySelector('.reasoning').innerText === 'They ask for the capital.');
         await page.getByRole('button', { name: 'Previous version' }).click();
@@ -92,10 +92,10 @@ export async function checkHistory() {
         const page = await openPage();
         await openImported(page, 'About whales', 'How deep do they dive?', 'Cuvier’s beaked whale: 2,992 metres.');
         await openImported(page, 'About bread', 'How long in the oven?', 'Forty minutes.');
-        same(await texts(page, '.row-title'), ['About bread', 'About whales'], 'the newest is first');
+        await soon(() => texts(page, '.row-title'), ['About bread', 'About whales'], 'the newest is first');
         await rowMenu(page, 'whales', 'Pin');
         await page.waitForFunction(() => document.querySelector('.row-title').innerText === 'About whales');
-        same([await texts(page, '.row-title'), await texts(page, '.chats h2')], [['About whales', 'About bread'], ['Pinned', 'Today']], 'pinned');
+        await soon(async () => [await texts(page, '.row-title'), await texts(page, '.chats h2')], [['About whales', 'About bread'], ['Pinned', 'Today']], 'pinned');
         await rowMenu(page, 'whales', 'Rename');
         await page.fill('.rename', 'The deep');
         await page.press('.rename', 'Enter');
@@ -103,16 +103,16 @@ export async function checkHistory() {
         await page.keyboard.press('Control+k');
         await page.keyboard.type('beaked');
         await page.waitForSelector('.piece');
-        same(await texts(page, '.row-title'), ['The deep'], 'found by a word of a message');
+        await soon(() => texts(page, '.row-title'), ['The deep'], 'found by a word of a message');
         await page.keyboard.press('Enter');
         await page.waitForFunction(() => document.querySelector('.assistant .markdown')?.innerText.includes('beaked'));
         await page.fill('#search', '');
         await rowMenu(page, 'The deep', 'Delete');
         await page.waitForFunction(() => document.querySelectorAll('.row').length === 1 && document.querySelectorAll('.message').length === 0);
-        same([(await stored(page)).chats.length, await page.locator('.message').count()], [1, 0], 'it is gone');
+        await soon(async () => [(await stored(page)).chats.length, await page.locator('.message').count()], [1, 0], 'it is gone');
         await page.getByRole('button', { name: 'Undo' }).click();
         await page.waitForFunction(() => document.querySelector('.assistant .markdown')?.innerText.includes('beaked'));
-        same((await stored(page)).chats.length, 2, 'it is back');
+        await soon(async () => (await stored(page)).chats.length, 2, 'it is back');
     });
 
     await check('what is exported comes back the same', async (openPage) => {
@@ -131,7 +131,7 @@ export async function checkHistory() {
         same(plain(after), plain(data), 'the messages');
         await page.click('.row a:has-text("Capitals")');
         await page.waitForSelector('.version');
-        same(await texts(page, '.user .bubble'), ['What is the capital of France?', 'And of Italy?'], 'the branch that was shown');
+        await soon(() => texts(page, '.user .bubble'), ['What is the capital of France?', 'And of Italy?'], 'the branch that was shown');
     });
 
     await check('ten thousand messages: few exist, none is lost, none jumps', async (openPage) => {
@@ -147,23 +147,27 @@ export async function checkHistory() {
             });
         const scroll = async (top) => {
             await page.evaluate((value) => (document.querySelector('#scroll').scrollTop = value < 0 ? document.querySelector('#scroll').scrollHeight * -value : value), top);
-            await page.waitForTimeout(150);
         };
         const whole = (seen) => seen.length > 1 && seen.every((number, i) => i === 0 || number === seen[i - 1] + 1);
+        const at = async (index) => (await state()).seen.at(index);
+        await soon(() => at(-1), 9999, 'it begins at the end');
         let now = await state();
-        same(now.seen.at(-1), 9999, 'it begins at the end');
         expect(now.exist < 80, `${now.exist} messages exist`);
-        for (const place of [-0.5, -0.9, -0.1, -0.7]) {
+        const settle = async (place) => {
             await scroll(place);
-            now = await state();
-            expect(whole(now.seen) && now.exist < 80, `at ${place}: ${JSON.stringify(now)}`);
-        }
-        await scroll(0);
-        await scroll(0);
-        now = await state();
-        same(now.seen[0], 0, 'the first message is at the top');
+            await until(async () => {
+                const before = now;
+                now = await state();
+                return whole(now.seen) && now.exist < 80 && JSON.stringify(now) === JSON.stringify(before);
+            }, `at ${place}: messages without a gap`);
+        };
+        for (const place of [-0.5, -0.9, -0.1, -0.7]) await settle(place);
+        await until(async () => {
+            await scroll(0);
+            return (await at(0)) === 0;
+        }, 'the first message is at the top');
         // Steps of the wheel upwards in the middle: what is in sight moves by what was turned, whatever was guessed.
-        await scroll(-0.4);
+        await settle(-0.4);
         for (let i = 0; i < 6; i++) {
             const moved = await page.evaluate(async () => {
                 const frame = document.querySelector('#scroll');
@@ -177,8 +181,7 @@ export async function checkHistory() {
             expect(Math.abs(moved - 200) <= 2, `a step of 200 moved by ${moved}`);
         }
         await page.click('#to-bottom');
-        await page.waitForTimeout(200);
-        same((await state()).seen.at(-1), 9999, 'the button leads to the end');
+        await soon(() => at(-1), 9999, 'the button leads to the end');
         await shot(page, 'long');
     });
 
@@ -187,9 +190,9 @@ export async function checkHistory() {
         const chats = Array.from({ length: 250 }, (_, i) => ({ id: `c${i}`, title: `Chat ${i}`, created: i, updated: Date.now() - i * 86400000, leaf: `m${i}` }));
         const messages = chats.map((chat, i) => ({ id: `m${i}`, chat: chat.id, parent: null, role: 'user', created: 1, content: `Number ${i}` }));
         await importChats(page, { ...chatOf('x'), chats, messages });
-        same(await page.locator('.row').count(), 100, 'the first page');
+        await soon(() => page.locator('.row').count(), 100, 'the first page');
         await page.click('.more');
-        same(await page.locator('.row').count(), 200, 'the second');
+        await soon(() => page.locator('.row').count(), 200, 'the second');
         same(await texts(page, '.chats h2'), ['Today', 'Yesterday', 'Last 7 days', 'Last 30 days', 'Older'], 'the groups');
     });
 }

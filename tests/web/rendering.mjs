@@ -1,5 +1,5 @@
 /* rendering.mjs - Markdown, formulas and code; and that nothing a model writes does anything. */
-import { check, expect, same, shot, openImported, texts } from './browser.mjs';
+import { check, expect, same, soon, shot, openImported, texts } from './browser.mjs';
 
 export const rich = `A **summary** of \`hadal\`, with $E = mc^2$, \\(a_1 + b\\) and prices of $5 and $7.
 
@@ -55,7 +55,7 @@ export async function checkText() {
         await openImported(page, 'Rich', 'Show me everything', rich);
         await page.waitForSelector('.katex-display');
         await page.waitForSelector('.hljs-keyword');
-        same(await page.locator('.assistant .katex').count(), 4, 'formulas, and prices are none');
+        await soon(() => page.locator('.assistant .katex').count(), 4, 'formulas, and prices are none');
         same(await page.locator('.assistant td').allInnerTexts(), ['V2-Lite', '15.7 B', '2.4 B', 'V3', '671 B', '37 B'], 'the table');
         same(await page.locator('.assistant td').nth(1).evaluate((cell) => getComputedStyle(cell).textAlign), 'end', 'columns of numbers');
         const link = page.locator('.assistant a');
@@ -96,27 +96,30 @@ export async function checkText() {
             const base = document.querySelector('script[type=module]').src;
             const { Markdown } = await import(new URL('markdown.js', base).href);
             const plain = (root) => root.innerHTML.replace(/field-\d+/g, '');
-            const wait = () => new Promise((resolve) => setTimeout(resolve, 400));
+            const until = async (holds) => {
+                for (let i = 0; i < 400 && !holds(); i++) await new Promise((resolve) => setTimeout(resolve, 50));
+            };
+            const ready = (root) => root.querySelector('.katex-display') && root.querySelector('.hljs-keyword'); // what is loaded when it is needed
             const whole = document.createElement('div');
             const one = new Markdown(whole);
             one.update(text);
             one.finish();
-            await wait();
-            await wait();
+            await until(() => ready(whole));
             const again = document.createElement('div');
             const second = new Markdown(again);
             second.update(text);
             second.finish();
-            await wait();
+            await until(() => plain(again) === plain(whole));
             const differences = [];
             for (const step of [1, 3, 17]) {
                 const root = document.createElement('div');
                 const growing = new Markdown(root);
                 for (let end = step; end < text.length + step; end += step) growing.update(text.slice(0, end));
                 growing.finish();
-                await wait();
+                await until(() => plain(root) === plain(again));
                 if (plain(root) !== plain(again)) differences.push([step, plain(root), plain(again)]);
             }
+            if (!ready(again)) differences.push('formulas and code are not shown');
             return { differences, blocks: again.children.length };
         }, rich);
         same(results.differences, [], 'differences');

@@ -32,7 +32,7 @@ start() {
     log=$(mktemp -p "$work")
     "$HADAL" serve -m "$model" --template deepseek-v3.1 --port 0 --no-log --parallel 4 "$@" 2> "$log" > /dev/null &
     servers+=($!)
-    for ((i = 0; i < 600; i++)); do
+    for ((i = 0; i < 1200; i++)); do
         url=$(sed -n 's/.*serving \(http:[^,]*\),.*/\1/p' "$log")
         [ -n "$url" ] && return
         sleep 0.1

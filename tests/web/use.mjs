@@ -1,7 +1,7 @@
 /* use.mjs - keyboard, input methods, languages, sizes, screen readers, files, keys of the API. */
 import { spawn } from 'node:child_process';
 import { openWorld } from './search_world.mjs';
-import { check, expect, same, say, streams, idle, texts, stored, shot, importChats, openImported, locked, key, open } from './browser.mjs';
+import { check, expect, same, soon, say, streams, idle, neverEnding, texts, stored, shot, importChats, openImported, locked, key, open } from './browser.mjs';
 import { rich } from './rendering.mjs';
 import { violations } from './axe.mjs';
 
@@ -29,6 +29,7 @@ export async function checkUse() {
         await page.focus('.skip');
         await page.keyboard.press('Enter');
         await page.waitForFunction(() => document.activeElement.id === 'message');
+        await neverEnding(page);
         await page.keyboard.type('one');
         await page.keyboard.press('Shift+Enter');
         await page.keyboard.type('two');
@@ -42,28 +43,29 @@ export async function checkUse() {
         await page.keyboard.press('Control+/');
         expect((await page.locator('dialog[open] .keys').innerText()).includes('New line'), 'the list of keys');
         await page.keyboard.press('Escape');
-        same(await focused(page), 'message', 'the focus comes back');
+        await soon(() => focused(page), 'message', 'the focus comes back');
         await page.keyboard.press('Control+k');
-        same(await focused(page), 'search', 'search');
+        await soon(() => focused(page), 'search', 'search');
         await page.keyboard.press('Control+b');
-        same(await page.locator('#sidebar').isVisible(), false, 'the sidebar is away');
+        await soon(() => page.locator('#sidebar').isVisible(), false, 'the sidebar is away');
         await page.keyboard.press('Control+b');
         await page.locator('.row a').focus();
         await page.keyboard.press('Tab');
         await page.keyboard.press('Enter');
-        same(await focused(page), 'Rename', 'the menu');
+        await soon(() => focused(page), 'Rename', 'the menu');
         await page.keyboard.press('ArrowUp');
-        same(await focused(page), 'Delete', 'around');
+        await soon(() => focused(page), 'Delete', 'around');
         await page.keyboard.press('Escape');
-        same(await focused(page), 'Options of “one two”', 'back at its button');
+        await soon(() => focused(page), 'Options of “one two”', 'back at its button');
         await page.keyboard.press('Shift+Control+o');
-        await page.locator('.message').first().waitFor({ state: 'detached', timeout: 10000 });
-        same([await focused(page), await page.locator('.message').count()], ['message', 0], 'a new chat');
+        await page.locator('.message').first().waitFor({ state: 'detached' });
+        await soon(async () => [await focused(page), await page.locator('.message').count()], ['message', 0], 'a new chat');
     });
 
     await check('Enter that ends a composition sends nothing', async (openPage) => {
         const page = await openPage();
         const session = await page.context().newCDPSession(page);
+        await neverEnding(page);
         await page.focus('#message');
         await session.send('Input.imeSetComposition', { text: '你好', selectionStart: 2, selectionEnd: 2 });
         await page.evaluate(() => {
@@ -146,7 +148,7 @@ export async function checkUse() {
         await shot(page, 'phone-sidebar');
         await page.tap('.row a');
         await page.waitForSelector('.katex-display');
-        same(await page.locator('#sidebar').isVisible(), false, 'the sidebar goes when a chat is chosen');
+        await soon(() => page.locator('#sidebar').isVisible(), false, 'the sidebar goes when a chat is chosen');
         same(await page.evaluate(() => [document.documentElement.scrollWidth <= window.innerWidth, document.querySelector('#scroll').scrollWidth <= document.querySelector('#scroll').clientWidth]), [true, true], 'widths');
         const small = await page.evaluate(() => [...document.querySelectorAll('button:not([hidden])')].filter((button) => button.checkVisibility() && button.getBoundingClientRect().height < 24).map((button) => button.getAttribute('aria-label') || button.innerText));
         same(small, [], 'buttons that are too small for a finger');
@@ -165,6 +167,7 @@ export async function checkUse() {
         await shot(page, 'files');
         await page.setInputFiles('#file-picker', [{ name: 'program.bin', mimeType: '', buffer: Buffer.from([1, 0, 2, 0, 0, 3]) }]);
         await page.waitForFunction(() => document.querySelector('.toast')?.innerText.includes('program.bin is neither text nor PDF'));
+        await neverEnding(page);
         await say(page, 'Sum it up');
         await streams(page);
         await page.keyboard.press('Escape');
@@ -197,7 +200,7 @@ export async function checkUse() {
         const left = fetch(`${open}/documents/text`, { method: 'POST', body: good, signal: controller.signal }).catch(() => null);
         controller.abort();
         await left;
-        for (let i = 0; i < 50 && (await post(good))[0] !== 200; i++) await new Promise((resolve) => setTimeout(resolve, 50));
+        for (let i = 0; i < 600 && (await post(good))[0] !== 200; i++) await new Promise((resolve) => setTimeout(resolve, 50));
         same(await post(good), [200, 'text'], 'and it goes on');
     });
 
@@ -235,6 +238,7 @@ export async function checkUse() {
         await page.reload();
         await page.waitForFunction(() => document.querySelector('#model').options.length === 3);
         same(await page.locator('dialog').count(), 0, 'it is remembered');
+        await neverEnding(page);
         await say(page, 'Hello');
         await streams(page);
         await page.keyboard.press('Escape');
