@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# run.sh [OUT] - a small reasoning model from nothing: reading, cold start, rewards, export in FP8, held-out questions; see
-# README.md beside it. Each stage goes on where it was interrupted. From the repository's root, after make all recipes.
+# run.sh [OUT] - a small reasoning model from nothing, in the order of R1: reading, cold start, rewards, then teaching of
+# everything, export in FP8, held-out questions; see README.md beside it. Each stage goes on where it was interrupted and
+# says at the end how long it took. From the repository's root, after make all recipes.
 #
-#   SEED=1 THREADS=2   READ=2000 TAUGHT=8000 REWARDED=60   steps of the stages; 0 leaves the rewards out
-#   TEXTS=150000 CONVERSATIONS=300000 TASKS=20000 QUESTIONS=200   exercises of each; questions for each kind
+#   SEED=1 THREADS=2   READ=300 COLD=1600 REWARDED=25 TAUGHT=6500   steps of the stages; REWARDED=0 leaves the rewards out
+#   TEXTS=20000 STARTERS=60000 CONVERSATIONS=200000 TASKS=20000 QUESTIONS=200   exercises of each; questions of each kind
 set -euo pipefail
 out=${1:-reasoner}
 seed=${SEED:-1} threads=${THREADS:-2} hadal=${HADAL:-build/hadal} tasks=${EXERCISES:-build/reasoner-tasks}
@@ -18,51 +19,54 @@ exercises() { # NAME SEED COUNT FORMAT [OPTIONS]
     mv "$out/$name.part" "$out/$name.jsonl"
 }
 train() { # STAGE OPTIONS
-    local stage=$1
+    local stage=$1 began=$SECONDS
     shift
     echo "== $stage"
     "$hadal" train "$@" --threads "$threads" --seed "$seed" --resume auto
+    echo "== $stage: $(((SECONDS - began) / 60)) min $(((SECONDS - began) % 60)) s"
 }
-# Muon with a rate that stays, and falls over the last steps of what is taught.
-muon() {
-    printf -- '--optimizer muon --lr 4e-3 --bias-rate 0.01 --sequence 512 --batch 4 --micro-batch 2 --save-every 500'
+questions() { # MODEL FILES
+    echo "== held-out questions: $1"
+    "$here/questions.sh" "$@"
 }
+# Where examples teach: Muon, 2,048 tokens a step. Multi-token prediction is learnt last: all before is faster without it.
+examples=(--optimizer muon --bias-rate 0.01 --sequence 512 --batch 4 --micro-batch 2 --warmup 20 --save-every 500 --keep 2)
 
-exercises texts 1 "${TEXTS:-150000}" text
-# More of what is learnt slowly.
-exercises conversations 2 "${CONVERSATIONS:-300000}" messages --turns 3 --mix addition=8,subtraction=12,product=5,product-3x2=6,product-3x3=8,division=22,chain=8,comparison=10,sorting=18,parity=6,ranking=6,story=5,talk=4
-exercises tasks 3 "${TASKS:-20000}" prompts --mix product-3x2,product-3x3
-exercises checks 4 64 prompts --split held-out --mix product-3x2,product-3x3
+exercises texts 1 "${TEXTS:-20000}" text
+exercises starters 2 "${STARTERS:-60000}" messages
+# More of what is learnt slowly, in conversations of several exchanges.
+exercises conversations 3 "${CONVERSATIONS:-200000}" messages --turns 3 --mix addition=8,subtraction=12,product=5,product-3x2=6,product-3x3=8,division=26,chain=8,comparison=10,sorting=18,parity=6,ranking=8,story=5,talk=4
+exercises tasks 4 "${TASKS:-20000}" prompts --mix product-3x2,product-3x3
+exercises checks 5 64 prompts --split held-out --mix product-3x2,product-3x3
 kinds=$("$tasks" --list)
 for kind in $kinds; do
-    exercises "questions-$kind" 5 "${QUESTIONS:-200}" prompts --split held-out --mix "$kind"
+    exercises "questions-$kind" 6 "${QUESTIONS:-200}" prompts --split held-out --mix "$kind"
 done
-exercises questions 6 "$((${QUESTIONS:-200} * 5))" prompts --split held-out
+exercises questions 7 "$((${QUESTIONS:-200} * 5))" prompts --split held-out
+products=("$out"/questions-product-3x[23].jsonl)
 
-# Multi-token prediction is learnt with the conversations: reading is faster without it.
-# shellcheck disable=SC2046
-train reading pretrain --config "$here/config.json" --tokenizer "$here/tokenizer" --data "$out/texts.jsonl" $(muon) \
-    --schedule constant --warmup 50 --steps "${READ:-2000}" --mtp-weight 0 --mtp-weight-late 0 -o "$out/read"
-# shellcheck disable=SC2046
-train "cold start" sft --init "$out/read/latest" --data "$out/conversations.jsonl" $(muon) \
-    --schedule wsd --warmup 20 --steps "${TAUGHT:-8000}" --lr-floor 1e-4 -o "$out/taught"
-final=taught
-if [ "${REWARDED:-60}" -gt 0 ]; then
-    train rewards grpo --init "$out/taught/latest" --data "$out/tasks.jsonl" --valid "$out/checks.jsonl" --valid-every 20 \
-        --answer-tokens 256 --batch 32 --group 8 --lr 2e-4 --lr-floor 1e-5 --schedule cosine --warmup 5 --weight-decay 0 \
-        --steps "${REWARDED:-60}" --save-every 20 -o "$out/rewarded"
-    final=rewarded
+train reading pretrain --config "$here/config.json" --tokenizer "$here/tokenizer" --data "$out/texts.jsonl" "${examples[@]}" \
+    --lr 4e-3 --schedule constant --steps "${READ:-300}" --mtp-weight 0 --mtp-weight-late 0 -o "$out/read"
+train "cold start" sft --init "$out/read/latest" --data "$out/starters.jsonl" "${examples[@]}" \
+    --lr 4e-3 --schedule constant --steps "${COLD:-1600}" --mtp-weight 0 --mtp-weight-late 0 -o "$out/started"
+ready=started
+if [ "${REWARDED:-25}" -gt 0 ]; then
+    questions "$out/started/latest" "${products[@]}"
+    train rewards grpo --init "$out/started/latest" --data "$out/tasks.jsonl" --valid "$out/checks.jsonl" --valid-every 10 \
+        --answer-tokens 224 --batch 32 --group 8 --lr 3e-4 --schedule constant --warmup 3 --weight-decay 0 \
+        --steps "${REWARDED:-25}" --save-every 10 --keep 2 -o "$out/rewarded"
+    questions "$out/rewarded/latest" "${products[@]}"
+    ready=rewarded
 fi
+train teaching sft --init "$out/$ready/latest" --data "$out/conversations.jsonl" "${examples[@]}" \
+    --lr 3e-3 --lr-floor 1e-4 --schedule wsd --steps "${TAUGHT:-6500}" --mtp-weight 0.3 --mtp-weight-late 0.3 -o "$out/taught"
 
-echo "== model"
 rm -rf "$out/model"
-"$hadal" quantize "$out/$final/latest" --type fp8 -o "$out/model"
+"$hadal" quantize "$out/taught/latest" --type fp8 -o "$out/model"
 bytes=$(du -sb "$out/model" | cut -f 1)
-echo "$out/model: $bytes bytes"
 [ "$bytes" -le 12000000 ] || {
-    echo "that is more than the 12 MB that it may have"
+    echo "$out/model: $bytes bytes; it may have 12,000,000"
     exit 1
 }
-
-echo "== held-out questions"
-"$here/questions.sh" "$out/model" "$out"/questions*.jsonl
+questions "$out/model" "$out"/questions*.jsonl
+echo "== all: $((SECONDS / 60)) min, $out/model has $bytes bytes"

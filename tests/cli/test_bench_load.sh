@@ -44,7 +44,7 @@ fi
 
 python3 tests/cli/odd_server.py > "$work/port" &
 odd=$!
-for ((i = 0; i < 100; i++)); do [ -s "$work/port" ] && break || sleep 0.1; done
+for ((i = 0; i < 600; i++)); do [ -s "$work/port" ] && break || sleep 0.1; done
 bad=http://127.0.0.1:$(cat "$work/port")
 for kind in malformed error unended cut nothttp busy; do
     load --url "$bad/$kind" --model-name m --users 2 --requests 4
@@ -71,7 +71,7 @@ serve() {
     [ -z "$server" ] || { kill $server && wait $server; }
     "$HADAL" serve -m "$model" --template deepseek-v3 --port 0 --no-log "$@" 2> "$work/server" &
     server=$!
-    for ((i = 0; i < 100; i++)); do
+    for ((i = 0; i < 600; i++)); do
         url=$(sed -n 's/.*serving \([^,]*\),.*/\1/p' "$work/server")
         [ -n "$url" ] && break
         sleep 0.1

@@ -113,7 +113,7 @@ print(server.server_port, flush=True)
 server.serve_forever()
 END
 server=$!
-for _ in $(seq 200); do [ -s "$work/port" ] && break; sleep 0.05; done
+for _ in $(seq 1200); do [ -s "$work/port" ] && break; sleep 0.05; done
 url=http://127.0.0.1:$(cat "$work/port")/v1
 printf '%s\n' '{"problem": "1+1", "answer": 2}' '{"problem": "2+2", "answer": 4}' '{"problem": "3+3", "answer": 6}' > "$work/sums.jsonl"
 "$HADAL" eval --url "$url" --questions "$work/sums.jsonl" --api-key secret --json -o "$work/sums.run" > "$work/a" 2> "$work/errors"

@@ -25,7 +25,7 @@ echo x > "$models/org/odd/pytorch_model.bin"
 
 python3 tests/cli/hub.py "$work/hub" > "$work/port" &
 server=$!
-for _ in $(seq 400); do [ -s "$work/port" ] && break; sleep 0.05; done
+for _ in $(seq 1200); do [ -s "$work/port" ] && break; sleep 0.05; done
 url=http://127.0.0.1:$(cat "$work/port")
 export HF_HUB_CACHE=$work/cache
 pull() { "$HADAL" pull --hub "$url" --timeout 5 "$@" 2> "$work/errors"; }

@@ -5,7 +5,7 @@ set -uo pipefail
 . tools/report.sh
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-export HADAL EXERCISES READ=3 TAUGHT=2 REWARDED=0 TEXTS=200 CONVERSATIONS=200 TASKS=10 QUESTIONS=1 LONGEST=16
+export HADAL EXERCISES READ=3 COLD=2 TAUGHT=2 REWARDED=0 TEXTS=200 STARTERS=200 CONVERSATIONS=200 TASKS=10 QUESTIONS=1 LONGEST=16
 EXERCISES=$(dirname "$HADAL")/reasoner-tasks
 
 if recipes/reasoner/run.sh "$work/out" > "$work/log" 2>&1; then
