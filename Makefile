@@ -11,6 +11,7 @@
 #   make SAN=address,undefined  build-address-undefined/
 #   make CC=clang               build-clang/
 #   make FUZZ=1                 build-fuzz/tests/fuzz/fuzz_* (clang's libFuzzer); make fuzz runs them
+#   make MPI=1                  build-mpi/: hadal train under mpirun; make MPI=1 test starts several ranks, too
 #   make WERROR=1               warnings are errors; always so where the environment says CI
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
@@ -23,7 +24,7 @@ override SAN := $(if $(FUZZ),fuzzer-no-link$(comma)address$(comma)undefined,$(SA
 WERROR ?= $(CI)
 
 COMPILER := $(filter-out gcc cc,$(notdir $(CC)))
-B := build$(if $(DEBUG),-debug)$(if $(FUZZ),-fuzz,$(COMPILER:%=-%)$(if $(SAN),-$(subst $(comma),-,$(SAN))))
+B := build$(if $(MPI),-mpi)$(if $(DEBUG),-debug)$(if $(FUZZ),-fuzz,$(COMPILER:%=-%)$(if $(SAN),-$(subst $(comma),-,$(SAN))))
 VERSION := $(shell sed -n 's/^.define HADAL_VERSION "\(.*\)"/\1/p' src/base/version.h)
 SONAME := libhadal.so.$(firstword $(subst ., ,$(VERSION)))
 
@@ -45,6 +46,11 @@ server_ask = $(shell pkg-config --libs $(SERVER_PACKAGES)) -lhttp_parser
 PACKAGES_CFLAGS = $(eval PACKAGES_CFLAGS := $(call packages_ask,--cflags) $(call headers_ask,libxml-2.0))$(PACKAGES_CFLAGS)
 PACKAGES_LIBS = $(eval PACKAGES_LIBS := $(call packages_ask,--libs))$(PACKAGES_LIBS)
 
+# Only the file that speaks MPI sees its headers; what links the library needs its library.
+MPI_CFLAGS = $(call headers_ask,ompi-c)
+MPI_LIBS = $(if $(MPI),$(eval MPI_LIBS := $(shell pkg-config --libs ompi-c || echo missing))$(if \
+	$(filter missing,$(MPI_LIBS)),$(error MPI is missing: run tools/setup.sh mpi),$(MPI_LIBS)))
+
 CFLAGS_STRICT := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla \
 	-Wno-missing-field-initializers $(if $(WERROR),-Werror)
 # Contraction would let the compiler decide where a multiply-add rounds once: kernels say it themselves.
@@ -53,12 +59,12 @@ CFLAGS_ALL = -std=c17 -D_GNU_SOURCE -Isrc -Iinclude -fPIC -fvisibility=hidden -p
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=undefined -fno-omit-frame-pointer) \
 	$(PACKAGES_CFLAGS) $(CFLAGS)
 SERVER_LIBS = $(eval SERVER_LIBS := $(server_ask))$(SERVER_LIBS)
-LIBS = $(PACKAGES_LIBS) -lm -pthread
+LIBS = $(PACKAGES_LIBS) $(MPI_LIBS) -lm -pthread
 ALL_LIBS = $(SERVER_LIBS) $(LIBS)
 
 # The vector kernels are for x86-64; elsewhere the scalar ones are all there is.
 FAMILY := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
-SOURCES := $(filter-out $(if $(filter x86_64,$(FAMILY)),,src/kernel/x86/%),$(shell find src -name '*.c'))
+SOURCES := $(filter-out $(if $(filter x86_64,$(FAMILY)),,src/kernel/x86/%) $(if $(MPI),,src/comm/mpi.c),$(shell find src -name '*.c'))
 CLI_SOURCES := $(filter src/cli/%,$(SOURCES))
 LIB_SOURCES := $(filter-out src/cli/%,$(SOURCES))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$B/%.o) $B/src/server/account/price_history.o $B/web/assets.o
@@ -78,6 +84,9 @@ $B/src/kernel/x86/avx512/panel.o $B/src/kernel/x86/avx512/panel_low.o: LEVEL_FLA
 $B/src/kernel/x86/avx512/peak_products.o: LEVEL_FLAGS += -mavx512vnni -mavx512bf16
 $B/src/kernel/x86/amx/%.o: LEVEL_FLAGS := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c \
 	-mavx512vbmi -mavx512bf16 -mamx-tile -mamx-int8 -mamx-bf16
+
+$B/src/comm/mpi.o: CFLAGS_CHECKS = $(MPI_CFLAGS)
+$B/src/comm/comm.o: CFLAGS_CHECKS := $(if $(MPI),-DHADAL_MPI)
 
 # The history of prices as a string of the program.
 $B/src/server/account/price_history.c: prices/deepseek.json
@@ -133,7 +142,7 @@ TEST_SOURCES := $(shell find tests -name 'test_*.c')
 TESTS := $(TEST_SOURCES:%.c=$B/%)
 TEST_SUPPORT := $(patsubst %.c,$B/%.o,$(wildcard tests/support/*.c))
 FUZZ_TARGETS := $(patsubst %.c,$B/%,$(wildcard tests/fuzz/fuzz_*.c))
-TEST_SCRIPTS := $(wildcard tests/cli/test_*.sh tests/api/test_*.sh tests/web/test_*.sh)
+TEST_SCRIPTS := $(wildcard tests/cli/test_*.sh tests/api/test_*.sh tests/web/test_*.sh $(if $(MPI),tests/ranks/test_*.sh))
 CHECKS := $(wildcard tools/check_*.sh)
 
 $B/tests/%: $B/tests/%.o $(TEST_SUPPORT) $B/libhadal.a
@@ -156,8 +165,14 @@ run-tests: all tests fuzzers recipes benches
 	tools/run_tests.sh $B $(CHECKS) $(TESTS) $(FUZZ_TARGETS) $(TEST_SCRIPTS)
 
 test:
-	tools/setup.sh build test
+	tools/setup.sh build test $(if $(MPI),mpi)
 	+$(MAKE) --no-print-directory run-tests
+
+# Of these only what starts several ranks.
+test-ranks:
+	tools/setup.sh build mpi
+	+$(MAKE) --no-print-directory MPI=1 all
+	tools/run_tests.sh build-mpi $(wildcard tests/ranks/test_*.sh)
 
 test-long:
 	tools/setup.sh build test long
@@ -220,5 +235,5 @@ clean:
 	rm -rf build build-*
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
-.PHONY: all recipes benches tests fuzzers run-tests test test-long fuzz run lint format install uninstall clean
+.PHONY: all recipes benches tests fuzzers run-tests test test-ranks test-long fuzz run lint format install uninstall clean
 .SECONDARY:

@@ -63,6 +63,9 @@ vector=$(grep -nE '^#include "' /dev/null $vector_files | grep -vE '"(kernel|ten
     grep -nE '\binline\b' $(grep -ohE '^#include "[^"]*' $vector_files | sed 's/.*"/src\//' | sort -u | grep -v '/x86/') /dev/null)
 clean "vector code includes only the kernel contract, data and intrinsics" "$vector"
 
+mpi=$(grep -nE '#include [<"]mpi\.h[>"]|\bMPI_[A-Z][a-z]' "${sources[@]}" | grep -v '^src/comm/mpi\.c:' || true)
+clean "only src/comm/mpi.c sees MPI" "$mpi"
+
 own_tests=$(grep -nE '^#include.*\.c[">]' /dev/null $(find tests examples -name '*.[ch]') || true)
 clean "tests go through headers" "$own_tests"
 

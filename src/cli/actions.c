@@ -26,6 +26,9 @@ static const struct action_row rows[] = {
             "hadal generate -m run/latest -p 'Once upon'\n"
             "Go on where a run was interrupted:\n"
             "hadal train pretrain --config small.json --tokenizer TOK --data texts -o run --resume auto\n"
+            "The same by several processes, to the same bits (of a build with MPI=1):\n"
+            "mpirun -n 2 hadal train pretrain --config small.json --tokenizer TOK --data texts --micro-batch 4 "
+            "-o run\n"
             "A longer context for a model that is there, with its YaRN settings in the new config.json:\n"
             "hadal train pretrain --init run/latest --config longer.json --data books --sequence 4096 -o "
             "long",

@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
+#include "cli/ranks.h"
 #include "cli/train.h"
 #include "kernel/kernel.h"
 
@@ -80,6 +81,26 @@ static void show_saved(void *context, int64_t step) {
     (void)step;
 }
 
+/* Of the other ranks: what is shown the first shows. */
+
+static bool pass_reading(void *context, int64_t bytes) {
+    (void)context, (void)bytes;
+    return !interrupt_seen();
+}
+
+static void pass_beginning(void *context, const struct pretrain_report *report, int64_t data_tokens) {
+    (void)context, (void)report, (void)data_tokens;
+}
+
+static bool pass_step(void *context, const struct pretrain_report *report) {
+    (void)context, (void)report;
+    return !interrupt_seen();
+}
+
+static void pass_validation(void *context, int64_t step, double loss) {
+    (void)context, (void)step, (void)loss;
+}
+
 /* ---- options ---- */
 
 static enum status read_shape(const struct option_values *values, struct pretrain_options *options,
@@ -125,6 +146,8 @@ static void read_sizes(const struct option_values *values, struct pretrain_optio
                                                 .strict = option_flag(values, "strict"),
                                                 .fp8 = option_flag(values, "fp8"),
                                                 .recompute = option_flag(values, "recompute")};
+    if (options->comm->ranks > 1 && !options->trainer.threads)
+        options->trainer.threads = ranks_threads(options->comm);
     options->sequence_rows = (int)option_int(values, "sequence");
     options->batch_sequences = (int)option_int(values, "batch");
     options->micro_sequences = (int)option_int(values, "micro-batch");
@@ -242,7 +265,14 @@ static double seconds_of(const struct pretrain_options *options, double flops) {
     enum cpu_level level = cpu_level_available();
     if ((int)level > options->trainer.cpu_level_cap) level = (enum cpu_level)options->trainer.cpu_level_cap;
     double each = level >= CPU_AVX512 ? 50e9 : level >= CPU_AVX2 ? 25e9 : 1e9;
-    return flops / (threads * each);
+    return flops / (threads * each * options->comm->ranks);
+}
+
+static void print_moments(const struct pretrain_options *options, const struct pretrain_plan *plan) {
+    char least[32], most[32];
+    if (options->comm->ranks == 1) return;
+    printf("of it moments      %s to %s, shared by %d ranks\n", bytes_text(plan->moments_least, least),
+           bytes_text(plan->moments_most, most), options->comm->ranks);
 }
 
 static enum status print_plan(const struct pretrain_options *options) {
@@ -255,11 +285,13 @@ static enum status print_plan(const struct pretrain_options *options) {
     if (options->trainer.lora.rank)
         printf("learnt             %lld in adapters of rank %d\n", (long long)plan.adapters,
                options->trainer.lora.rank);
-    printf("memory             %s of %s\n", bytes_text(plan.memory, memory),
-           bytes_text(plan.available, available));
+    printf("memory             %s of %s%s\n", bytes_text(plan.memory, memory),
+           bytes_text(plan.available, available), options->comm->ranks > 1 ? ", each rank" : "");
+    print_moments(options, &plan);
     printf("tokens             %lld\n", (long long)plan.tokens);
     printf("operations         %.3g for a token, %.3g for the run\n", plan.flops_per_token, plan.flops);
-    printf("time               about %.1f hours on this machine\n", seconds_of(options, plan.flops) / 3600);
+    printf("time               about %.1f hours on %s\n", seconds_of(options, plan.flops) / 3600,
+           options->comm->ranks > 1 ? "machines like this one" : "this machine");
     return STATUS_OK;
 }
 
@@ -267,30 +299,32 @@ static enum status pretrain(struct pretrain_options *options, int64_t log_every)
     struct screen screen = {.every = log_every};
     struct pretrain_listener listener = {&screen,   show_reading,    show_beginning,
                                          show_step, show_validation, show_saved};
+    struct pretrain_listener silent = {NULL,      pass_reading,    pass_beginning,
+                                       pass_step, pass_validation, show_saved};
+    bool first = options->comm->rank == 0;
     if (!options->tokenizer) return fail(STATUS_USAGE, "--tokenizer PATH says how texts are cut");
     if (!options->datas) return fail(STATUS_USAGE, "--data PATH says what to learn from");
     if (!options->run) return fail(STATUS_USAGE, "-o RUN says where the run goes");
-    options->listener = &listener;
+    options->listener = first ? &listener : &silent;
     interrupt_catch();
-    progress_start(&screen.progress, "reading texts", 0, "bytes");
+    if (first) progress_start(&screen.progress, "reading texts", 0, "bytes");
     enum status status = pretrain_run(options);
-    progress_finish(&screen.progress);
+    if (first) progress_finish(&screen.progress);
     return status;
 }
 
 static enum status run(const struct option_values *values, enum training kind,
                        struct pretrain_options *options) {
     if (kind >= TRAINING_GRPO) return train_grpo(values, kind == TRAINING_DISTILL, options);
-    return option_flag(values, "dry-run") ? print_plan(options)
-                                          : pretrain(options, option_int(values, "log-every"));
+    if (!option_flag(values, "dry-run")) return pretrain(options, option_int(values, "log-every"));
+    return options->comm->rank ? STATUS_OK : print_plan(options);
 }
 
-static enum status train_model(const struct option_values *values) {
+static enum status train_model(const struct option_values *values, struct comm *comm) {
     json_t *config = NULL;
-    struct pretrain_options options = {0};
+    struct pretrain_options options = {.comm = comm};
     struct train_sources source = {0};
     enum training kind;
-    if (option_flag(values, "selftest")) return train_selftest(values);
     TRY(read_kind(values, &kind));
     enum status status = train_options_read(values, kind, &options, &source, &config);
     if (status == STATUS_OK) status = run(values, kind, &options);
@@ -305,10 +339,23 @@ static const struct {
 } jobs[] = {
     {"tokenizer", train_tokenizer}, {"plot", train_plot}, {"sample", train_sample}, {"merge", train_merge}};
 
-enum status command_train(const struct option_values *values) {
+/* What one process does by itself; false: it is none of these. */
+static bool alone(const struct option_values *values, enum status *status, const struct comm *comm) {
     const char *const *what;
     int words = option_positionals(values, &what);
+    enum status (*job)(const struct option_values *) = NULL;
     for (size_t i = 0; words >= 1 && i < COUNT_OF(jobs); i++)
-        if (!strcmp(what[0], jobs[i].name)) return jobs[i].run(values);
-    return train_model(values);
+        if (!strcmp(what[0], jobs[i].name)) job = jobs[i].run;
+    if (!job && option_flag(values, "selftest")) job = train_selftest;
+    if (!job) return false;
+    *status = comm->ranks == 1 ? job(values)
+                               : fail(STATUS_USAGE, "only pretrain and sft are shared by several processes");
+    return true;
+}
+
+enum status command_train(const struct option_values *values) {
+    struct comm comm;
+    enum status status = ranks_open(&comm);
+    if (status == STATUS_OK && !alone(values, &status, &comm)) status = train_model(values, &comm);
+    return ranks_close(&comm, status);
 }

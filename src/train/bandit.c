@@ -26,6 +26,7 @@ static const int32_t prompt_ids[PROMPT_TOKENS] = {5, 9, 2};
 
 struct bandit {
     const struct bandit_options *options;
+    struct comm comm;
     struct trainer trainer;
     struct optimizer optimizer;
     struct learner learner;
@@ -59,7 +60,7 @@ static enum status open_bandit(struct bandit *bandit) {
     TRY(status);
     TRY(trainer_open(&bandit->trainer, &desc, &trainer));
     parameters_initialise(&bandit->trainer.parameters, 0.1, bandit->options->seed);
-    TRY(optimizer_open(&bandit->optimizer, &bandit->trainer, &optimizer));
+    TRY(optimizer_open(&bandit->optimizer, &bandit->trainer, &optimizer, &bandit->comm));
     TRY(learner_open(&bandit->learner, &bandit->trainer, &learner));
     struct rollout_options rollout = {&bandit->trainer, NULL, PROMPT_TOKENS + 2, GROUP};
     return rollout_open(&bandit->rollout, &rollout);
@@ -174,7 +175,8 @@ static enum status learn_arm(struct bandit *bandit) {
         TRY(sample_group(bandit, bandit->options->seed + (uint64_t)step));
         TRY(learn_group(bandit, true, &sums));
         deviation = fmax(deviation, sums.policy.deviation);
-        optimizer_step(&bandit->optimizer, &bandit->trainer, 1e-2, optimizer_gradient_norm(&bandit->trainer));
+        TRY(optimizer_step(&bandit->optimizer, &bandit->trainer, 1e-2,
+                           optimizer_gradient_norm(&bandit->trainer)));
     }
     TRY(check(bandit, "largest |ratio - 1| between sampler and trainer", deviation, 0));
     TRY(measure_all(bandit, logprob));
@@ -182,7 +184,7 @@ static enum status learn_arm(struct bandit *bandit) {
 }
 
 enum status bandit_run(const struct bandit_options *options) {
-    struct bandit bandit = {.options = options};
+    struct bandit bandit = {.options = options, .comm = comm_self()};
     enum status status = open_bandit(&bandit);
     if (status == STATUS_OK) status = check_gradient(&bandit);
     if (status == STATUS_OK) status = check_dead_group(&bandit);

@@ -3,11 +3,13 @@
 
 #include "base/bytes.h"
 #include "base/thread_pool.h"
+#include "train/optimizer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { SENTENCE = 512, ELEMENT_GRAIN = 4096 };
+enum { SENTENCE = 512, ELEMENT_GRAIN = 4096, PIECE = 1 << 20 /* floats that go from rank to rank at once */ };
 
 /* What a hand brings back from its batch. */
 struct crew_hand {
@@ -21,9 +23,9 @@ static int threads_of(const struct trainer_options *options) {
     return options->threads ? options->threads : processors_available();
 }
 
-int crew_hands(const struct trainer_options *options, int batches) {
-    int threads = threads_of(options);
-    return threads < batches ? threads : batches;
+int crew_hands(const struct trainer_options *options, int batches, int ranks) {
+    int threads = threads_of(options), most = (int)divide_up(batches, ranks);
+    return threads < most ? threads : most;
 }
 
 static struct trainer_options hand_options(const struct trainer_options *options, int hands) {
@@ -41,10 +43,10 @@ int64_t crew_bytes(const struct model_desc *desc, const struct trainer_options *
 }
 
 enum status crew_open(struct crew *crew, struct trainer *lead, const struct trainer_options *options,
-                      int hands) {
+                      int hands, struct comm *comm) {
     struct trainer_options own = hand_options(options, hands);
     MUST(hands >= 1 && own.threads >= 1);
-    *crew = (struct crew){.lead = lead, .hand = calloc((size_t)hands, sizeof *crew->hand)};
+    *crew = (struct crew){.lead = lead, .comm = comm, .hand = calloc((size_t)hands, sizeof *crew->hand)};
     enum status status = crew->hand ? STATUS_OK : fail(STATUS_MEMORY, "no memory for %d trainers", hands);
     while (status == STATUS_OK && crew->hands < hands) {
         status = trainer_open_beside(&crew->hand[crew->hands].trainer, lead, &own);
@@ -58,15 +60,19 @@ enum status crew_open(struct crew *crew, struct trainer *lead, const struct trai
 void crew_close(struct crew *crew) {
     for (int i = 0; i < crew->hands; i++) trainer_close(&crew->hand[i].trainer);
     free(crew->hand);
+    free(crew->lost);
     thread_pool_close(crew->pool);
     *crew = (struct crew){0};
 }
 
+/* ---- a round ---- */
+
 struct round {
     struct crew *crew;
     const struct train_batch *const *batch;
-    int batches; /* of this round, at most one for each hand */
+    int batches; /* of this rank in this round, at most one for each hand */
     const struct loss_scale *scale;
+    int64_t begin, end; /* of the flat arrays, what is added */
 };
 
 static void take_batch(void *context, int worker, int slice, int slices) {
@@ -81,19 +87,25 @@ static void take_batch(void *context, int worker, int slice, int slices) {
     }
 }
 
-static void add_gradients(void *context, int worker, int slice, int slices) {
+static void add_slice(void *context, int worker, int slice, int slices) {
     (void)worker;
     const struct round *round = context;
     struct trainer *lead = round->crew->lead;
     struct backend *backend = lead->model.backend;
-    const struct parameters *sum = trainer_trained(lead);
+    float *sum = trainer_trained(lead)->gradient;
     int64_t begin, end;
-    slice_share(sum->elements, ELEMENT_GRAIN, slice, slices, &begin, &end);
-    for (int64_t at = begin; at < end;
+    slice_share(round->end - round->begin, ELEMENT_GRAIN, slice, slices, &begin, &end);
+    for (int64_t at = round->begin + begin; at < round->begin + end;
          at += ELEMENT_GRAIN) /* a part of the lead's stays in the first cache level */
         for (int i = 0; i < round->batches; i++)
             backend->ops->add(backend, trainer_trained(&round->crew->hand[i].trainer)->gradient + at,
-                              sum->gradient + at, min_i64(ELEMENT_GRAIN, end - at));
+                              sum + at, min_i64(ELEMENT_GRAIN, round->begin + end - at));
+}
+
+static void add_gradients(struct round *round, int64_t begin, int64_t end) {
+    round->begin = begin;
+    round->end = end;
+    thread_pool_run(round->crew->pool, SLICES_FINE, add_slice, round);
 }
 
 static void add_loads(struct trainer *lead, const struct trainer *hand) {
@@ -102,27 +114,119 @@ static void add_loads(struct trainer *lead, const struct trainer *hand) {
         lead->load[i] += hand->load[i];
 }
 
-static enum status take_round(const struct round *round, struct loss_sums *sums) {
+static enum status compute(struct round *round, struct loss_sums *lost) {
     struct crew *crew = round->crew;
-    thread_pool_run(crew->pool, SLICES_WHOLE, take_batch, (void *)round);
+    thread_pool_run(crew->pool, SLICES_WHOLE, take_batch, round);
     for (int i = 0; i < round->batches; i++) {
         const struct crew_hand *hand = &crew->hand[i];
         if (hand->status != STATUS_OK) return fail(hand->status, "%s", hand->sentence);
-        sums->token += hand->sums.token;
-        sums->mtp += hand->sums.mtp;
-        sums->balance += hand->sums.balance;
+        lost[i] = hand->sums;
         add_loads(crew->lead, &hand->trainer);
     }
-    thread_pool_run(crew->pool, SLICES_FINE, add_gradients, (void *)round);
     return STATUS_OK;
+}
+
+/* ---- from rank to rank ---- */
+
+struct piece {
+    float *at;
+    int64_t bytes, begin, end;
+};
+
+static struct piece piece_of(const struct crew *crew, int64_t index) {
+    const struct parameters *sum = trainer_trained(crew->lead);
+    int64_t begin = index * PIECE, end = min_i64(begin + PIECE, sum->elements);
+    return (struct piece){sum->gradient + begin, (end - begin) * (int64_t)sizeof(float), begin, end};
+}
+
+/* The sum so far comes from the rank before, in the first round from nowhere, and goes on to the next but for the last. */
+static enum status pass_piece(struct round *round, int64_t index, bool first) {
+    struct comm *comm = round->crew->comm;
+    struct piece piece = piece_of(round->crew, index);
+    int before = (comm->rank + comm->ranks - 1) % comm->ranks;
+    if (!first || comm->rank) TRY(comm->ops->receive(comm, before, piece.at, piece.bytes));
+    add_gradients(round, piece.begin, piece.end);
+    if (comm->rank + 1 < comm->ranks) TRY(comm->ops->send(comm, comm->rank + 1, piece.at, piece.bytes));
+    return STATUS_OK;
+}
+
+/* The last rank gives out the sum of the round before, as many pieces ahead as there are ranks between it and the first: each
+ * has one in its hands, and nobody waits in a circle. */
+static enum status pass_on(struct round *round, bool first) {
+    struct comm *comm = round->crew->comm;
+    int64_t pieces = divide_up(trainer_trained(round->crew->lead)->elements, PIECE);
+    bool gives = !first && comm->rank + 1 == comm->ranks;
+    int64_t ahead = gives ? comm->ranks - 2 : 0;
+    for (int64_t i = 0; i < pieces + ahead; i++) {
+        struct piece given = piece_of(round->crew, i);
+        if (gives && i < pieces) TRY(comm->ops->send(comm, 0, given.at, given.bytes));
+        if (i >= ahead) TRY(pass_piece(round, i - ahead, first));
+    }
+    return STATUS_OK;
+}
+
+static enum status take_round(struct round *round, struct loss_sums *lost, bool first) {
+    struct comm *comm = round->crew->comm;
+    TRY(comm_agree(comm, compute(round, lost)));
+    if (comm->ranks > 1) return pass_on(round, first);
+    add_gradients(round, 0, trainer_trained(round->crew->lead)->elements);
+    return STATUS_OK;
+}
+
+/* ---- a step ---- */
+
+static enum status make_room(struct crew *crew, int batches) {
+    if (crew->losts < batches) {
+        free(crew->lost);
+        crew->lost = malloc((size_t)batches * sizeof *crew->lost);
+        crew->losts = crew->lost ? batches : 0;
+    }
+    if (!crew->lost) return fail(STATUS_MEMORY, "no memory for the losses of %d batches", batches);
+    memset(crew->lost, 0, (size_t)batches * sizeof *crew->lost);
+    return STATUS_OK;
+}
+
+/* In the order of batches, whoever had them. */
+static enum status add_losses(const struct crew *crew, int batches, struct loss_sums *sums) {
+    const struct comm *comm = crew->comm;
+    const struct model_desc *d = &crew->lead->model.desc;
+    TRY(comm_merge(comm, crew->lost, batches * (int64_t)sizeof *crew->lost));
+    for (int i = 0; i < batches; i++) {
+        sums->token += crew->lost[i].token;
+        sums->mtp += crew->lost[i].mtp;
+        sums->balance += crew->lost[i].balance;
+    }
+    return comm->ops->sum(comm, crew->lead->load, (int64_t)(d->layers + d->mtp_layers) * d->experts);
 }
 
 enum status crew_accumulate(struct crew *crew, const struct train_batch *const *batch, int batches,
                             const struct loss_scale *scale, struct loss_sums *sums) {
-    for (int done = 0; done < batches; done += crew->hands) {
-        int left = batches - done;
-        struct round round = {crew, batch + done, left < crew->hands ? left : crew->hands, scale};
-        TRY(take_round(&round, sums));
+    int rank = crew->comm->rank, ranks = crew->comm->ranks;
+    TRY(make_room(crew, batches));
+    for (int64_t done = 0; done < batches; done += (int64_t)crew->hands * ranks) {
+        int64_t all = min_i64(batches - done, (int64_t)crew->hands * ranks);
+        int64_t begin = done + all * rank / ranks, end = done + all * (rank + 1) / ranks;
+        struct round round = {
+            .crew = crew, .batch = batch + begin, .batches = (int)(end - begin), .scale = scale};
+        TRY(take_round(&round, crew->lost + begin, done == 0));
+    }
+    return add_losses(crew, batches, sums);
+}
+
+enum status crew_gradient_norm(const struct crew *crew, double *norm) {
+    const struct comm *comm = crew->comm;
+    if (comm->rank + 1 == comm->ranks) *norm = optimizer_gradient_norm(crew->lead);
+    return comm->ops->broadcast(comm, comm->ranks - 1, norm, sizeof *norm);
+}
+
+enum status crew_deal_gradient(const struct crew *crew, const int64_t *border) {
+    const struct comm *comm = crew->comm;
+    float *gradient = trainer_trained(crew->lead)->gradient;
+    int last = comm->ranks - 1;
+    for (int r = 0; r < last; r++) {
+        int64_t bytes = (border[r + 1] - border[r]) * (int64_t)sizeof(float);
+        if (comm->rank == last) TRY(comm->ops->send(comm, r, gradient + border[r], bytes));
+        if (comm->rank == r) TRY(comm->ops->receive(comm, last, gradient + border[r], bytes));
     }
     return STATUS_OK;
 }

@@ -2,11 +2,13 @@
  * gradient of their own, so that they wait for each other once a batch and not once an operation.
  *
  * A batch's gradient is summed up from zero by whoever takes the batch, and the gradients of all batches are added in the
- * batches' order: the bits do not depend on the number of hands. Owned by the lead's thread; each hand computes on a thread of
- * the crew's pool. */
+ * batches' order: the bits do not depend on the number of hands, nor on how many ranks have hands. The hands of all ranks
+ * take their batches in rounds; then the sum so far goes from rank to rank, each of which adds what its hands have. It ends
+ * at the last rank. Owned by the lead's thread; each hand computes on a thread of the crew's pool. */
 #ifndef HADAL_TRAIN_CREW_H
 #define HADAL_TRAIN_CREW_H
 
+#include "comm/comm.h"
 #include "train/trainer.h"
 
 struct thread_pool;
@@ -14,23 +16,31 @@ struct crew_hand;
 
 struct crew {
     struct trainer *lead;
+    struct comm *comm;
     struct crew_hand *hand;
-    int hands;
+    int hands; /* of each rank */
     struct thread_pool *pool;
+    struct loss_sums *lost; /* [losts] of each batch of a step */
+    int losts;
 };
 
-/* As many hands as there are threads, and not more than batches in a step; `options` are the lead's, with the rows of a batch. */
-int crew_hands(const struct trainer_options *options, int batches);
+/* As many hands of each rank as there are threads, and not more than it has batches in a step; `options` are the lead's, with the
+ * rows of a batch. */
+int crew_hands(const struct trainer_options *options, int batches, int ranks);
 /* What they take beside the lead's own memory. */
 int64_t crew_bytes(const struct model_desc *desc, const struct trainer_options *options, int hands);
 
-/* The lead stays where it is while the crew is open. */
+/* The lead and `comm` stay where they are while the crew is open; all ranks have as many hands. */
 must_use enum status crew_open(struct crew *crew, struct trainer *lead, const struct trainer_options *options,
-                               int hands);
+                               int hands, struct comm *comm);
 void crew_close(struct crew *crew); /* zeroed allowed */
 
-/* trainer_accumulate() of several batches. */
+/* Collective: trainer_accumulate() of several batches, the same ones on all ranks, after trainer_clear() of the lead. All get
+ * sums and loads; the last rank has the gradient. */
 must_use enum status crew_accumulate(struct crew *crew, const struct train_batch *const *batch, int batches,
                                      const struct loss_scale *scale, struct loss_sums *sums);
+/* Collective: the length of the gradient, and elements [border[r], border[r + 1]) of it for rank r. */
+must_use enum status crew_gradient_norm(const struct crew *crew, double *norm);
+must_use enum status crew_deal_gradient(const struct crew *crew, const int64_t *border);
 
 #endif

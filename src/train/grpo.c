@@ -58,7 +58,7 @@ static enum status check_memory(const struct grpo_job *job, const struct trainer
     int64_t tokens = round_up(context, KV_PAGE_TOKENS) * answers_at_once(job);
     TRY(kv_planes_of(&job->desc, DTYPE_F32, plane));
     const struct trainer_plan plan = trainer_plan(&job->desc, trainer);
-    int64_t bytes = plan.total + optimizer_bytes(&plan) +
+    int64_t bytes = plan.total + 2 * plan.trained + /* moments */
                     tokens * kv_bytes_per_token(&job->desc, plane, true) +
                     (job->options->policy.kl > 0 ? plan.trained : 0);
     if (bytes <= memory_available()) return STATUS_OK;
@@ -106,7 +106,7 @@ static enum status open_model(struct grpo_job *job) {
     TRY(trainer_open(&job->trainer, &job->desc, &trainer));
     TRY(run_load_base(job->options->base.init, &job->trainer));
     TRY(open_teacher(job, trainer));
-    TRY(optimizer_open(&job->optimizer, &job->trainer, &options->base.optimizer));
+    TRY(optimizer_open(&job->optimizer, &job->trainer, &options->base.optimizer, options->base.comm));
     struct learner_options learner = {.policy = options->policy,
                                       .temperature = options->sampling.temperature,
                                       .mtp = job->desc.mtp_layers ? options->mtp : 0,
@@ -299,6 +299,9 @@ static enum status run_steps(struct grpo_job *job) {
 
 enum status grpo_run(const struct grpo_options *options) {
     struct grpo_job job = {.options = options};
+    if (options->base.comm->ranks > 1)
+        return fail(STATUS_UNSUPPORTED, "%d ranks: what learns from its own answers learns in one process",
+                    options->base.comm->ranks);
     enum status status = open_job(&job);
     if (status == STATUS_OK) {
         struct grpo_report begin = {

@@ -118,7 +118,7 @@ static enum status update(struct grpo_job *job, const struct lesson *lesson, int
         report->words = "the gradient is no number: the update is left out";
         return STATUS_OK;
     }
-    optimizer_step(&job->optimizer, &job->trainer, report->rate, report->norm);
+    TRY(optimizer_step(&job->optimizer, &job->trainer, report->rate, report->norm));
     if (options->bias_rate > 0) trainer_balance(&job->trainer, options->bias_rate);
     return STATUS_OK;
 }

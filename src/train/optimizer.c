@@ -17,17 +17,61 @@ struct optimizer_options optimizer_defaults(enum optimizer_kind kind) {
                                       .clip = 1};
 }
 
-int64_t optimizer_bytes(const struct trainer_plan *plan) {
-    return 2 * plan->trained;
+bool optimizer_uses_muon(enum optimizer_kind kind, const struct parameter *parameter) {
+    return kind == OPTIMIZER_MUON && parameter->rank == 2 && parameter->weight != WEIGHT_EMBED &&
+           parameter->weight != WEIGHT_HEAD && parameter->weight != WEIGHT_ROUTER;
 }
 
-bool optimizer_uses_muon(const struct optimizer *optimizer, const struct parameter *parameter) {
-    return optimizer->options.kind == OPTIMIZER_MUON && parameter->rank == 2 &&
-           parameter->weight != WEIGHT_EMBED && parameter->weight != WEIGHT_HEAD &&
-           parameter->weight != WEIGHT_ROUTER;
+/* ---- parts ---- */
+
+/* Where the parameter after `index` begins. */
+static int64_t item_end(const struct parameters *list, int index) {
+    return index + 1 < list->count ? list->item[index + 1].first : list->elements;
 }
 
-/* The matrices that Muon moves, where their parts of the flat arrays lie. */
+/* `at` or, inside a matrix of Muon's, that end of it which is nearer. */
+static int64_t outside_matrices(const struct parameters *list, enum optimizer_kind kind, int64_t at) {
+    int low = 0, high = list->count;
+    while (high - low > 1) {
+        int middle = (low + high) / 2;
+        if (list->item[middle].first <= at)
+            low = middle;
+        else
+            high = middle;
+    }
+    int64_t begin = list->item[low].first, end = item_end(list, low);
+    if (!optimizer_uses_muon(kind, &list->item[low])) return at;
+    return at - begin < end - at ? begin : end;
+}
+
+void optimizer_borders(const struct parameters *list, enum optimizer_kind kind, int ranks, int64_t *border) {
+    enum { GRAIN = 16 }; /* floats of a cache line */
+    for (int r = 0; r < ranks; r++) {
+        int64_t at = list->elements / ranks * r / GRAIN * GRAIN;
+        border[r] = r && list->count ? outside_matrices(list, kind, at) : 0;
+    }
+    border[ranks] = list->elements;
+}
+
+static int64_t part_begin(const struct optimizer *optimizer) {
+    return optimizer->border[optimizer->comm->rank];
+}
+
+static int64_t part_end(const struct optimizer *optimizer) {
+    return optimizer->border[optimizer->comm->rank + 1];
+}
+
+int64_t optimizer_elements(const struct optimizer *optimizer) {
+    return part_end(optimizer) - part_begin(optimizer);
+}
+
+int64_t optimizer_bytes(const struct optimizer *optimizer) {
+    return 2 * optimizer_elements(optimizer) * (int64_t)sizeof(float);
+}
+
+/* ---- opening ---- */
+
+/* The matrices that Muon moves here, where their parts of the flat arrays lie. */
 static enum status list_matrices(struct optimizer *optimizer, const struct trainer *trainer) {
     const struct parameters *parameters = trainer_trained(trainer);
     struct backend *backend = trainer->model.backend;
@@ -35,35 +79,46 @@ static enum status list_matrices(struct optimizer *optimizer, const struct train
     if (!optimizer->matrix) return fail(STATUS_MEMORY, "no memory for a list of matrices");
     for (int i = 0; i < parameters->count; i++) {
         const struct parameter *item = &parameters->item[i];
-        if (!optimizer_uses_muon(optimizer, item)) continue;
+        bool ours = item->first >= part_begin(optimizer) && item->first < part_end(optimizer);
+        if (!ours || !optimizer_uses_muon(optimizer->options.kind, item)) continue;
         TRY(backend->ops->backward->reserve_muon(backend, item->shape[0], item->shape[1]));
-        optimizer->matrix[optimizer->matrices++] =
-            (struct muon_matrix){parameters->value + item->first, optimizer->first + item->first,
-                                 parameters->gradient + item->first, item->shape[0], item->shape[1]};
+        optimizer->matrix[optimizer->matrices++] = (struct muon_matrix){
+            parameters->value + item->first, optimizer->first + item->first - part_begin(optimizer),
+            parameters->gradient + item->first, item->shape[0], item->shape[1]};
     }
     return STATUS_OK;
 }
 
-enum status optimizer_open(struct optimizer *optimizer, const struct trainer *trainer,
-                           const struct optimizer_options *options) {
-    int64_t elements = trainer_trained(trainer)->elements;
-    *optimizer = (struct optimizer){.options = *options};
+static enum status take_part(struct optimizer *optimizer, const struct trainer *trainer) {
+    int ranks = optimizer->comm->ranks;
+    optimizer->border = calloc((size_t)ranks + 1, sizeof *optimizer->border);
+    if (!optimizer->border) return fail(STATUS_MEMORY, "no memory for the parts of %d ranks", ranks);
+    optimizer_borders(trainer_trained(trainer), optimizer->options.kind, ranks, optimizer->border);
+    int64_t elements = optimizer_elements(optimizer);
     optimizer->first = take_floats(elements);
     optimizer->second = take_floats(elements);
-    enum status status = STATUS_OK;
     if (!optimizer->first || !optimizer->second)
-        status = fail(STATUS_MEMORY, "no memory for the moments of %lld parameters", (long long)elements);
-    if (status == STATUS_OK && options->kind == OPTIMIZER_MUON) status = list_matrices(optimizer, trainer);
+        return fail(STATUS_MEMORY, "no memory for the moments of %lld parameters", (long long)elements);
+    return optimizer->options.kind == OPTIMIZER_MUON ? list_matrices(optimizer, trainer) : STATUS_OK;
+}
+
+enum status optimizer_open(struct optimizer *optimizer, const struct trainer *trainer,
+                           const struct optimizer_options *options, struct comm *comm) {
+    *optimizer = (struct optimizer){.options = *options, .comm = comm};
+    enum status status = take_part(optimizer, trainer);
     if (status != STATUS_OK) optimizer_close(optimizer);
     return status;
 }
 
 void optimizer_close(struct optimizer *optimizer) {
+    free(optimizer->border);
     free(optimizer->first);
     free(optimizer->second);
     free(optimizer->matrix);
     *optimizer = (struct optimizer){0};
 }
+
+/* ---- steps ---- */
 
 double optimizer_gradient_norm(const struct trainer *trainer) {
     struct backend *backend = trainer->model.backend;
@@ -78,14 +133,18 @@ struct stride {
     double rate, scale; /* of the gradient, which clips it */
 };
 
+/* What of [first, end) is this rank's. */
 static void adam_range(const struct stride *s, int64_t first, int64_t end, bool decays) {
     const struct optimizer_options *options = &s->optimizer->options;
+    int64_t begin = part_begin(s->optimizer);
+    first = max_i64(first, begin);
+    end = min_i64(end, part_end(s->optimizer));
     const struct parameters *parameters = trainer_trained(s->trainer);
     struct backend *backend = s->trainer->model.backend;
     double count = (double)s->optimizer->steps;
     struct adam_op op = {.value = parameters->value + first,
-                         .first = s->optimizer->first + first,
-                         .second = s->optimizer->second + first,
+                         .first = s->optimizer->first + first - begin,
+                         .second = s->optimizer->second + first - begin,
                          .gradient = parameters->gradient + first,
                          .n = end - first,
                          .gradient_scale = (float)s->scale,
@@ -114,11 +173,21 @@ enum treatment { TREAT_NOT, TREAT_PLAIN, TREAT_DECAY, TREAT_MUON };
 
 static enum treatment treatment_of(const struct optimizer *optimizer, const struct parameter *item) {
     if (!parameter_has_gradient(item)) return TREAT_NOT;
-    if (optimizer_uses_muon(optimizer, item)) return TREAT_MUON;
+    if (optimizer_uses_muon(optimizer->options.kind, item)) return TREAT_MUON;
     return item->rank > 1 ? TREAT_DECAY : TREAT_PLAIN;
 }
 
-void optimizer_step(struct optimizer *optimizer, struct trainer *trainer, double rate, double norm) {
+/* Everybody hears from each rank what became of its part. */
+static enum status tell_values(const struct optimizer *optimizer, const struct parameters *parameters) {
+    const struct comm *comm = optimizer->comm;
+    const int64_t *border = optimizer->border;
+    for (int r = 0; r < comm->ranks; r++)
+        TRY(comm->ops->broadcast(comm, r, parameters->value + border[r],
+                                 (border[r + 1] - border[r]) * (int64_t)sizeof(float)));
+    return STATUS_OK;
+}
+
+enum status optimizer_step(struct optimizer *optimizer, struct trainer *trainer, double rate, double norm) {
     const struct parameters *parameters = trainer_trained(trainer);
     double clip = optimizer->options.clip;
     struct stride stride = {optimizer, trainer, rate, clip > 0 && norm > clip ? clip / norm : 1};
@@ -128,10 +197,12 @@ void optimizer_step(struct optimizer *optimizer, struct trainer *trainer, double
         for (last = i + 1;
              last < parameters->count && treatment_of(optimizer, &parameters->item[last]) == treatment;
              last++) {}
-        int64_t end = last < parameters->count ? parameters->item[last].first : parameters->elements;
+        int64_t end = item_end(parameters, last - 1);
         if (treatment == TREAT_PLAIN || treatment == TREAT_DECAY)
             adam_range(&stride, parameters->item[i].first, end, treatment == TREAT_DECAY);
     }
     muon_matrices(&stride);
+    TRY(tell_values(optimizer, parameters));
     trainer_refresh(trainer);
+    return STATUS_OK;
 }

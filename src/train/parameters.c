@@ -60,6 +60,14 @@ static void count_parameter(void *context, const struct parameter *parameter) {
     parameters->elements += round_up(parameter->elements, PADDING);
 }
 
+static void append_parameter(void *context, const struct parameter *parameter) {
+    struct parameters *list = context;
+    struct parameter *item = &list->item[list->count++];
+    *item = *parameter;
+    item->first = list->elements;
+    list->elements += round_up(item->elements, PADDING);
+}
+
 struct lister {
     struct parameters *parameters;
     struct weights *weights;
@@ -70,10 +78,8 @@ static void list_parameter(void *context, const struct parameter *parameter) {
     struct parameters *parameters = lister->parameters;
     struct parameter *item = &parameters->item[parameters->count];
     int64_t slot = weights_slot(lister->weights, parameter->weight, parameter->layer, parameter->expert);
-    *item = *parameter;
-    item->first = parameters->elements;
-    parameters->of_slot[slot] = parameters->count++;
-    parameters->elements += round_up(item->elements, PADDING);
+    parameters->of_slot[slot] = parameters->count;
+    append_parameter(parameters, parameter);
     struct tensor *tensor = &lister->weights->slot[slot];
     *tensor = (struct tensor){
         .data = parameters->value + item->first, .dtype = DTYPE_F32, .rank = (uint8_t)item->rank};
@@ -84,6 +90,17 @@ int64_t parameters_bytes(const struct model_desc *desc) {
     struct parameters total = {0};
     parameters_visit(desc, count_parameter, &total);
     return total.elements * (int64_t)sizeof(float);
+}
+
+enum status parameters_list(struct parameters *list, const struct model_desc *desc) {
+    *list = (struct parameters){0};
+    parameters_visit(desc, count_parameter, list);
+    list->item = calloc((size_t)list->count, sizeof *list->item);
+    if (!list->item) return fail(STATUS_MEMORY, "no memory for a list of %d parameters", list->count);
+    list->count = 0;
+    list->elements = 0;
+    parameters_visit(desc, append_parameter, list);
+    return STATUS_OK;
 }
 
 static int64_t slots_of(const struct model_desc *desc) {

@@ -46,8 +46,9 @@ void parameters_close(struct parameters *parameters); /* zeroed allowed */
 typedef void parameter_visitor(void *context, const struct parameter *parameter);
 void parameters_visit(const struct model_desc *desc, parameter_visitor *visit, void *context);
 
-/* Memory that one flat array takes, for plans. */
+/* Memory that one flat array takes, for plans, and the list alone. */
 int64_t parameters_bytes(const struct model_desc *desc);
+must_use enum status parameters_list(struct parameters *list, const struct model_desc *desc);
 
 /* Matrices of a normal distribution around 0 with that deviation, norms of ones, biases of zeros. What a parameter gets
  * depends on the seed and its place in the list alone. */

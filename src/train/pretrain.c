@@ -63,22 +63,7 @@ static enum status read_data(struct job *job) {
     return packing_open(&job->packing, &job->corpus, options->seed, options->sequence_rows, options->packing);
 }
 
-static int batches_of(const struct pretrain_options *options) {
-    return (int)divide_up(options->batch_sequences, options->micro_sequences);
-}
-
-static int batch_rows(const struct pretrain_options *options) {
-    return options->micro_sequences * options->sequence_rows;
-}
-
-/* Of several batches a crew takes care; the lead then measures losses alone, a sequence at a time. */
-static struct trainer_options lead_options(const struct pretrain_options *options) {
-    struct trainer_options trainer = options->trainer;
-    trainer.max_rows = batches_of(options) > 1 ? options->sequence_rows : batch_rows(options);
-    return trainer;
-}
-
-static enum status check_memory(struct job *job) {
+static enum status make_plan(struct job *job) {
     struct pretrain_plan plan;
     char needed[32], available[32];
     TRY(pretrain_plan(job->options, &plan));
@@ -90,25 +75,82 @@ static enum status check_memory(struct job *job) {
                 bytes_text(plan.memory, needed), bytes_text(plan.available, available));
 }
 
+static enum status read_inputs(struct job *job) {
+    TRY(make_config(job));
+    TRY(tokenizer_open(&job->tokenizer, job->options->tokenizer));
+    TRY(check_tokenizer(job));
+    TRY(read_data(job));
+    return make_plan(job);
+}
+
+/* ---- among ranks ---- */
+
+static bool is_first(const struct job *job) {
+    return job->options->comm->rank == 0;
+}
+
+/* What all ranks must have been started with. */
+static enum status compare_ranks(const struct job *job) {
+    const struct pretrain_options *options = job->options;
+    const struct comm *comm = options->comm;
+    uint64_t mine[] = {corpus_identity(&job->corpus),
+                       options->valids ? corpus_identity(&job->valid) : 0,
+                       options->seed,
+                       (uint64_t)options->steps,
+                       (uint64_t)options->batch_sequences,
+                       (uint64_t)options->micro_sequences,
+                       (uint64_t)options->sequence_rows,
+                       (uint64_t)options->save_every,
+                       (uint64_t)options->valid_every,
+                       (uint64_t)parameters_bytes(&job->desc),
+                       (uint64_t)options->optimizer.kind};
+    unsigned char *all = malloc((size_t)comm->ranks * sizeof mine);
+    if (!all) return fail(STATUS_MEMORY, "no memory for what %d ranks say", comm->ranks);
+    enum status status = comm->ops->gather(comm, mine, sizeof mine, all);
+    for (int r = 1; status == STATUS_OK && r < comm->ranks; r++)
+        if (memcmp(all + (size_t)r * sizeof mine, all, sizeof mine) != 0)
+            status =
+                fail(STATUS_INPUT, "rank %d was started with other data or options than the first rank", r);
+    free(all);
+    return status;
+}
+
+/* All have as many hands, so that they meet after as many rounds. */
+static enum status meet(struct job *job) {
+    const struct comm *comm = job->options->comm;
+    int batches = pretrain_batches(job->options);
+    int64_t hands;
+    if (comm->ranks > batches)
+        return fail(STATUS_USAGE,
+                    "the %d batches of a step cannot be shared by %d ranks: a smaller --micro-batch makes "
+                    "more of them",
+                    batches, comm->ranks);
+    TRY(compare_ranks(job));
+    TRY(comm_least(comm, job->hands, &hands));
+    job->hands = (int)hands;
+    return STATUS_OK;
+}
+
+/* ---- memory and disk ---- */
+
 static enum status open_model(struct job *job) {
     const struct pretrain_options *options = job->options;
-    struct trainer_options trainer = options->trainer, own = lead_options(options);
-    trainer.max_rows = batch_rows(options);
-    TRY(check_memory(job));
+    struct trainer_options trainer = options->trainer, own = pretrain_lead_options(options);
+    trainer.max_rows = pretrain_batch_rows(options);
     TRY(trainer_open(&job->trainer, &job->desc, &own));
     TRY(run_load_base(options->init, &job->trainer));
-    if (job->hands) TRY(crew_open(&job->crew, &job->trainer, &trainer, job->hands));
-    return optimizer_open(&job->optimizer, &job->trainer, &options->optimizer);
+    if (job->hands) TRY(crew_open(&job->crew, &job->trainer, &trainer, job->hands, options->comm));
+    return optimizer_open(&job->optimizer, &job->trainer, &options->optimizer, options->comm);
 }
 
 static enum status open_batches(struct job *job) {
     const struct pretrain_options *options = job->options;
-    job->batches = batches_of(options);
+    job->batches = pretrain_batches(options);
     job->batch = calloc((size_t)job->batches, sizeof *job->batch);
     job->order = calloc((size_t)job->batches, sizeof *job->order);
     if (!job->batch || !job->order) return fail(STATUS_MEMORY, "no memory for %d batches", job->batches);
     for (int i = 0; i < job->batches; i++) {
-        TRY(packed_batch_open(&job->batch[i], batch_rows(options)));
+        TRY(packed_batch_open(&job->batch[i], pretrain_batch_rows(options)));
         job->order[i] = &job->batch[i].batch;
     }
     return STATUS_OK;
@@ -143,27 +185,39 @@ static enum status begin_again(struct job *job, int64_t step) {
     return STATUS_OK;
 }
 
-static enum status open_store(struct job *job) {
+static enum status open_run(struct job *job) {
     const struct pretrain_options *options = job->options;
+    if (!is_first(job)) return STATUS_OK;
     TRY(run_store_open(&job->store, options->run, options->resume));
     job->store.config = job->config;
     job->store.base = options->init;
     job->store.tokenizer = options->tokenizer;
     job->store.keep = options->keep;
-    int64_t newest = options->resume ? run_store_newest(&job->store) : -1;
-    TRY(newest < 0 ? begin_new(job) : begin_again(job, newest));
-    trainer_refresh(&job->trainer);
-    return run_store_open_metrics(&job->store, job->state.step);
+    return STATUS_OK;
 }
 
-static enum status open_job(struct job *job) {
-    TRY(make_config(job));
-    TRY(tokenizer_open(&job->tokenizer, job->options->tokenizer));
-    TRY(check_tokenizer(job));
-    TRY(read_data(job));
+static enum status take_memory(struct job *job) {
     TRY(open_model(job));
     TRY(open_batches(job));
-    return open_store(job);
+    return open_run(job);
+}
+
+static enum status begin(struct job *job) {
+    const struct pretrain_options *options = job->options;
+    int64_t newest = options->resume && is_first(job) ? run_store_newest(&job->store) : -1;
+    TRY(options->comm->ops->broadcast(options->comm, 0, &newest, sizeof newest));
+    TRY(newest < 0 ? begin_new(job) : begin_again(job, newest));
+    trainer_refresh(&job->trainer);
+    return is_first(job) ? run_store_open_metrics(&job->store, job->state.step) : STATUS_OK;
+}
+
+/* Ranks agree wherever one may fail alone. */
+static enum status open_job(struct job *job) {
+    struct comm *comm = job->options->comm;
+    TRY(comm_agree(comm, read_inputs(job)));
+    TRY(meet(job));
+    TRY(comm_agree(comm, take_memory(job)));
+    return comm_agree(comm, begin(job));
 }
 
 static void close_job(struct job *job) {
@@ -225,18 +279,26 @@ static double load_most(const struct job *job) {
     return most;
 }
 
-static void apply(struct job *job, struct pretrain_report *report) {
+static enum status measure_gradient(const struct job *job, double *norm) {
+    if (job->hands) return crew_gradient_norm(&job->crew, norm);
+    *norm = optimizer_gradient_norm(&job->trainer);
+    return STATUS_OK;
+}
+
+static enum status apply(struct job *job, struct pretrain_report *report) {
     const struct pretrain_options *options = job->options;
     struct run_state *state = &job->state;
-    report->norm = optimizer_gradient_norm(&job->trainer);
+    TRY(measure_gradient(job, &report->norm));
     report->rate = schedule_rate(&options->schedule, state->step);
     /* both are looked at in every step, so that both statistics go on */
     bool loss = spike_seen(&state->loss, report->loss, options->spike);
     bool norm = spike_seen(&state->norm, report->norm, options->spike);
     report->skipped = loss || norm;
-    if (report->skipped) return;
-    optimizer_step(&job->optimizer, &job->trainer, report->rate, report->norm);
+    if (report->skipped) return STATUS_OK;
+    if (job->hands) TRY(crew_deal_gradient(&job->crew, job->optimizer.border));
+    TRY(optimizer_step(&job->optimizer, &job->trainer, report->rate, report->norm));
     trainer_balance(&job->trainer, schedule_value(&options->bias, state->step, options->steps));
+    return STATUS_OK;
 }
 
 static enum status take_step(struct job *job, struct pretrain_report *report) {
@@ -255,7 +317,7 @@ static enum status take_step(struct job *job, struct pretrain_report *report) {
     report->balance =
         scale.balance != 0 ? sums.balance / (double)weights.rows / routed_layers(&job->desc) : 0;
     report->load_most = load_most(job);
-    apply(job, report);
+    TRY(apply(job, report));
     job->state.step++;
     job->state.sequence += job->options->batch_sequences;
     job->state.tokens += weights.rows;
@@ -271,6 +333,7 @@ static enum status take_step(struct job *job, struct pretrain_report *report) {
 }
 
 static enum status write_metrics(struct job *job, const struct pretrain_report *report) {
+    if (!is_first(job)) return STATUS_OK;
     json_t *line =
         json_pack("{s:I, s:f, s:f, s:f, s:f, s:I, s:f, s:f, s:f}", "step", (json_int_t)report->step, "loss",
                   isfinite(report->loss) ? report->loss : -1, "rate", report->rate, "norm",
@@ -284,36 +347,61 @@ static enum status write_metrics(struct job *job, const struct pretrain_report *
 }
 
 static enum status save(struct job *job) {
+    const struct pretrain_listener *listener = job->options->listener;
     TRY(run_store_save(&job->store, &job->trainer, &job->optimizer, &job->state));
-    job->options->listener->saved(job->options->listener->context, job->state.step);
+    if (is_first(job)) listener->saved(listener->context, job->state.step);
     return STATUS_OK;
+}
+
+/* Each rank runs some sequences; the losses are added in the order of these. */
+static enum status evaluate(struct job *job, struct packing *packing, struct packed_batch *batch,
+                            double *lost, double *loss) {
+    const struct comm *comm = job->options->comm;
+    struct train_weights weights = {0};
+    double sum = 0;
+    for (int64_t i = 0; i < packing->sequences; i++) {
+        struct loss_sums sums = {0};
+        packed_batch_clear(batch);
+        packing_append(packing, i, batch);
+        train_batch_weights(&batch->batch, &weights);
+        if (i % comm->ranks != comm->rank) continue;
+        TRY(trainer_evaluate(&job->trainer, &batch->batch, false, &sums));
+        lost[i] = sums.token;
+    }
+    TRY(comm_merge(comm, lost, packing->sequences * (int64_t)sizeof *lost));
+    for (int64_t i = 0; i < packing->sequences; i++) sum += lost[i];
+    *loss = weights.token > 0 ? sum / weights.token : 0;
+    return STATUS_OK;
+}
+
+static enum status measure_valid(struct job *job, double *loss) {
+    const struct pretrain_options *options = job->options;
+    struct packing packing;
+    struct packed_batch batch = {0};
+    TRY(packing_open(&packing, &job->valid, 0, options->sequence_rows, options->packing));
+    double *lost = calloc((size_t)packing.sequences, sizeof *lost);
+    enum status status = lost ? packed_batch_open(&batch, options->sequence_rows)
+                              : fail(STATUS_MEMORY, "no memory for the losses of the validation data");
+    status = comm_agree(options->comm, status);
+    if (status == STATUS_OK) status = evaluate(job, &packing, &batch, lost, loss);
+    free(lost);
+    packed_batch_close(&batch);
+    packing_close(&packing);
+    return status;
 }
 
 /* Mean loss over every whole sequence of the validation data, in its own order. `best`: the lowest so far. */
 static enum status validate(struct job *job, bool *best) {
-    struct packing packing;
-    struct packed_batch batch = {0};
-    struct train_weights weights = {0};
-    struct loss_sums sums = {0};
     const struct pretrain_options *options = job->options;
-    TRY(packing_open(&packing, &job->valid, 0, options->sequence_rows, options->packing));
-    enum status status = packed_batch_open(&batch, options->sequence_rows);
-    for (int64_t i = 0; status == STATUS_OK && i < packing.sequences; i++) {
-        packed_batch_clear(&batch);
-        packing_append(&packing, i, &batch);
-        train_batch_weights(&batch.batch, &weights);
-        status = trainer_evaluate(&job->trainer, &batch.batch, false, &sums);
-    }
-    packed_batch_close(&batch);
-    packing_close(&packing);
-    TRY(status);
-    double loss = weights.token > 0 ? sums.token / weights.token : 0;
+    double loss;
+    TRY(measure_valid(job, &loss));
     *best = options->keep_best && (!job->state.best_step || loss < job->state.best_loss);
     if (*best) {
         job->state.best_step = job->state.step;
         job->state.best_loss = loss;
     }
     options->listener->validated(options->listener->context, job->state.step, loss);
+    if (!is_first(job)) return STATUS_OK;
     return run_store_write_metrics(
         &job->store, json_pack("{s:I, s:f}", "step", (json_int_t)job->state.step, "valid_loss", loss));
 }
@@ -322,25 +410,33 @@ static bool due(int64_t step, int64_t every, int64_t steps) {
     return step == steps || (every && step % every == 0);
 }
 
+static enum status report_step(struct job *job, const struct pretrain_report *report, bool *going) {
+    const struct pretrain_listener *listener = job->options->listener;
+    struct comm *comm = job->options->comm;
+    TRY(comm_agree(comm, write_metrics(job, report)));
+    return comm_all(comm, listener->step(listener->context, report), going);
+}
+
+static enum status save_and_agree(struct job *job, int64_t *saved) {
+    *saved = job->state.step;
+    return comm_agree(job->options->comm, save(job));
+}
+
 static enum status run_steps(struct job *job) {
     const struct pretrain_options *options = job->options;
-    const struct pretrain_listener *listener = options->listener;
     int64_t saved = job->state.step;
     bool going = true;
     while (going && job->state.step < options->steps) {
         struct pretrain_report report;
         bool best = false;
         TRY(take_step(job, &report));
-        TRY(write_metrics(job, &report));
-        going = listener->step(listener->context, &report);
+        TRY(report_step(job, &report, &going));
         if (options->valids && due(job->state.step, options->valid_every, options->steps))
-            TRY(validate(job, &best));
-        if (best || due(job->state.step, options->save_every, options->steps)) {
-            TRY(save(job));
-            saved = job->state.step;
-        }
+            TRY(comm_agree(options->comm, validate(job, &best)));
+        if (best || due(job->state.step, options->save_every, options->steps))
+            TRY(save_and_agree(job, &saved));
     }
-    if (job->state.step > saved) TRY(save(job));
+    if (job->state.step > saved) TRY(save_and_agree(job, &saved));
     return job->state.step < options->steps ? fail(STATUS_CANCELLED, "stopped after step %lld of %lld",
                                                    (long long)job->state.step, (long long)options->steps)
                                             : STATUS_OK;
@@ -357,56 +453,5 @@ enum status pretrain_run(const struct pretrain_options *options) {
         status = run_steps(&job);
     }
     close_job(&job);
-    return status;
-}
-
-/* ---- before a run ---- */
-
-/* What a token meets, the module of multi-token prediction with its use of the head included. */
-static int64_t active_parameters(const struct model_desc *d) {
-    struct parameter_counts counts = model_parameters(d);
-    int64_t idle = (int64_t)(d->experts - d->experts_used) * 3 * d->width * d->expert_ffn;
-    if (!d->mtp_layers) return counts.active;
-    bool routed = d->layer[d->layers].ffn == FFN_EXPERTS;
-    return counts.active + counts.mtp - (routed ? idle : 0) + d->vocab * d->width;
-}
-
-/* Six for each parameter that a token meets, and attention over half a sequence on average. */
-static double flops_per_token(const struct model_desc *d, int sequence_rows, int64_t active) {
-    bool latent = d->layer[0].attention == ATTEND_LATENT;
-    double dims = latent ? d->nope_dim + d->rope_dim + d->value_dim : 2 * d->head_dim;
-    return 6 * (double)active + 6 * dims * d->heads * (d->layers + d->mtp_layers) * sequence_rows / 2;
-}
-
-/* As many hands as fit. */
-static void plan_memory(const struct pretrain_options *options, const struct model_desc *desc,
-                        struct pretrain_plan *plan) {
-    struct trainer_options trainer = options->trainer, own = lead_options(options);
-    const struct trainer_plan whole = trainer_plan(desc, &own);
-    int64_t lead = whole.total + optimizer_bytes(&whole);
-    trainer.max_rows = batch_rows(options);
-    plan->memory = lead;
-    if (batches_of(options) == 1) return;
-    plan->hands = crew_hands(&trainer, batches_of(options));
-    while (plan->hands > 1 && lead + crew_bytes(desc, &trainer, plan->hands) > plan->available) plan->hands--;
-    plan->memory = lead + crew_bytes(desc, &trainer, plan->hands);
-}
-
-enum status pretrain_plan(const struct pretrain_options *options, struct pretrain_plan *plan) {
-    struct model_desc desc;
-    TRY(model_desc_from_config(&desc, options->config, options->origin));
-    int64_t rows;
-    if (!multiply_fits(options->micro_sequences, options->sequence_rows, &rows) || rows > 1 << 24)
-        return fail(STATUS_LIMIT, "%d sequences of %d tokens at a time are too many",
-                    options->micro_sequences, options->sequence_rows);
-    if (options->sequence_rows > desc.context)
-        return fail(STATUS_LIMIT, "%s: sequences of %d tokens are beyond max_position_embeddings %lld",
-                    options->origin, options->sequence_rows, (long long)desc.context);
-    *plan = (struct pretrain_plan){.parameters = model_parameters(&desc), .available = memory_available()};
-    if (options->trainer.lora.rank) plan->adapters = adapters_elements(&desc, &options->trainer.lora);
-    plan_memory(options, &desc, plan);
-    plan->tokens = options->steps * options->batch_sequences * options->sequence_rows;
-    plan->flops_per_token = flops_per_token(&desc, options->sequence_rows, active_parameters(&desc));
-    plan->flops = plan->flops_per_token * (double)plan->tokens;
-    return STATUS_OK;
+    return comm_agree(options->comm, status);
 }

@@ -1,5 +1,8 @@
 /* pretrain.h - a run of pretraining from begin to end: data, steps, checkpoints, metrics. Nothing of it knows the command
- * line: it reports through functions. Owned by one thread. */
+ * line: it reports through functions. Owned by one thread.
+ *
+ * Several ranks share the batches of a step, come to the same bits as one would, and read the data each for itself. The first
+ * alone touches the run's directory, which any number of ranks may go on with. */
 #ifndef HADAL_TRAIN_PRETRAIN_H
 #define HADAL_TRAIN_PRETRAIN_H
 
@@ -14,6 +17,7 @@ struct pretrain_options {
     const char *tokenizer; /* a directory or tokenizer.json */
     const char *const *data, *const *valid;
     int datas, valids;
+    struct comm *comm;
     const char *run; /* the directory that comes out */
     bool resume;
     struct trainer_options trainer;       /* max_rows is set from the next two */
@@ -44,7 +48,7 @@ struct pretrain_report { /* after a step */
     bool skipped;     /* the step was not taken: loss or gradient far beyond what they were */
 };
 
-struct pretrain_listener {
+struct pretrain_listener { /* of each rank; the first alone hears of what was saved */
     void *context;
     bool (*reading)(void *context, int64_t bytes); /* false: stop */
     void (*began)(void *context, const struct pretrain_report *report,
@@ -57,13 +61,18 @@ struct pretrain_listener {
 /* What a run will take, without beginning it. */
 struct pretrain_plan {
     struct parameter_counts parameters;
-    int64_t adapters;              /* numbers that are learnt instead; 0: all of the parameters are */
-    int64_t memory, available;     /* bytes */
-    double flops_per_token, flops; /* forward and back; of the whole run */
-    int64_t tokens;                /* of the whole run */
-    int hands;                     /* of the crew that computes a step's batches; 0: a step is one batch */
+    int64_t adapters;                    /* numbers that are learnt instead; 0: all of the parameters are */
+    int64_t memory, available;           /* bytes of one rank */
+    int64_t moments_least, moments_most; /* bytes of the optimizer's part of it, over ranks */
+    double flops_per_token, flops;       /* forward and back; of the whole run */
+    int64_t tokens;                      /* of the whole run */
+    int hands; /* of each rank's crew that computes a step's batches; 0: a step is one batch */
 };
 must_use enum status pretrain_plan(const struct pretrain_options *options, struct pretrain_plan *plan);
+int pretrain_batches(const struct pretrain_options *options);    /* of a step */
+int pretrain_batch_rows(const struct pretrain_options *options); /* of each of them */
+/* Of several batches a crew takes care; the lead then measures losses alone, a sequence at a time. */
+struct trainer_options pretrain_lead_options(const struct pretrain_options *options);
 
 /* STATUS_CANCELLED when the listener stopped it, after everything was saved. */
 must_use enum status pretrain_run(const struct pretrain_options *options);

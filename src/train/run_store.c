@@ -7,8 +7,8 @@
 #include "base/disk_room.h"
 #include "base/file_write.h"
 #include "format/checkpoint.h"
-#include "format/safetensors.h"
 #include "train/adapter_files.h"
+#include "train/array_files.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -22,8 +22,6 @@
 #include <unistd.h>
 
 enum { PATH_BYTES = 4096, STATE_LIMIT = 1 << 20, TOKENIZER_LIMIT = 256 << 20 };
-
-static const char *const moment_name[2] = {"first.", "second."};
 
 /* ---- paths ---- */
 
@@ -131,40 +129,25 @@ static enum status write_json(const char *directory, const char *name, json_t *r
     return status;
 }
 
-struct moments { /* which flat arrays a file takes, and what their names begin with */
-    const float *array[2];
-    const char *prefix[2];
-    int count;
-};
-
-static enum status fill_tensors(struct safetensors_writer *writer, const struct parameters *parameters,
-                                const struct moments *moments) {
-    char name[PARAMETER_NAME_BYTES], full[PARAMETER_NAME_BYTES + 16];
-    for (int m = 0; m < moments->count; m++)
-        for (int i = 0; i < parameters->count; i++) {
-            const struct parameter *item = &parameters->item[i];
-            parameter_name(item, name);
-            snprintf(full, sizeof full, "%s%s", moments->prefix[m], name);
-            TRY(safetensors_writer_declare(writer, full, DTYPE_F32, item->rank, item->shape));
-        }
-    for (int m = 0; m < moments->count; m++)
-        for (int i = 0; i < parameters->count; i++) {
-            const struct parameter *item = &parameters->item[i];
-            TRY(safetensors_writer_append(writer, moments->array[m] + item->first,
-                                          (size_t)item->elements * sizeof(float)));
-        }
-    return safetensors_writer_finish(writer);
+/* The whole of an array. */
+static struct flat_arrays one_array(const float *array) {
+    return (struct flat_arrays){.array = {(float *)array}, .prefix = {""}, .count = 1};
 }
 
-static enum status write_tensors(const char *directory, const char *name, const struct parameters *parameters,
-                                 const struct moments *moments) {
+static struct flat_arrays moments_of(const struct optimizer *optimizer) {
+    return (struct flat_arrays){.array = {optimizer->first, optimizer->second},
+                                .prefix = {"first.", "second."},
+                                .count = 2,
+                                .comm = optimizer->comm,
+                                .border = optimizer->border};
+}
+
+static enum status write_array(const char *directory, const char *name, const struct parameters *parameters,
+                               const float *array) {
     char path[PATH_BYTES];
-    struct safetensors_writer *writer;
+    struct flat_arrays arrays = one_array(array);
     TRY(join(path, directory, name));
-    TRY(safetensors_writer_open(&writer, path));
-    enum status status = fill_tensors(writer, parameters, moments);
-    safetensors_writer_close(writer);
-    return status;
+    return array_file_write(path, parameters, &arrays);
 }
 
 /* The tokenizer may be given as its directory or as a file in it. */
@@ -216,13 +199,12 @@ static const char *weights_file(const struct trainer *trainer) {
     return trainer->adapters ? "adapter_model.safetensors" : "model.safetensors";
 }
 
+/* All but the moments. */
 static enum status write_step(const struct run_store *store, const char *directory,
                               const struct trainer *trainer, const struct optimizer *optimizer,
                               const struct run_state *state) {
     char inner[PATH_BYTES];
     const struct parameters *trained = trainer_trained(trainer);
-    struct moments values = {{trained->value}, {""}, 1};
-    struct moments moments = {{optimizer->first, optimizer->second}, {moment_name[0], moment_name[1]}, 2};
     TRY(join(inner, directory, "trainer"));
     TRY(make_directory(directory));
     TRY(make_directory(inner));
@@ -230,13 +212,25 @@ static enum status write_step(const struct run_store *store, const char *directo
     TRY(trainer->adapters ? write_json(directory, "adapter_config.json",
                                        adapter_config_json(trainer->adapters, store->base))
                           : write_json(directory, "config.json", json_incref((json_t *)store->config)));
-    TRY(write_tensors(directory, weights_file(trainer), trained, &values));
-    TRY(write_tensors(inner, "optimizer.safetensors", trained, &moments));
-    struct moments reference = {{store->reference}, {""}, 1};
-    if (store->reference) TRY(write_tensors(inner, "reference.safetensors", trained, &reference));
-    TRY(write_json(inner, "state.json", state_json(state, optimizer)));
-    flush_directory(inner);
-    flush_directory(directory);
+    TRY(write_array(directory, weights_file(trainer), trained, trainer_trained(trainer)->value));
+    if (store->reference) TRY(write_array(inner, "reference.safetensors", trained, store->reference));
+    return write_json(inner, "state.json", state_json(state, optimizer));
+}
+
+/* Collective. */
+static enum status write_moments(const char *directory, const struct trainer *trainer,
+                                 const struct optimizer *optimizer) {
+    char inner[PATH_BYTES] = "", path[PATH_BYTES] = "";
+    struct flat_arrays moments = moments_of(optimizer);
+    if (directory) {
+        TRY(join(inner, directory, "trainer"));
+        TRY(join(path, inner, "optimizer.safetensors"));
+    }
+    TRY(array_file_write(path, trainer_trained(trainer), &moments));
+    if (directory) {
+        flush_directory(inner);
+        flush_directory(directory);
+    }
     return STATUS_OK;
 }
 
@@ -283,20 +277,42 @@ static enum status remove_old(const struct run_store *store, int64_t best) {
     return STATUS_OK;
 }
 
+struct places { /* of a step */
+    char path[PATH_BYTES], temporary[PATH_BYTES];
+};
+
+static enum status begin_step(const struct run_store *store, const struct trainer *trainer,
+                              const struct optimizer *optimizer, const struct run_state *state,
+                              struct places *places) {
+    char name[64];
+    step_name(state->step, name);
+    TRY(join(places->path, store->path, name));
+    TRY(join(places->temporary, store->path, "step.partial"));
+    TRY(disk_room_check(store->path, 3 * trainer_trained(trainer)->elements * (int64_t)sizeof(float)));
+    remove_directory(places->temporary, true); /* of a run that was interrupted here */
+    return write_step(store, places->temporary, trainer, optimizer, state);
+}
+
+static enum status publish_step(const struct run_store *store, const struct run_state *state,
+                                const struct places *places) {
+    TRY(remove_step(store, state->step));
+    if (!rename(places->temporary, places->path)) return STATUS_OK;
+    return fail(STATUS_IO, "%s: cannot rename the finished step: %s", places->path, strerror(errno));
+}
+
 enum status run_store_save(struct run_store *store, const struct trainer *trainer,
                            const struct optimizer *optimizer, const struct run_state *state) {
-    char name[64], path[PATH_BYTES], temporary[PATH_BYTES];
-    step_name(state->step, name);
-    TRY(join(path, store->path, name));
-    TRY(join(temporary, store->path, "step.partial"));
-    TRY(disk_room_check(store->path, 3 * trainer_trained(trainer)->elements * (int64_t)sizeof(float)));
-    remove_directory(temporary, true); /* of a run that was interrupted here */
-    enum status status = write_step(store, temporary, trainer, optimizer, state);
-    if (status == STATUS_OK) status = remove_step(store, state->step);
-    if (status == STATUS_OK && rename(temporary, path))
-        status = fail(STATUS_IO, "%s: cannot rename the finished step: %s", path, strerror(errno));
+    struct places places = {{0}, {0}};
+    if (optimizer->comm->rank) {
+        TRY(comm_agree(optimizer->comm, STATUS_OK));
+        return write_moments(NULL, trainer, optimizer);
+    }
+    enum status status = begin_step(store, trainer, optimizer, state, &places);
+    status = comm_agree(optimizer->comm, status);
+    if (status == STATUS_OK) status = write_moments(places.temporary, trainer, optimizer);
+    if (status == STATUS_OK) status = publish_step(store, state, &places);
     if (status != STATUS_OK) {
-        remove_directory(temporary, true);
+        if (*places.temporary) remove_directory(places.temporary, true);
         return status;
     }
     TRY(link_step(store, "latest", state->step));
@@ -306,37 +322,6 @@ enum status run_store_save(struct run_store *store, const struct trainer *traine
 }
 
 /* ---- loading ---- */
-
-static enum status load_moment(const struct tensor_list *list, const struct parameter *item,
-                               const char *prefix, const char *origin, float *to) {
-    char name[PARAMETER_NAME_BYTES], full[PARAMETER_NAME_BYTES + 16];
-    parameter_name(item, name);
-    snprintf(full, sizeof full, "%s%s", prefix, name);
-    const struct named_tensor *found = tensor_list_find(list, full);
-    if (!found || found->tensor.dtype != DTYPE_F32 || tensor_elements(&found->tensor) != item->elements)
-        return fail(STATUS_FORMAT, "%s: no tensor %s of %lld F32 values", origin, full,
-                    (long long)item->elements);
-    memcpy(to + item->first, found->tensor.data, (size_t)item->elements * sizeof(float));
-    return STATUS_OK;
-}
-
-static enum status load_moments(const char *path, const struct parameters *parameters, float *const array[],
-                                const char *const prefix[], int arrays) {
-    struct file_map map;
-    struct arena arena = {0};
-    struct tensor_list list = {0};
-    TRY(file_map_open(&map, path));
-    enum status status = safetensors_parse(&map, &arena, &list);
-    if (status == STATUS_OK) status = tensor_list_sort(&list);
-    for (int m = 0; m < arrays; m++)
-        for (int i = 0; status == STATUS_OK && i < parameters->count; i++)
-            status = load_moment(&list, &parameters->item[i], prefix[m], path, array[m]);
-    if (status == STATUS_OK) status = file_map_check(&map);
-    tensor_list_free(&list);
-    arena_free(&arena);
-    file_map_close(&map);
-    return status;
-}
 
 static enum status read_watch(struct json_reader reader, const char *field, struct spike_watch *watch) {
     const double most = 1e300;
@@ -412,23 +397,40 @@ static enum status load_values(const char *directory, struct trainer *trainer) {
                              : run_load_weights(directory, trainer);
 }
 
-enum status run_store_load(const struct run_store *store, int64_t step, struct trainer *trainer,
-                           struct optimizer *optimizer, struct run_state *state) {
-    char name[64], directory[PATH_BYTES], path[PATH_BYTES];
-    const struct parameters *trained = trainer_trained(trainer);
+/* What is not dealt out, which the first rank reads. */
+static enum status load_first(const struct run_store *store, const char *directory, struct trainer *trainer,
+                              struct optimizer *optimizer, struct run_state *state) {
+    char path[PATH_BYTES];
     json_t *root;
-    step_name(step, name);
-    TRY(join(directory, store->path, name));
     TRY(load_values(directory, trainer));
-    TRY(join(path, directory, "trainer/optimizer.safetensors"));
-    TRY(load_moments(path, trained, (float *const[]){optimizer->first, optimizer->second}, moment_name, 2));
     TRY(join(path, directory, "trainer/reference.safetensors"));
-    if (store->reference) TRY(load_moments(path, trained, &store->reference, (const char *const[]){""}, 1));
+    struct flat_arrays reference = one_array(store->reference);
+    if (store->reference) TRY(array_file_read(path, trainer_trained(trainer), &reference));
     TRY(join(path, directory, "trainer/state.json"));
     TRY(json_read_file(path, STATE_LIMIT, &root));
     enum status status = read_state((struct json_reader){root, path}, optimizer, state);
     json_decref(root);
     return status;
+}
+
+enum status run_store_load(const struct run_store *store, int64_t step, struct trainer *trainer,
+                           struct optimizer *optimizer, struct run_state *state) {
+    char name[64], directory[PATH_BYTES] = "", path[PATH_BYTES] = "";
+    const struct parameters *trained = trainer_trained(trainer);
+    struct comm *comm = optimizer->comm;
+    struct flat_arrays moments = moments_of(optimizer);
+    enum status status = STATUS_OK;
+    step_name(step, name);
+    if (!comm->rank) {
+        status = join(directory, store->path, name);
+        if (status == STATUS_OK) status = join(path, directory, "trainer/optimizer.safetensors");
+        if (status == STATUS_OK) status = load_first(store, directory, trainer, optimizer, state);
+    }
+    TRY(comm_agree(comm, status));
+    TRY(comm->ops->broadcast(comm, 0, state, sizeof *state));
+    TRY(comm->ops->broadcast(comm, 0, &optimizer->steps, sizeof optimizer->steps));
+    TRY(comm->ops->broadcast(comm, 0, trained->value, trained->elements * (int64_t)sizeof(float)));
+    return array_file_read(path, trained, &moments);
 }
 
 /* ---- metrics ---- */

@@ -7,7 +7,8 @@
  *   RUN/best                      a link to the one whose validation loss was lowest, where that is wanted
  *   RUN/metrics.jsonl             one line for each step, and the same for TensorBoard in events.out.tfevents.hadal
  *
- * A step's directory appears under its name when everything in it is on the disk. Owned by one thread. */
+ * A step's directory appears under its name when everything in it is on the disk, and does not tell how many ranks made it:
+ * the first rank alone touches the disk, and a store is opened there alone. Owned by one thread. */
 #ifndef HADAL_TRAIN_RUN_STORE_H
 #define HADAL_TRAIN_RUN_STORE_H
 
@@ -47,6 +48,7 @@ void run_store_close(struct run_store *store); /* zeroed allowed */
 
 /* Number of the newest complete step, or -1. */
 int64_t run_store_newest(const struct run_store *store);
+/* Collective over the optimizer's ranks, these two. */
 must_use enum status run_store_save(struct run_store *store, const struct trainer *trainer,
                                     const struct optimizer *optimizer, const struct run_state *state);
 /* Weights, moments and state of step `step`. */

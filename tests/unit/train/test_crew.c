@@ -51,6 +51,7 @@ static void test_hands(void **state) {
             struct trainer lead;
             struct trainer_options options;
             struct crew crew = {0};
+            struct comm comm = comm_self();
             struct loss_scale scale = tiny_scale();
             struct loss_sums sums = {0};
             cut(&whole, &parts);
@@ -58,7 +59,7 @@ static void test_hands(void **state) {
             if (!lead.model.desc.mtp_layers) scale.mtp = 0;
             size_t bytes = (size_t)lead.parameters.elements * sizeof(float);
             if (hands) {
-                assert_int_equal(crew_open(&crew, &lead, &options, hands), STATUS_OK);
+                assert_int_equal(crew_open(&crew, &lead, &options, hands, &comm), STATUS_OK);
                 assert_int_equal(crew_accumulate(&crew, parts.order, PARTS, &scale, &sums), STATUS_OK);
             }
             for (int i = 0; !hands && i < PARTS; i++)
@@ -101,11 +102,12 @@ static void test_sees_changes(void **state) {
     struct trainer lead;
     struct trainer_options options;
     struct crew crew;
+    struct comm comm = comm_self();
     struct loss_scale scale = tiny_scale();
     struct loss_sums before = {0}, after = {0}, again = {0};
     cut(&whole, &parts);
     open_lead(&lead, TINY_V3, &options, false);
-    assert_int_equal(crew_open(&crew, &lead, &options, 2), STATUS_OK);
+    assert_int_equal(crew_open(&crew, &lead, &options, 2, &comm), STATUS_OK);
     assert_int_equal(crew_accumulate(&crew, parts.order, PARTS, &scale, &before), STATUS_OK);
     for (int64_t i = 0; i < lead.parameters.elements; i++) lead.parameters.value[i] *= 0.5f;
     assert_int_equal(crew_accumulate(&crew, parts.order, PARTS, &scale, &after), STATUS_OK);
@@ -122,6 +124,7 @@ static void test_failure(void **state) {
     struct trainer lead;
     struct trainer_options options;
     struct crew crew;
+    struct comm comm = comm_self();
     struct loss_scale scale = tiny_scale();
     struct loss_sums sums = {0};
     int32_t wrong[TINY_ROWS];
@@ -130,7 +133,7 @@ static void test_failure(void **state) {
     wrong[1] = TINY_VOCAB;
     parts.batch[2].token = wrong;
     open_lead(&lead, TINY_V3, &options, false);
-    assert_int_equal(crew_open(&crew, &lead, &options, 3), STATUS_OK);
+    assert_int_equal(crew_open(&crew, &lead, &options, 3, &comm), STATUS_OK);
     assert_int_equal(crew_accumulate(&crew, parts.order, PARTS, &scale, &sums), STATUS_INPUT);
     assert_non_null(strstr(status_message(), "token 40"));
     crew_close(&crew);
@@ -142,8 +145,8 @@ static void test_numbers(void **state) {
     struct trainer_options options = {.threads = 4, .max_rows = TINY_ROWS};
     struct model_desc desc;
     tiny_desc(TINY_V3, &desc);
-    assert_int_equal(crew_hands(&options, 3), 3);
-    assert_int_equal(crew_hands(&options, 9), 4);
+    assert_int_equal(crew_hands(&options, 3, 1), 3);
+    assert_int_equal(crew_hands(&options, 9, 1), 4);
     assert_true(crew_bytes(&desc, &options, 2) > crew_bytes(&desc, &options, 1));
     assert_true(crew_bytes(&desc, &options, 1) > parameters_bytes(&desc));
 }

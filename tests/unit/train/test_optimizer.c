@@ -39,9 +39,10 @@ static void test_adamw(void **state) {
     (void)state;
     struct trainer trainer;
     struct optimizer optimizer;
+    struct comm comm = comm_self();
     struct optimizer_options options = optimizer_defaults(OPTIMIZER_ADAMW);
     open_tiny(&trainer, TINY_V3);
-    assert_int_equal(optimizer_open(&optimizer, &trainer, &options), STATUS_OK);
+    assert_int_equal(optimizer_open(&optimizer, &trainer, &options, &comm), STATUS_OK);
     int64_t n = trainer.parameters.elements;
     double *value = calloc((size_t)n, sizeof *value), *m = calloc((size_t)n, sizeof *m),
            *v = calloc((size_t)n, sizeof *v);
@@ -51,7 +52,7 @@ static void test_adamw(void **state) {
         set_gradient(&trainer, step);
         double norm = optimizer_gradient_norm(&trainer), clip = norm > 0.05 ? 0.05 / norm : 1;
         optimizer.options.clip = 0.05;
-        optimizer_step(&optimizer, &trainer, 1e-2, norm);
+        assert_int_equal(optimizer_step(&optimizer, &trainer, 1e-2, norm), STATUS_OK);
         for (int p = 0; p < trainer.parameters.count; p++) {
             const struct parameter *item = &trainer.parameters.item[p];
             for (int64_t i = item->first; i < item->first + item->elements; i++) {
@@ -135,12 +136,14 @@ static void test_muon_threads(void **state) {
         struct optimizer_options muon = optimizer_defaults(OPTIMIZER_MUON);
         struct trainer trainer;
         struct optimizer optimizer;
+        struct comm comm = comm_self();
         tiny_trainer_open(&trainer, TINY_V3, &options);
         parameters_initialise(&trainer.parameters, 0.05, 5);
-        assert_int_equal(optimizer_open(&optimizer, &trainer, &muon), STATUS_OK);
+        assert_int_equal(optimizer_open(&optimizer, &trainer, &muon, &comm), STATUS_OK);
         for (int step = 1; step <= 3; step++) {
             set_gradient(&trainer, step);
-            optimizer_step(&optimizer, &trainer, 1e-2, optimizer_gradient_norm(&trainer));
+            assert_int_equal(optimizer_step(&optimizer, &trainer, 1e-2, optimizer_gradient_norm(&trainer)),
+                             STATUS_OK);
         }
         n = trainer.parameters.elements;
         value[i] = take_floats(n);
@@ -160,13 +163,14 @@ static void test_learns(void **state) {
         for (int model = 0; model < TINY_COUNT; model++) {
             struct trainer trainer;
             struct optimizer optimizer;
+            struct comm comm = comm_self();
             struct optimizer_options options = optimizer_defaults((enum optimizer_kind)kind);
             struct train_batch batch = tiny_batch();
             struct train_weights weights = {0};
             double first = 0, last = 0;
             open_tiny(&trainer, (enum tiny_model)model);
             parameters_initialise(&trainer.parameters, 0.05, 5);
-            assert_int_equal(optimizer_open(&optimizer, &trainer, &options), STATUS_OK);
+            assert_int_equal(optimizer_open(&optimizer, &trainer, &options, &comm), STATUS_OK);
             train_batch_weights(&batch, &weights);
             for (int step = 0; step < 30; step++) {
                 struct loss_scale scale = {1 / weights.token,
@@ -174,7 +178,8 @@ static void test_learns(void **state) {
                 struct loss_sums sums = {0};
                 trainer_clear(&trainer);
                 assert_int_equal(trainer_accumulate(&trainer, &batch, &scale, &sums), STATUS_OK);
-                optimizer_step(&optimizer, &trainer, 1e-2, optimizer_gradient_norm(&trainer));
+                assert_int_equal(
+                    optimizer_step(&optimizer, &trainer, 1e-2, optimizer_gradient_norm(&trainer)), STATUS_OK);
                 trainer_balance(&trainer, 1e-3);
                 last = sums.token * scale.token;
                 if (!step) first = last;

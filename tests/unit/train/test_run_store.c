@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 struct run { /* a trainer that has taken some steps, and its store */
+    struct comm comm;
     struct scratch scratch;
     struct trainer trainer;
     struct optimizer optimizer;
@@ -34,7 +35,8 @@ static void take_step(struct run *run) {
     if (!run->trainer.model.desc.mtp_layers) scale.mtp = 0;
     trainer_clear(&run->trainer);
     assert_int_equal(trainer_accumulate(&run->trainer, &batch, &scale, &sums), STATUS_OK);
-    optimizer_step(&run->optimizer, &run->trainer, 1e-3, optimizer_gradient_norm(&run->trainer));
+    double norm = optimizer_gradient_norm(&run->trainer);
+    assert_int_equal(optimizer_step(&run->optimizer, &run->trainer, 1e-3, norm), STATUS_OK);
     trainer_balance(&run->trainer, 1e-3);
     run->state.step++;
     spike_seen(&run->state.loss, sums.token, 6);
@@ -44,8 +46,9 @@ static void open_trainer(struct run *run, enum tiny_model model, bool strict) {
     struct trainer_options options = {
         .threads = 2, .cpu_level_cap = CPU_LEVEL_COUNT - 1, .max_rows = TINY_ROWS, .strict = strict};
     struct optimizer_options optimizer = optimizer_defaults(OPTIMIZER_ADAMW);
+    run->comm = comm_self();
     tiny_trainer_open(&run->trainer, model, &options);
-    assert_int_equal(optimizer_open(&run->optimizer, &run->trainer, &optimizer), STATUS_OK);
+    assert_int_equal(optimizer_open(&run->optimizer, &run->trainer, &optimizer, &run->comm), STATUS_OK);
 }
 
 static void open_run(struct run *run, enum tiny_model model, bool strict) {

@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# test_ranks.sh - hadal train under mpirun: several ranks make the bits of one, go on with what others began, and end together
+# with one sentence. For builds with MPI=1.
+set -uo pipefail
+. tools/report.sh
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# Root is refused otherwise; one machine, no network; ranks that wait give way, for there may be more of them than processors.
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 \
+    OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_btl=self,vader \
+    OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_plm=isolated OMPI_MCA_oob_tcp_if_include=lo \
+    OMPI_MCA_odls_base_sigkill_timeout=60
+unset DISPLAY
+
+# Wide enough for several pieces on the way from rank to rank.
+python3 -c '
+import json
+config = json.load(open("tests/cli/small_v3.json"))
+config.update(vocab_size=1000, intermediate_size=6000)
+json.dump(config, open("'"$work"'/config.json", "w"))'
+"$HADAL" synth --config "$work/config.json" --type f32 -o "$work/model" > /dev/null || exit 1
+for i in $(seq 200); do echo "{\"text\": \"text number $i says that $((i * 7)) is seven times $i and no more than that\"}"; done > "$work/data.jsonl"
+for i in $(seq 60); do
+    echo "{\"messages\": [{\"role\": \"user\", \"content\": \"seven times $i\"}, {\"role\": \"assistant\", \"reasoning_content\": \"seven and $i\", \"content\": \"$((i * 7))\"}]}"
+done > "$work/talk.jsonl"
+
+pretrain=(pretrain --config "$work/config.json" --tokenizer "$work/model" --data "$work/data.jsonl" --steps 8 --sequence 32
+    --batch 5 --micro-batch 1 --lr 1e-3 --threads 1 --save-every 2 --log-every 1)
+sft=(sft --init "$work/model" --template deepseek-r1 --data "$work/talk.jsonl" --valid "$work/talk.jsonl" --sequence 32
+    --batch 4 --micro-batch 1 --steps 3 --valid-every 2 --lr 1e-3 --threads 1)
+ranks() { # COUNT ARGUMENTS...
+    local count=$1
+    shift
+    timeout 120 mpirun -n "$count" "$HADAL" train "$@" > "$work/out" 2> "$work/errors"
+}
+losses() {
+    python3 -c '
+import json, sys
+for line in open(sys.argv[1]):
+    row = json.loads(line)
+    print(sorted((k, v) for k, v in row.items() if "second" not in k))' "$work/$1/metrics.jsonl"
+}
+same() { # RUN RUN
+    local file
+    for file in model.safetensors trainer/optimizer.safetensors trainer/state.json; do
+        cmp -s "$work/$1/latest/$file" "$work/$2/latest/$file" || return 1
+    done
+    [ "$(losses "$1")" = "$(losses "$2")" ]
+}
+verdict() { # WHAT: of the last command
+    local status=$?
+    [ $status = 0 ] && pass "$1" || fail "$1" "$(tail -n 20 "$work/out" "$work/errors" 2> /dev/null)"
+}
+
+# ---- the bits of one
+
+"$HADAL" train "${pretrain[@]}" -o "$work/one" > "$work/out" 2> "$work/errors"
+verdict "a build that knows MPI trains without mpirun"
+ranks 2 "${pretrain[@]}" -o "$work/two" && same one two
+verdict "two ranks make the bits of one process"
+[ "$(grep -c '^step ' "$work/out")" = 8 ] && [ ! -s "$work/errors" ]
+verdict "the first rank alone says how it goes"
+
+"$HADAL" train "${sft[@]}" -o "$work/talk-one" > "$work/out" 2> "$work/errors" &&
+    ranks 2 "${sft[@]}" -o "$work/talk-two" && same talk-one talk-two
+verdict "sft and the loss of held-out conversations, too"
+
+# ---- interrupted, and gone on with by others
+
+"$HADAL" train "${pretrain[@]}" --optimizer muon -o "$work/muon" > "$work/out" 2> "$work/errors"
+verdict "muon by one process"
+# begin COUNT RUN LINES ARGUMENTS...: ranks in the background as $pid, until so many steps are written or all have ended
+begin() {
+    local count=$1 run=$2 lines=$3
+    shift 3
+    timeout 120 mpirun -n "$count" "$HADAL" train "$@" -o "$work/$run" > "$work/out" 2> "$work/errors" &
+    pid=$!
+    for _ in $(seq 3000); do
+        [ -e "$work/$run/metrics.jsonl" ] && [ "$(wc -l < "$work/$run/metrics.jsonl")" -ge "$lines" ] && break
+        kill -0 $pid 2> /dev/null || break
+        sleep 0.02
+    done
+}
+# The process of rank R of those in RUN.
+process_of() {
+    local process
+    for process in $(pgrep -f -- "train .*-o $work/$1\$"); do
+        tr '\0' '\n' < "/proc/$process/environ" 2> /dev/null | grep -qx "OMPI_COMM_WORLD_RANK=$2" && echo "$process"
+    done
+}
+long=("${pretrain[@]}" --optimizer muon)
+begin 3 mixed 3 "${long[@]}" --resume auto
+victim=$(process_of mixed 2)
+[ -n "$victim" ] && kill -9 $victim 2> /dev/null # it may have ended: then there is less to go on with
+wait $pid
+ranks 2 "${long[@]}" --resume auto --steps 8 -o "$work/mixed" && same muon mixed
+verdict "a run of three ranks, one of which is killed, goes on with two to the same bits"
+
+begin 2 polite 1 "${pretrain[@]}" --save-every 0 --steps 100000 --schedule constant
+victim=$(process_of polite 1)
+kill -TERM $victim
+wait $pid
+status=$?
+[ $status != 0 ] && [ "$(grep -c 'stopped after step' "$work/errors")" = 1 ] && [ -e "$work/polite/latest/config.json" ]
+verdict "SIGTERM to one rank saves and ends the run of all, which the first says"
+done_steps=$(readlink "$work/polite/latest")
+done_steps=$((10#${done_steps#step-}))
+"$HADAL" train "${pretrain[@]}" --save-every 0 --resume auto --steps $((done_steps + 2)) --schedule constant --warmup 1000 -o "$work/polite" > "$work/out" 2> "$work/errors"
+verdict "one process goes on with it"
+
+# ---- mistakes
+
+refused() { # SENTENCE COUNT ARGUMENTS...
+    local message=$1 status
+    shift
+    ranks "$@"
+    status=$?
+    if [ $status != 0 ] && [ $status != 124 ] && [ "$(grep -cF -- "$message" "$work/errors")" = 1 ] &&
+        [ "$(grep -c '^hadal' "$work/errors")" = 1 ]; then
+        pass "refused once: $message"
+    else
+        fail "refused once: $message" "status $status: $(cat "$work/out" "$work/errors")"
+    fi
+}
+refused "cannot be shared by 2 ranks" 2 "${pretrain[@]}" --micro-batch 5 -o "$work/none"
+refused "3 ranks" 3 grpo --init "$work/model" --data "$work/talk.jsonl" --verifier exact --template deepseek-r1 -o "$work/none"
+refused "only pretrain and sft" 2 plot "$work/one"
+refused "no such" 2 "${pretrain[@]}" --data "$work/nothing.jsonl" -o "$work/none"
+timeout 120 mpirun -n 1 "$HADAL" train "${pretrain[@]}" -o "$work/none" : -n 1 "$HADAL" train "${pretrain[@]}" --data "$work/nothing.jsonl" -o "$work/none" > "$work/out" 2> "$work/errors"
+status=$?
+[ $status != 0 ] && [ $status != 124 ] && [ "$(grep -c '^hadal' "$work/errors")" = 1 ] && grep -q "^hadal train: rank 1: .*nothing.jsonl" "$work/errors"
+verdict "what one rank fails at ends all, and is said once"
+timeout 120 mpirun -n 1 "$HADAL" train "${pretrain[@]}" -o "$work/none" : -n 1 "$HADAL" train "${pretrain[@]}" --seed 9 -o "$work/none" > "$work/out" 2> "$work/errors"
+status=$?
+[ $status != 0 ] && [ $status != 124 ] && grep -q "rank 1 was started with other data or options" "$work/errors"
+verdict "ranks that were started differently are told"
+[ ! -e "$work/none" ]
+verdict "nothing is left of what is refused"
+
+# ---- memory
+
+ranks 2 "${pretrain[@]}" --dry-run && grep -q '^memory .*each rank' "$work/out" && grep -q '^of it moments .*2 ranks' "$work/out" &&
+    [ "$(grep -c '^parameters' "$work/out")" = 1 ]
+verdict "--dry-run says what each rank takes"
+
+report_end

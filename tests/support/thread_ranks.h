@@ -1,0 +1,13 @@
+/* thread_ranks.h - ranks of comm.h that are threads of one test, each with a table of its own: what several ranks do, without a
+ * launcher. Sends wait for their receives, as the contract allows. */
+#ifndef HADAL_TESTS_SUPPORT_THREAD_RANKS_H
+#define HADAL_TESTS_SUPPORT_THREAD_RANKS_H
+
+#include "comm/comm.h"
+
+/* Runs `work` on a thread for each rank and returns when all have ended. Assertions belong behind it: a thread cannot leave
+ * a test. */
+typedef void thread_rank_work(void *context, struct comm *comm);
+void thread_ranks_run(int ranks, thread_rank_work *work, void *context);
+
+#endif
