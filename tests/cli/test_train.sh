@@ -251,6 +251,11 @@ refused 2 "--tokenizer PATH" pretrain --config "$work/config.json" --data "$work
 refused 2 "--init MODEL" sft --data "$work/talk.jsonl" -o "$work/none"
 refused 1 "no answer of an assistant" sft --init "$work/whole/latest" --template deepseek-r1 --data "$work/unanswered.jsonl" -o "$work/none"
 refused 2 "-o RUN" pretrain "${common[@]}"
+if [ "${1#build-mpi}" = "$1" ]; then # a build that does not know MPI
+    export OMPI_COMM_WORLD_SIZE=2
+    refused 2 "2 processes were started together, and this build knows no MPI" pretrain "${common[@]}" -o "$work/none"
+    unset OMPI_COMM_WORLD_SIZE
+fi
 refused 1 "holds a run already" pretrain "${common[@]}" -o "$work/whole"
 echo more > "$work/more.txt"
 refused 1 "other data" pretrain "${common[@]}" --data "$work/more.txt" --resume auto --batch 4 -o "$work/whole"
