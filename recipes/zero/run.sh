@@ -30,11 +30,11 @@ held_out() {
 
 rm -rf "$out/base" "$out/more" "$out/zero" "$out/control"
 echo "== reading"
-read_texts --steps 400 -o "$out/base"
+read_texts --steps 700 -o "$out/base"
 echo "== rewards"
 rewards --init "$out/base/latest" --steps 60 --valid-every 10 -o "$out/zero" | tee "$out/zero.txt"
 echo "== control: reading on instead"
-read_texts --init "$out/base/latest" --steps 200 --lr 1e-3 -o "$out/more"
+read_texts --init "$out/base/latest" --steps 700 --lr 1e-3 -o "$out/more"
 rewards --init "$out/more/latest" --steps 1 --lr 0 -o "$out/control" | tee "$out/control.txt"
 "$hadal" train plot "$out/zero" -o "$out/zero.svg" || true
 
