@@ -24,7 +24,7 @@ mkdir -p "$results"
 jq -s --arg command "hadal bench $* --json" --arg commit "$commit" --arg tree "$tree" --arg load "$load" \
     --arg note "${NOTE:-}" --arg date "$(date -u +%F)" --arg compiler "$(gcc --version | head -1)" --arg kernel "$(uname -sr)" \
     --arg processors "$(nproc)" --arg memory "$(awk '/MemTotal/ { print $2 * 1024 }' /proc/meminfo)" \
-    'def named: gsub("/[^ ]*/"; ""); # where files lie is the machine's own matter
+    'def named: gsub("/[^ ]*/"; ""); # where files lie says nothing
      {$date, command: ($command | named), $commit, $tree, processor: .[0].processor, processors: ($processors | tonumber),
       memory_bytes: ($memory | tonumber), load_before: ($load | tonumber), $kernel, $compiler,
       $note, results: map(del(.processor) | if .model then .model |= named else . end)}' "$lines" > "$results/$name.json"
