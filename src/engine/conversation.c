@@ -199,6 +199,7 @@ enum status conversation_answer(struct conversation *conversation, const struct 
     answer->finish = FINISH_NONE;
     answer->timings = (struct generation_timings){0};
     TRY(conversation_prompt(conversation, render, sequence, &answering.splitter.thinking));
+    answering.splitter.spaced = chat_template_spaces(render->template);
     answer->reasoned = answering.splitter.thinking;
     TRY(run(&answering, options, sequence));
     return answer->timings.generated_tokens ? add_answer(conversation, answer) : STATUS_OK;

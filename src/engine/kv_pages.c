@@ -98,6 +98,15 @@ static int trunk_views(const struct kv_pages *kv) {
     return kv->model->desc.layers * KV_PLANES;
 }
 
+void kv_page_copy(struct kv_pages *kv, int32_t to, int32_t from, int rows) {
+    const int views = (kv->model->desc.layers + kv->model->desc.mtp_layers) * KV_PLANES;
+    for (int i = 0; i < views; i++) {
+        size_t each = page_bytes(&kv->view[i]);
+        memcpy(kv->view[i].data + (size_t)to * each, kv->view[i].data + (size_t)from * each, each);
+    }
+    kv->module_rows[to] = (uint8_t)min_i64(kv->module_rows[from], rows);
+}
+
 int64_t kv_page_bytes(const struct kv_pages *kv) {
     int64_t bytes = 0;
     for (int i = 0; i < trunk_views(kv); i++) bytes += (int64_t)page_bytes(&kv->view[i]);

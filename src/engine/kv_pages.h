@@ -27,6 +27,9 @@ void kv_page_release(struct kv_pages *kv, int32_t page);
 void kv_page_keep(struct kv_pages *kv, int32_t page);
 void kv_page_forget(struct kv_pages *kv, int32_t page);
 
+/* The first `rows` entries of another page, those of MTP modules included. What is behind them counts for nothing. */
+void kv_page_copy(struct kv_pages *kv, int32_t to, int32_t from, int rows);
+
 /* The trunk's entries of one page, in the order of layers and planes. */
 int64_t kv_page_bytes(const struct kv_pages *kv);
 void kv_page_read(const struct kv_pages *kv, int32_t page, uint8_t *bytes);

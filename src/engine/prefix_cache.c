@@ -11,7 +11,8 @@
 
 enum {
     NONE = -1,
-    VARIANTS = 8 /* pages of equal tokens and other roles that are followed side by side */
+    VARIANTS = 8,     /* pages of equal tokens and other roles that are followed side by side */
+    CANDIDATES = 1024 /* pages that are compared for rows to copy, the newest first */
 };
 
 /* ---- keys ---- */
@@ -62,20 +63,23 @@ enum status prefix_cache_open(struct prefix_cache *cache, struct kv_pages *kv, b
     while (cache->buckets < kv->pages && cache->buckets < 1 << 29) cache->buckets *= 2;
     cache->page = calloc((size_t)kv->pages, sizeof *cache->page);
     cache->bucket = malloc((size_t)cache->buckets * sizeof *cache->bucket);
+    cache->branch = malloc((size_t)cache->buckets * sizeof *cache->branch);
     cache->ghost = calloc(PREFIX_GHOSTS, sizeof *cache->ghost);
-    if (!cache->page || !cache->bucket || !cache->ghost) {
+    if (!cache->page || !cache->bucket || !cache->branch || !cache->ghost) {
         prefix_cache_close(cache);
         return fail(STATUS_MEMORY, "no memory for an index of %d pages", kv->pages);
     }
-    for (int32_t i = 0; i < cache->buckets; i++) cache->bucket[i] = NONE;
+    for (int32_t i = 0; i < cache->buckets; i++) cache->bucket[i] = cache->branch[i] = NONE;
     return STATUS_OK;
 }
 
 void prefix_cache_close(struct prefix_cache *cache) {
     cache->drop = NULL;
-    while (cache->kv && cache->page && cache->bucket && cache->ghost && prefix_drop_one(cache)) {}
+    const bool opened = cache->kv && cache->page && cache->bucket && cache->branch && cache->ghost;
+    while (opened && prefix_drop_one(cache)) {}
     free(cache->page);
     free(cache->bucket);
+    free(cache->branch);
     free(cache->ghost);
     *cache = (struct prefix_cache){0};
 }
@@ -113,6 +117,12 @@ void prefix_touch(struct prefix_cache *cache, const struct sequence *sequence, i
 
 static int32_t *bucket_of(const struct prefix_cache *cache, const struct prefix_key *key) {
     return &cache->bucket[read_u64(key->bytes) & (uint64_t)(cache->buckets - 1)];
+}
+
+/* Pages behind `parent`, the newest first, with others between them; those behind none by their root. */
+static int32_t *branch_of(const struct prefix_cache *cache, int32_t parent, const struct prefix_key *root) {
+    uint64_t hash = parent == NONE ? read_u64(root->bytes) : (uint64_t)parent * UINT64_C(0x9e3779b97f4a7c15);
+    return &cache->branch[(hash >> 32) & (uint64_t)(cache->buckets - 1)];
 }
 
 static bool is_page(const struct prefix_page *page, const struct prefix_key *key, const int32_t *token,
@@ -166,15 +176,111 @@ static int32_t find_equal(const struct prefix_cache *cache, const struct prefix_
 }
 
 static void insert(struct prefix_cache *cache, int32_t number, const struct prefix_page *page) {
-    int32_t *bucket = bucket_of(cache, &page->key);
+    int32_t *bucket = bucket_of(cache, &page->key), *branch = branch_of(cache, page->parent, &page->root);
     cache->page[number] = *page;
     cache->page[number].bucket_next = *bucket;
-    *bucket = number;
+    cache->page[number].branch_next = *branch;
+    *bucket = *branch = number;
     if (page->parent != NONE) cache->page[page->parent].children++;
     link_newest(cache, number);
     kv_page_keep(cache->kv, number);
     cache->pages++;
-    cache->unsaved++;
+    cache->unsaved += !page->saved;
+}
+
+static int common_tokens(const int32_t *a, const int32_t *b, int most) {
+    int same = 0;
+    while (same < most && a[same] == b[same]) same++;
+    return same;
+}
+
+static bool is_behind(const struct prefix_page *page, int32_t parent, const struct prefix_key *root) {
+    return page->parent == parent && same_key(&page->root, root);
+}
+
+/* ---- parts of pages ---- */
+
+/* How many rows may be copied; `*equal` of them have the roles of the wish. */
+static int common_rows(const struct prefix_cache *cache, const struct prefix_wish *wish, int found,
+                       const struct prefix_page *page, int *equal) {
+    const int begin = found * KV_PAGE_TOKENS;
+    const int rows =
+        common_tokens(page->token, wish->token + begin, (int)min_i64(KV_PAGE_TOKENS, wish->tokens - begin));
+    for (*equal = 0; *equal < rows && !cache->strict; ++*equal)
+        if ((page->roles >> *equal & 1) != (wish->role[begin + *equal] == TOKEN_GENERATED)) break;
+    if (cache->strict) *equal = rows;
+    return wish->exact ? *equal : rows;
+}
+
+int prefix_find_part(const struct prefix_cache *cache, const struct prefix_wish *wish, int found,
+                     int32_t last, int32_t *page) {
+    int best = PREFIX_PART_LEAST - 1, best_equal = -1, left = CANDIDATES;
+    int32_t number = *branch_of(cache, last, wish->root);
+    for (; number != NONE && left; number = cache->page[number].branch_next, left--) {
+        const struct prefix_page *here = &cache->page[number];
+        int equal,
+            rows = is_behind(here, last, wish->root) ? common_rows(cache, wish, found, here, &equal) : 0;
+        if (rows < best || rows < PREFIX_PART_LEAST || (rows == best && equal <= best_equal)) continue;
+        *page = number;
+        best = rows;
+        best_equal = equal;
+    }
+    return best < PREFIX_PART_LEAST ? 0 : best;
+}
+
+void prefix_add_tail(struct prefix_cache *cache, const struct sequence *sequence, int index, int rows,
+                     const struct prefix_key *root) {
+    const int begin = index * KV_PAGE_TOKENS;
+    struct prefix_page page = {
+        .root = *root, .saved = true, .parent = index ? sequence->page[index - 1] : NONE};
+    if (rows < PREFIX_PART_LEAST) return;
+    MUST(rows < KV_PAGE_TOKENS && begin + rows <= sequence->cached);
+    for (int i = 0; i < KV_PAGE_TOKENS; i++) page.token[i] = i < rows ? sequence->token[begin + i] : NO_TOKEN;
+    for (int i = 0; i < rows && !cache->strict; i++)
+        page.roles |= (uint64_t)(sequence->role[begin + i] == TOKEN_GENERATED) << i;
+    page.key = prefix_next(index ? &cache->page[page.parent].key : root, page.token);
+    page.before = index ? cache->page[page.parent].form : 0;
+    page.form = prefix_form(page.before, page.roles);
+    int32_t there = find_equal(cache, &page);
+    if (there == NONE)
+        insert(cache, sequence->page[index], &page);
+    else
+        use(cache, there);
+}
+
+/* ---- dropping ---- */
+
+static void drop(struct prefix_cache *cache, int32_t number) {
+    struct prefix_page *page = &cache->page[number];
+    int32_t *at = bucket_of(cache, &page->key);
+    if (cache->drop) cache->drop(cache->drop_context, page, number);
+    while (*at != number) at = &cache->page[*at].bucket_next;
+    *at = page->bucket_next;
+    at = branch_of(cache, page->parent, &page->root);
+    while (*at != number) at = &cache->page[*at].branch_next;
+    *at = page->branch_next;
+    if (page->parent != NONE) cache->page[page->parent].children--;
+    unlink_use(cache, number);
+    uint64_t mark = read_u64(page->key.bytes);
+    cache->ghost[mark % PREFIX_GHOSTS] = mark;
+    cache->pages--;
+    cache->unsaved -= !page->saved;
+    kv_page_forget(cache->kv, number);
+}
+
+/* ---- whole pages ---- */
+
+/* A page that begins with a tail's tokens has all that it is for. */
+static void drop_tails(struct prefix_cache *cache, const struct prefix_page *page) {
+    int32_t number = *branch_of(cache, page->parent, &page->root), next;
+    for (int left = CANDIDATES; number != NONE && left; number = next, left--) {
+        const struct prefix_page *tail = &cache->page[number];
+        next = tail->branch_next;
+        int rows = common_tokens(tail->token, page->token, KV_PAGE_TOKENS);
+        if (rows < KV_PAGE_TOKENS && tail->token[rows] == NO_TOKEN && cache->kv->references[number] == 1 &&
+            is_behind(tail, page->parent, &page->root))
+            drop(cache, number);
+    }
 }
 
 void prefix_add(struct prefix_cache *cache, struct sequence *sequence, int index,
@@ -189,6 +295,7 @@ void prefix_add(struct prefix_cache *cache, struct sequence *sequence, int index
     memcpy(page.token, token, sizeof page.token);
     int32_t own = sequence->page[index], there = find_equal(cache, &page);
     if (there == NONE) {
+        drop_tails(cache, &page);
         insert(cache, own, &page);
     } else if (there != own) { /* bits that follow from the same tokens and roles are the same */
         kv_page_share(cache->kv, there);
@@ -196,23 +303,6 @@ void prefix_add(struct prefix_cache *cache, struct sequence *sequence, int index
         sequence->page[index] = there;
         use(cache, there);
     }
-}
-
-/* ---- dropping ---- */
-
-static void drop(struct prefix_cache *cache, int32_t number) {
-    struct prefix_page *page = &cache->page[number];
-    int32_t *at = bucket_of(cache, &page->key);
-    if (cache->drop) cache->drop(cache->drop_context, page, number);
-    while (*at != number) at = &cache->page[*at].bucket_next;
-    *at = page->bucket_next;
-    if (page->parent != NONE) cache->page[page->parent].children--;
-    unlink_use(cache, number);
-    uint64_t mark = read_u64(page->key.bytes);
-    cache->ghost[mark % PREFIX_GHOSTS] = mark;
-    cache->pages--;
-    cache->unsaved -= !page->saved;
-    kv_page_forget(cache->kv, number);
 }
 
 /* What is in use, or was used before what is behind it, is not old. */
@@ -230,21 +320,18 @@ bool prefix_drop_one(struct prefix_cache *cache) {
 
 /* ---- explaining ---- */
 
-static int common_tokens(const int32_t *a, const int32_t *b) {
-    int same = 0;
-    while (same < KV_PAGE_TOKENS && a[same] == b[same]) same++;
-    return same;
-}
-
-/* The most tokens that a page behind the last one that was found has in common with the wish; -1: there is no page. */
+/* The most tokens that a page behind the last one that was found has in common with the wish; -1: there is no page.
+ * `ends`: that page has no more. */
 static int nearest(const struct prefix_cache *cache, const struct prefix_wish *wish, int found,
-                   int32_t parent) {
-    int best = -1;
+                   int32_t parent, bool *ends) {
+    int best = -1, most = (int)min_i64(KV_PAGE_TOKENS, wish->tokens - found * KV_PAGE_TOKENS);
     for (int32_t number = cache->newest; number != NONE; number = cache->page[number].older) {
         const struct prefix_page *page = &cache->page[number];
-        if (page->parent != parent || !same_key(&page->root, wish->root)) continue;
-        int same = common_tokens(page->token, wish->token + found * KV_PAGE_TOKENS);
-        if (same > best) best = same;
+        if (!is_behind(page, parent, wish->root)) continue;
+        int same = common_tokens(page->token, wish->token + found * KV_PAGE_TOKENS, most);
+        if (same <= best) continue;
+        best = same;
+        *ends = same < most && page->token[same] == NO_TOKEN;
     }
     return best;
 }
@@ -252,18 +339,19 @@ static int nearest(const struct prefix_cache *cache, const struct prefix_wish *w
 void prefix_explain(const struct prefix_cache *cache, const struct prefix_wish *wish, int found, int32_t last,
                     char text[PREFIX_TEXT_BYTES]) {
     int at = found * KV_PAGE_TOKENS;
+    bool ends = false;
     *text = 0;
-    if (found == wish->pages) return;
-    uint64_t mark = read_u64(wish->key[found].bytes);
-    int same = nearest(cache, wish, found, last);
-    if (same >= 0 && same < KV_PAGE_TOKENS)
+    if (at >= wish->tokens) return;
+    uint64_t mark = found < wish->pages ? read_u64(wish->key[found].bytes) : 0;
+    int same = nearest(cache, wish, found, last, &ends);
+    if (same >= 0 && same < KV_PAGE_TOKENS && same < wish->tokens - at && !ends)
         snprintf(text, PREFIX_TEXT_BYTES, "token %d differs from what is cached behind the %d before it",
                  at + same, at + same);
-    else if (cache->ghost[mark % PREFIX_GHOSTS] == mark)
+    else if (mark && cache->ghost[mark % PREFIX_GHOSTS] == mark)
         snprintf(text, PREFIX_TEXT_BYTES, "the page of tokens %d to %d was dropped to make room", at,
                  at + KV_PAGE_TOKENS - 1);
-    else if (found)
-        snprintf(text, PREFIX_TEXT_BYTES, "what is cached ends at token %d", at);
+    else if (found || same > 0)
+        snprintf(text, PREFIX_TEXT_BYTES, "what is cached ends at token %d", same > 0 ? at + same : at);
     else
         snprintf(text, PREFIX_TEXT_BYTES, "nothing is cached for this account and user");
 }

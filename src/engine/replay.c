@@ -9,7 +9,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { BUCKETS = 1 << 14, LEAD_TOKENS_MOST = 16, NEWLINE_TOKENS_MOST = 4 };
+enum { BUCKETS = 1 << 14, LEAD_TOKENS_MOST = 16, LEAD_TOKENS_OF_CHAT = 1 << 14, NEWLINE_TOKENS_MOST = 4 };
 
 struct known_text {
     uint64_t hash;
@@ -180,19 +180,22 @@ static void note_stretch(struct replay *replay, const struct prefix_key *root, c
     if (newlines && newlines < ids) note_text(replay, root, lead, leads, id + newlines, ids - newlines);
 }
 
-static int lead_tokens(const struct replay *replay, const int32_t *prompt, int tokens) {
+/* 0 also where there are too many: the end of a text of its own, which nobody goes on with. */
+static int lead_tokens(const struct replay *replay, const struct replay_answer *answer) {
+    const int most = answer->chat ? LEAD_TOKENS_OF_CHAT : LEAD_TOKENS_MOST;
     int leads = 0;
-    while (leads < tokens && !tokenizer_is_added(replay->tokenizer, prompt[tokens - 1 - leads]))
-        if (++leads > LEAD_TOKENS_MOST) return 0; /* no chat: the end of a text of its own */
+    while (leads < answer->prompt_tokens &&
+           !tokenizer_is_added(replay->tokenizer, answer->prompt[answer->prompt_tokens - 1 - leads]))
+        if (++leads > most) return 0;
     return leads;
 }
 
-void replay_note(struct replay *replay, const struct prefix_key *root, const int32_t *prompt,
-                 int prompt_tokens, const int32_t *answer, int answer_tokens) {
-    int leads = lead_tokens(replay, prompt, prompt_tokens);
-    for (int begin = 0, end = 0; begin < answer_tokens; begin = ++end) {
-        while (end < answer_tokens && !tokenizer_is_added(replay->tokenizer, answer[end])) end++;
-        note_stretch(replay, root, prompt + prompt_tokens - leads, leads, answer + begin, end - begin);
+void replay_note(struct replay *replay, const struct prefix_key *root, const struct replay_answer *answer) {
+    int leads = lead_tokens(replay, answer);
+    const int32_t *id = answer->id, *lead = answer->prompt + answer->prompt_tokens - leads;
+    for (int begin = 0, end = 0; begin < answer->ids; begin = ++end) {
+        while (end < answer->ids && !tokenizer_is_added(replay->tokenizer, id[end])) end++;
+        note_stretch(replay, root, lead, leads, id + begin, end - begin);
         leads = 0;
     }
 }

@@ -22,11 +22,17 @@ struct replay_options {
 must_use enum status replay_open(struct replay **replay, const struct replay_options *options);
 void replay_close(struct replay *replay); /* NULL allowed */
 
-/* Notes an answer: its stretches of text between control tokens. `prompt` is what it answers: text behind the prompt's last
- * control token becomes one with the beginning of the answer when they are rendered again. Without memory nothing is
- * noted. */
-void replay_note(struct replay *replay, const struct prefix_key *root, const int32_t *prompt,
-                 int prompt_tokens, const int32_t *answer, int answer_tokens);
+struct replay_answer {
+    const int32_t *prompt; /* what it answers */
+    int prompt_tokens;
+    bool
+        chat; /* words may stand for control tokens in the prompt, so that much text is behind the last of these */
+    const int32_t *id;
+    int ids;
+};
+/* Notes an answer: its stretches of text between control tokens. Text behind the prompt's last control token becomes one with
+ * the beginning of the answer when they are rendered again. Without memory nothing is noted. */
+void replay_note(struct replay *replay, const struct prefix_key *root, const struct replay_answer *answer);
 
 /* Appends the tokens of a text that was noted; *found is false when it was not. */
 must_use enum status replay_find(struct replay *replay, const struct prefix_key *root, const char *text,

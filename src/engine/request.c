@@ -80,6 +80,7 @@ enum status request_open(struct request **request, const struct engine *engine,
     struct request *made = calloc(1, sizeof *made);
     if (!made) return fail(STATUS_MEMORY, "no memory for a request");
     made->prompt_tokens = made->usage.prompt_tokens = from->prompt_tokens;
+    made->chat = from->chat;
     made->priority = from->priority;
     made->arrival = clock_seconds();
     made->start_deadline = from->start_deadline;

@@ -46,6 +46,7 @@ struct request {
     struct account *account;      /* the scheduler's */
     struct job *job;              /* [jobs] */
     int jobs, ended_jobs;
+    bool chat;
     bool started, primed; /* it left the queue; the first answer's prompt is computed */
     double started_at, first_token_at;
     struct service_usage usage;

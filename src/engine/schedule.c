@@ -181,8 +181,12 @@ void job_end(struct scheduler *scheduler, struct job *job, enum finish finish) {
     struct piece piece;
     if (job->sequence) job_pause(scheduler, job);
     if (scheduler->replay && finish != FINISH_NONE)
-        replay_note(scheduler->replay, &request->root, request->prompt, request->prompt_tokens, job->reply.id,
-                    job->reply.tokens);
+        replay_note(scheduler->replay, &request->root,
+                    &(struct replay_answer){.prompt = request->prompt,
+                                            .prompt_tokens = request->prompt_tokens,
+                                            .chat = request->chat,
+                                            .id = job->reply.id,
+                                            .ids = job->reply.tokens});
     job->reply.finish = finish;
     job->ended = true;
     request->ended_jobs++;

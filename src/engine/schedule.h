@@ -101,6 +101,7 @@ bool free_pages(struct scheduler *scheduler, int64_t pages);
 
 /* ---- schedule_draft.c ---- */
 
+bool scheduler_can_draft(const struct scheduler *scheduler);
 /* When the job has its place: is it ready for drafts? */
 void job_begin_drafts(struct scheduler *scheduler, struct job *job);
 /* The token behind the last one that was compared is `id`; true: as it was drafted, so that its row is computed. */

@@ -30,6 +30,7 @@ static struct prefix_wish wish_of(struct scheduler *scheduler, const struct job 
                                .token = sequence->token,
                                .role = sequence->role,
                                .pages = (sequence->tokens - 1) / KV_PAGE_TOKENS,
+                               .tokens = sequence->tokens - 1,
                                .exact = job->reply.tokens > 0};
     for (int i = 0; i < wish.pages; i++)
         scheduler->key[i] = i < prompt_pages ? request->key[i]
@@ -86,6 +87,30 @@ static void adopt(struct scheduler *scheduler, struct job *job, int found) {
     prefix_touch(&scheduler->cache, sequence, found);
 }
 
+/* The rows that the next page shares with one of the cache's are copied into a page of the sequence's own. Where the module
+ * drafts, it must have run over them. */
+static void adopt_part(struct scheduler *scheduler, struct job *job, const struct prefix_wish *wish) {
+    struct kv_pages *kv = &scheduler->engine->kv;
+    struct sequence *sequence = job->sequence;
+    int found = job->kept_pages, begin = found * KV_PAGE_TOKENS;
+    int32_t last = found ? sequence->page[found - 1] : -1, from, own;
+    int rows = prefix_find_part(&scheduler->cache, wish, found, last, &from);
+    const bool drafts = scheduler_can_draft(scheduler) && sequence->module_cached == begin;
+    if (drafts && rows) rows = (int)min_i64(rows, kv->module_rows[from]);
+    if (rows < PREFIX_PART_LEAST) return;
+    kv_page_share(kv, from); /* or it might make room itself */
+    if (free_pages(scheduler, 1) && kv_page_take(kv, &own) == STATUS_OK) {
+        const uint64_t roles = scheduler->cache.page[from].roles;
+        kv_page_copy(kv, own, from, rows);
+        sequence->page[sequence->pages++] = own;
+        sequence->cached += rows;
+        if (drafts) sequence->module_cached += rows;
+        for (int t = 0; t < rows && !scheduler->cache.strict; t++)
+            sequence->role[begin + t] = roles >> t & 1 ? TOKEN_GENERATED : TOKEN_PROMPT;
+    }
+    kv_page_release(kv, from);
+}
+
 enum status job_remember_roles(struct job *job) {
     const struct sequence *sequence = job->sequence;
     size_t tokens = (size_t)job->request->prompt_tokens;
@@ -107,12 +132,8 @@ static void report(struct scheduler *scheduler, const struct job *job, const str
     report->miss_tokens = sequence->tokens - report->hit_tokens;
     report->answer_tokens = answer_tokens(sequence, 0, sequence->cached);
     for (int i = 0; i < job->loads; i++) report->answer_tokens += __builtin_popcountll(job->load[i].roles);
-    if (found + job->loads == wish->pages) return;
-    if (wish->pages)
+    if (report->hit_tokens < wish->tokens)
         prefix_explain(&scheduler->cache, wish, found, found ? sequence->page[found - 1] : -1, report->miss);
-    else
-        snprintf(report->miss, sizeof report->miss, "the prompt has no whole page of %d tokens",
-                 KV_PAGE_TOKENS);
 }
 
 enum status job_open_sequence(struct scheduler *scheduler, struct job *job) {
@@ -121,6 +142,7 @@ enum status job_open_sequence(struct scheduler *scheduler, struct job *job) {
         struct prefix_wish wish = wish_of(scheduler, job);
         adopt(scheduler, job, prefix_find(&scheduler->cache, &wish, scheduler->found));
         status = job_plan_loads(scheduler, job, &wish);
+        if (status == STATUS_OK && !job->loads) adopt_part(scheduler, job, &wish);
         report(scheduler, job, &wish);
         if (status == STATUS_OK) status = job_remember_roles(job);
     }
@@ -145,8 +167,12 @@ void job_keep_pages(struct scheduler *scheduler, struct job *job) {
 }
 
 void job_close_sequence(struct scheduler *scheduler, struct job *job) {
+    const struct sequence *sequence = job->sequence;
     job_keep_pages(scheduler, job);
-    prefix_touch(&scheduler->cache, job->sequence, job->kept_pages);
+    const int settled = (int)min_i64(sequence->cached, sequence->tokens - job->draft);
+    prefix_add_tail(&scheduler->cache, sequence, job->kept_pages, settled - job->kept_pages * KV_PAGE_TOKENS,
+                    &job->request->root);
+    prefix_touch(&scheduler->cache, sequence, job->kept_pages);
     job_stop_loads(job);
     job->draft = job->follows = false;
     sequence_close(job->sequence);

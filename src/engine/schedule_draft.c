@@ -17,7 +17,7 @@ static struct draft_pace *pace_of(struct scheduler *scheduler, int answers) {
     return &scheduler->draft_pace[magnitude];
 }
 
-static bool can_draft(const struct scheduler *scheduler) {
+bool scheduler_can_draft(const struct scheduler *scheduler) {
     const struct engine *engine = scheduler->engine;
     return scheduler->speculate != SPECULATE_OFF && engine->model.desc.mtp_layers &&
            engine->model.max_rows >= 2 * engine->sequences;
@@ -25,8 +25,9 @@ static bool can_draft(const struct scheduler *scheduler) {
 
 void job_begin_drafts(struct scheduler *scheduler, struct job *job) {
     const struct sequence *sequence = job->sequence;
-    job->follows = can_draft(scheduler) && sequence->module_cached >= sequence->cached && !job->loads;
-    if (scheduler->speculate == SPECULATE_AUTO && can_draft(scheduler))
+    job->follows =
+        scheduler_can_draft(scheduler) && sequence->module_cached >= sequence->cached && !job->loads;
+    if (scheduler->speculate == SPECULATE_AUTO && scheduler_can_draft(scheduler))
         job->follows &= draft_pace_begin(pace_of(scheduler, scheduler->runnings));
 }
 
@@ -113,7 +114,7 @@ static bool pays(struct scheduler *scheduler) {
 }
 
 enum status scheduler_draft(struct scheduler *scheduler) {
-    int items = can_draft(scheduler) ? collect_module_items(scheduler) : 0;
+    int items = scheduler_can_draft(scheduler) ? collect_module_items(scheduler) : 0;
     double start = clock_seconds();
     if (!items) return STATUS_OK;
     TRY(engine_mtp_batch(scheduler->engine, scheduler->module_item, items));
@@ -126,7 +127,8 @@ enum status scheduler_draft(struct scheduler *scheduler) {
 
 void scheduler_measure_drafts(struct scheduler *scheduler, int answers, int prompt_rows, double seconds) {
     struct draft_pace *pace = pace_of(scheduler, answers);
-    if (!can_draft(scheduler) || scheduler->speculate == SPECULATE_ON || prompt_rows || !answers) return;
+    if (!scheduler_can_draft(scheduler) || scheduler->speculate == SPECULATE_ON || prompt_rows || !answers)
+        return;
     if (scheduler->drafts)
         draft_pace_drafted(pace, seconds + scheduler->draft_seconds, (double)scheduler->right / answers);
     else

@@ -100,6 +100,7 @@ typedef void service_listener(void *context, const struct service_event *event);
 struct service_request { /* what it points to is copied, but for listener and mask contexts */
     const int32_t *prompt;
     int prompt_tokens;
+    bool chat;             /* a longer prompt may come that goes on behind the answer */
     const char *account;   /* whose share of the machine it takes; NULL: "" */
     const char *isolation; /* with whom it shares what is cached, such as account and user; NULL: "" */
     int priority;          /* higher ones come first, and may interrupt lower ones */

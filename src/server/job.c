@@ -313,6 +313,7 @@ static struct service_request request_of(struct job *job, const struct token_lis
     return (struct service_request){
         .prompt = prompt->id,
         .prompt_tokens = (int)prompt->count,
+        .chat = !order->prompt,
         .account = job->account,
         .priority = api_keys_priority(&job->api->keys, job->account),
         .deadline = job->api->request_seconds > 0 ? job->arrival + job->api->request_seconds : 0,
@@ -362,10 +363,20 @@ static enum status prepare(struct job *job, const char *isolation, struct token_
     return status;
 }
 
+/* An answer that goes on behind words, or follows a form, does not begin as the template's answers do. */
+static bool begins_spaced(const struct job *job) {
+    const struct chat *chat = &job->order.chat;
+    const struct message *last = chat->messages ? &chat->message[chat->messages - 1] : NULL;
+    if (job->order.prompt || job->mask || !chat_template_spaces(job->api->model.template)) return false;
+    return !(last && last->role == ROLE_ASSISTANT && last->prefix && last->content && *last->content);
+}
+
 static void begin_answers(struct job *job, const struct buffer *opening) {
+    const bool spaced = begins_spaced(job);
     for (int i = 0; i < job->order.choices; i++) {
         struct job_answer *answer = &job->answer[i];
         answer->splitter.thinking = job->thinking;
+        answer->splitter.spaced = spaced;
         answer->parser.format = job->tools;
         if (opening->bytes) job_hear_answer(answer, opening->data, opening->bytes - 1);
     }

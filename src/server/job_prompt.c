@@ -9,8 +9,9 @@ static enum status encode(const struct engine *engine, const char *text, enum to
 }
 
 /* An answer that the client began: the model goes on behind its last word, in the turn that the template opens. */
-static enum status append_prefix(const struct message *message, const struct engine *engine, bool *thinking,
-                                 struct token_list *list) {
+static enum status append_prefix(const struct message *message, const struct prompt_source *source,
+                                 bool *thinking, struct token_list *list) {
+    const struct engine *engine = service_engine(source->service);
     const bool answers = message->content && *message->content;
     if (*thinking && message->reasoning) TRY(encode(engine, message->reasoning, TOKENIZE_PLAIN, list));
     if (*thinking && answers && message->reasoning) {
@@ -21,7 +22,15 @@ static enum status append_prefix(const struct message *message, const struct eng
         return fail(STATUS_INPUT,
                     "the last message's prefix needs thinking to be disabled: the answer begins "
                     "behind the reasoning");
-    return encode(engine, message->content ? message->content : "", TOKENIZE_PLAIN, list);
+    if (!answers) return STATUS_OK;
+    struct buffer text = {0};
+    if (chat_template_spaces(source->template)) buffer_append_char(&text, ' ');
+    buffer_append_text(&text, message->content);
+    enum status status = buffer_check(&text, "the last message");
+    if (status == STATUS_OK)
+        status = tokenizer_encode(engine->tokenizer, text.data, text.bytes, TOKENIZE_PLAIN, list);
+    buffer_free(&text);
+    return status;
 }
 
 static enum status chat_prompt(const struct order *order, const struct prompt_source *source,
@@ -46,7 +55,7 @@ static enum status chat_prompt(const struct order *order, const struct prompt_so
     *thinking = prompt.thinking;
     enum status status = service_encode(source->service, source->isolation, &prompt, list);
     prompt_free(&prompt);
-    if (status == STATUS_OK && continues) status = append_prefix(last, engine, thinking, list);
+    if (status == STATUS_OK && continues) status = append_prefix(last, source, thinking, list);
     if (status == STATUS_OK && source->opening)
         status = encode(engine, source->opening, TOKENIZE_SPECIAL, list);
     return status;

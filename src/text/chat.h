@@ -100,6 +100,9 @@ bool chat_template_from_name(const char *name, enum chat_template *template);
 bool chat_template_recognise(const char *jinja, enum chat_template *template);
 /* Does the generation prompt end inside <think>? struct prompt says it exactly: behind tool results some do not. */
 bool chat_template_thinks(enum chat_template template, enum thinking thinking);
+/* Does the template write a space of its own in front of an answer in history? Then the model writes that space first, and it
+ * is no part of the answer: with it the next prompt would have two. */
+bool chat_template_spaces(enum chat_template template);
 /* What an answer should use where nobody said: on for models that always reason, whatever their template's text does
  * by itself. */
 enum thinking chat_thinking_wanted(enum chat_template template, enum thinking thinking);
@@ -160,6 +163,7 @@ must_use enum status prompt_encode_known(const struct prompt *prompt, const stru
  * with the newlines behind them and up to 8 before </think>. Reasoning that never ends stays reasoning. */
 struct reasoning_splitter {
     bool thinking;  /* start value: the prompt ended inside <think> */
+    bool spaced;    /* start value: one space in front of everything is the template's, and is dropped */
     bool seen_any;  /* internal: the current kind has had text */
     bool after_tag; /* internal: a tag came before this kind */
     char held[16];  /* white space, then a possible beginning of <think> or </think> */

@@ -51,6 +51,10 @@ bool chat_template_thinks(enum chat_template template, enum thinking thinking) {
     return false;
 }
 
+bool chat_template_spaces(enum chat_template template) {
+    return template == TEMPLATE_DEEPSEEK_V2;
+}
+
 enum thinking chat_thinking_wanted(enum chat_template template, enum thinking thinking) {
     bool reasoner =
         template == TEMPLATE_DEEPSEEK_R1_DISTILL_LLAMA_CPP || rows[template].thinks == THINKS_ALWAYS;

@@ -65,6 +65,10 @@ static bool hold(struct reasoning_splitter *splitter, char c) {
 void reasoning_split(struct reasoning_splitter *splitter, const char *text, size_t bytes, text_sink *sink,
                      void *context) {
     const char *end = text + bytes;
+    if (bytes && splitter->spaced) {
+        splitter->spaced = false;
+        text += *text == ' ';
+    }
     while (text < end) {
         size_t plain = plain_bytes(splitter, text, (size_t)(end - text));
         if (plain) emit(splitter, text, plain, sink, context);

@@ -1,5 +1,7 @@
-/* test_service_cache.c - what requests share: pages of equal beginnings, of answers, and of each other when there are too few.
+/* test_service_cache.c - what requests share: pages of equal beginnings, their last rows, answers, and each other's pages when there
+ * are too few.
  * A hit, and an answer that gave up its pages and came back, have the bits of a cold run. */
+#include "engine/prefix_cache.h"
 #include "engine/service.h"
 
 #include "base/rng.h"
@@ -74,7 +76,7 @@ static void same_answer(const struct client *a, const struct client *b) {
 static void a_prompt_that_was_seen_is_not_computed_again(void **state) {
     (void)state;
     int32_t prompt[300];
-    static struct client cold, warm, longer, other;
+    static struct client cold, warm, longer, other, cold_other;
     client_prompt(prompt, 300, 1);
     struct service *service = open_service(false, 0);
     struct service_request request = client_request(prompt, 256, 30);
@@ -83,20 +85,26 @@ static void a_prompt_that_was_seen_is_not_computed_again(void **state) {
     assert_int_equal(cold.usage.cache.miss_tokens, 256);
     assert_string_equal(cold.usage.cache.miss, "nothing is cached for this account and user");
     ask(service, &warm, request);
-    assert_int_equal(warm.usage.cache.hit_tokens, 192); /* the last token is always computed */
-    assert_int_equal(warm.usage.cache.miss_tokens, 64);
+    assert_int_equal(warm.usage.cache.hit_tokens, 255); /* the last token is always computed */
+    assert_int_equal(warm.usage.cache.miss_tokens, 1);
     assert_int_equal(warm.usage.cache.answer_tokens, 0);
+    assert_string_equal(warm.usage.cache.miss, "");
     same_answer(&cold, &warm);
     ask(service, &longer, client_request(prompt, 300, 5));
     assert_int_equal(longer.usage.cache.hit_tokens, 256);
     prompt[150]++;
     ask(service, &other, request);
-    assert_int_equal(other.usage.cache.hit_tokens, 128);
+    assert_int_equal(other.usage.cache.hit_tokens, 150);
     assert_string_equal(other.usage.cache.miss,
                         "token 150 differs from what is cached behind the 150 before it");
     struct service_counts counts = counts_of(service);
-    assert_int_equal(counts.hit_tokens, 192 + 256 + 128);
+    assert_int_equal(counts.hit_tokens, 255 + 256 + 150);
     close_service(service);
+    service = open_service(false, 0);
+    ask(service, &cold_other, request);
+    same_answer(&cold_other, &other);
+    close_service(service);
+    client_close(&cold_other);
     client_close(&cold);
     client_close(&warm);
     client_close(&longer);
@@ -156,8 +164,9 @@ static void a_later_turn_hits_the_answer(bool strict) {
     ask(service, &first, client_request(prompt, 100, 200));
     int tokens = second_turn(prompt, 100, &first);
     ask(service, &second, client_request(prompt, tokens, 20));
-    assert_int_equal(second.usage.cache.hit_tokens, 256);
-    assert_int_equal(second.usage.cache.answer_tokens, strict ? 0 : 156);
+    assert_int_equal(second.usage.cache.hit_tokens, 299); /* all but the last, which was never computed */
+    assert_int_equal(second.usage.cache.answer_tokens, strict ? 0 : 199);
+    assert_string_equal(second.usage.cache.miss, "what is cached ends at token 299");
     close_service(service);
     service = open_service(strict, 0);
     ask(service, &cold, client_request(prompt, tokens, 20));
@@ -173,13 +182,83 @@ static void a_later_turn_hits_the_answer(bool strict) {
     client_close(&cold);
 }
 
-static void a_later_turn_hits_the_answer_to_its_last_page(void **state) {
+static void a_later_turn_hits_the_answer_to_its_end(void **state) {
     (void)state;
     a_later_turn_hits_the_answer(false);
 }
 static void strictly_a_later_turn_has_the_bits_of_a_cold_run(void **state) {
     (void)state;
     a_later_turn_hits_the_answer(true);
+}
+
+/* ---- parts of pages ---- */
+
+/* Beginnings of every length, each the end of one answer and the middle of the next: what is copied has the bits of a cold run. */
+static void a_part_of_a_page_has_the_bits_of_a_cold_run(void **state) {
+    (void)state;
+    enum { ANSWERS = 10 };
+    static const int shared[ANSWERS] = {0, 7, 8, 9, 40, 63, 64, 65, 100, 136};
+    static struct client warm, cold;
+    int32_t prompt[160];
+    struct service *cached = open_service(false, 0);
+    for (int i = 0; i < ANSWERS; i++) {
+        client_prompt(prompt, 160, 30);
+        client_prompt(prompt + shared[i], 160 - shared[i], (uint32_t)(40 + i));
+        struct service_request request = client_request(prompt, 140 + i, 12);
+        ask(cached, &warm, request);
+        struct service *service = open_service(false, 0);
+        ask(service, &cold, request);
+        same_answer(&cold, &warm);
+        close_service(service);
+        /* the longest beginning that this prompt shares with one before it, which is that of the base prompt */
+        int hit = i ? warm.usage.cache.hit_tokens : 0, most = i ? shared[i - 1] : 0;
+        assert_int_equal(
+            hit, most % KV_PAGE_TOKENS < PREFIX_PART_LEAST ? most / KV_PAGE_TOKENS * KV_PAGE_TOKENS : most);
+        client_close(&warm);
+        client_close(&cold);
+    }
+    close_service(cached);
+}
+
+static void a_short_prompt_is_copied_from_the_end_of_another(void **state) {
+    (void)state;
+    static struct client first, again, longer;
+    int32_t prompt[100];
+    client_prompt(prompt, 100, 31);
+    struct service *service = open_service(false, 0);
+    ask(service, &first, client_request(prompt, 30, 5));
+    struct service_counts counts = counts_of(service);
+    assert_int_equal(counts.cached_pages, 1);
+    ask(service, &again, client_request(prompt, 30, 5));
+    assert_int_equal(again.usage.cache.hit_tokens, 29);
+    same_answer(&first, &again);
+    assert_int_equal(counts_of(service).cached_pages, 1); /* the same end once */
+    ask(service, &longer, client_request(prompt, 100, 5));
+    assert_int_equal(longer.usage.cache.hit_tokens, 30);
+    assert_string_equal(longer.usage.cache.miss,
+                        "token 30 differs from what is cached behind the 30 before it");
+    close_service(service);
+    client_close(&first);
+    client_close(&again);
+    client_close(&longer);
+}
+
+/* A conversation that grows leaves its whole pages and one end. */
+static void an_end_is_dropped_when_a_whole_page_has_it(void **state) {
+    (void)state;
+    static struct client client;
+    int32_t prompt[CONTEXT];
+    int tokens = 40;
+    client_prompt(prompt, tokens, 32);
+    struct service *service = open_service(false, 0);
+    for (int turn = 0; turn < 5; turn++) {
+        ask(service, &client, client_request(prompt, tokens, 20));
+        if (turn) assert_int_equal(client.usage.cache.hit_tokens, tokens - 21);
+        tokens = second_turn(prompt, tokens, &client);
+        client_close(&client);
+    }
+    assert_int_equal(counts_of(service).cached_pages, 4); /* of 219 tokens */
+    close_service(service);
 }
 
 /* ---- too few pages ---- */
@@ -225,7 +304,7 @@ static void a_hit_on_an_answer_comes_back_with_the_same_bits(void **state) {
     ask(service, &first, client_request(prompt, 70, 90));
     int tokens = second_turn(prompt, 70, &first);
     ask(service, &alone, client_request(prompt, tokens, 150));
-    assert_int_equal(alone.usage.cache.answer_tokens, 58);
+    assert_int_equal(alone.usage.cache.answer_tokens, 89);
     close_service(service);
     service = open_service(false, CONTEXT);
     client_close(&first);
@@ -244,7 +323,7 @@ static void a_hit_on_an_answer_comes_back_with_the_same_bits(void **state) {
     }
     client_wait(&together);
     for (int i = 0; i < 3; i++) client_wait(&beside[i]);
-    if (together.usage.cache.answer_tokens == 58) same_answer(&alone, &together);
+    if (together.usage.cache.answer_tokens == 89) same_answer(&alone, &together);
     assert_true(counts_of(service).preemptions > 0);
     close_service(service);
     client_close(&first);
@@ -340,8 +419,11 @@ int main(void) {
         cmocka_unit_test(a_prompt_that_was_seen_is_not_computed_again),
         cmocka_unit_test(nothing_is_shared_between_isolations),
         cmocka_unit_test(answers_to_one_prompt_compute_it_once),
-        cmocka_unit_test(a_later_turn_hits_the_answer_to_its_last_page),
+        cmocka_unit_test(a_later_turn_hits_the_answer_to_its_end),
         cmocka_unit_test(strictly_a_later_turn_has_the_bits_of_a_cold_run),
+        cmocka_unit_test(a_part_of_a_page_has_the_bits_of_a_cold_run),
+        cmocka_unit_test(a_short_prompt_is_copied_from_the_end_of_another),
+        cmocka_unit_test(an_end_is_dropped_when_a_whole_page_has_it),
         cmocka_unit_test(answers_that_gave_up_their_pages_come_back_with_the_same_bits),
         cmocka_unit_test(a_hit_on_an_answer_comes_back_with_the_same_bits),
         cmocka_unit_test(a_higher_priority_goes_first),

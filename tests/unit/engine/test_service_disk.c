@@ -33,15 +33,16 @@ static void require(enum status status) {
 }
 
 static struct service_options options_of(bool strict) {
-    return (struct service_options){.engine = {.model = {.path = path,
-                                                         .threads = 1,
-                                                         .cpu_level_cap = CPU_LEVEL_COUNT - 1,
-                                                         .max_rows = ROWS,
-                                                         .kv_type = DTYPE_F32,
-                                                         .context = CONTEXT,
-                                                         .strict = strict,
-                                                         .sequences = PLACES}},
-                                    .limits = {.cache_dir = folder}};
+    return (struct service_options){
+        .engine = {.model = {.path = path,
+                             .threads = 1,
+                             .cpu_level_cap = CPU_LEVEL_COUNT - 1,
+                             .max_rows = ROWS,
+                             .kv_type = DTYPE_F32,
+                             .context = CONTEXT,
+                             .strict = strict,
+                             .sequences = PLACES}},
+        .limits = {.cache_dir = folder, .speculate = SPECULATE_OFF}}; /* hits end where a module has come */
 }
 
 static struct service *open_with(struct service_options options) {
@@ -198,10 +199,11 @@ static void a_restart_hits_pages_of_answers(void **state) {
     struct service *service = open_with(options_of(false));
     ask(service, &first, client_request(prompt, 70, 200));
     memcpy(prompt + 70, first.id[0], 200 * sizeof *prompt);
-    ask(service, &warm, client_request(prompt, 270, 40));
+    ask(service, &warm,
+        client_request(prompt, 262, 40)); /* too few tokens behind the last page to be copied */
     service_close(service);
     service = open_with(options_of(false));
-    ask(service, &disk, client_request(prompt, 270, 40));
+    ask(service, &disk, client_request(prompt, 262, 40));
     assert_int_equal(disk.usage.cache.disk_tokens, 256);
     assert_int_equal(disk.usage.cache.answer_tokens, warm.usage.cache.answer_tokens);
     same_answer(&warm, &disk);
@@ -438,7 +440,7 @@ static void check_replay(bool odd) {
     struct service_request later = client_request(next.id, (int)next.count, 5);
     later.isolation = "me";
     ask(service, &second, later);
-    assert_int_equal(second.usage.cache.hit_tokens, (turn.count + 199) / KV_PAGE_TOKENS * KV_PAGE_TOKENS);
+    assert_int_equal(second.usage.cache.hit_tokens, turn.count + 199);
     token_list_free(&turn);
     token_list_free(&next);
     token_list_free(&foreign);
