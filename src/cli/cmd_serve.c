@@ -49,6 +49,7 @@ static enum status options_from(const struct option_values *values, struct serve
         .aliases = (int)COUNT_OF(usual),
         .chat_template = option_text(values, "template"),
         .body_bytes = option_int(values, "max-body"),
+        .unsent_bytes = option_int(values, "max-unsent"),
         .connections = (int)option_int(values, "max-connections"),
         .thinking_budget =
             option_given(values, "thinking-budget") ? option_int(values, "thinking-budget") : -1,

@@ -20,6 +20,7 @@ struct http_limits http_limits_default(void) {
     return (struct http_limits){.body_bytes = 48 << 20,
                                 .bodies_bytes = 512 << 20,
                                 .unsent_bytes = 4 << 20,
+                                .all_unsent_bytes = 256 << 20,
                                 .connections = 4096,
                                 .request_seconds = 120,
                                 .idle_seconds = 120,
@@ -89,6 +90,7 @@ void http_exchange_free(struct http_exchange *exchange) {
     unlink_exchange(exchange);
     if (exchange->gone) exchange->gone(exchange->gone_context);
     if (exchange->timer) event_free(exchange->timer);
+    http_unsent_forget(exchange);
     bufferevent_free(exchange->events);
     http_body_free(exchange);
     buffer_free(&exchange->head);
@@ -141,7 +143,10 @@ static void on_read(struct bufferevent *events, void *context) {
         struct evbuffer *input = bufferevent_get_input(events);
         evbuffer_drain(input, evbuffer_get_length(input));
     }
-    if (exchange->state != CONNECTION_READING) return;
+    /* one who sends requests and does not take the answers is not asked for more */
+    if (exchange->state != CONNECTION_READING ||
+        exchange->unsent > exchange->server->options.limits.unsent_bytes)
+        return;
     http_parse_input(exchange);
     if (!began && exchange->begun) set_timer(exchange, exchange->server->options.limits.request_seconds);
     if (exchange->complete || exchange->refused) answer(exchange);
@@ -151,6 +156,8 @@ static void on_written(struct bufferevent *events, void *context) {
     struct http_exchange *exchange = context;
     bool empty = evbuffer_get_length(bufferevent_get_output(events)) == 0;
     if (exchange->state == CONNECTION_CLOSING && empty) half_close(exchange);
+    if (exchange->state == CONNECTION_READING && empty)
+        bufferevent_trigger(events, EV_READ, BEV_TRIG_IGNORE_WATERMARKS);
 }
 
 static void on_event(struct bufferevent *events, short what, void *context) {
@@ -213,7 +220,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t socket, s
     exchange->events = events;
     exchange->timer = evtimer_new(server->base, on_timer, exchange);
     link_exchange(server, exchange);
-    if (!exchange->timer) {
+    if (!http_unsent_watch(exchange) || !exchange->timer) {
         http_exchange_free(exchange);
         return;
     }
@@ -295,7 +302,8 @@ enum status http_server_open(struct http_server **server, struct event_base *bas
     if (!opened) return fail(STATUS_MEMORY, "no memory for the server");
     opened->base = base;
     opened->options = *options;
-    enum status status = listen_on(opened);
+    enum status status = http_unsent_open(opened);
+    if (status == STATUS_OK) status = listen_on(opened);
     if (status != STATUS_OK) {
         http_server_close(opened);
         return status;
@@ -329,6 +337,7 @@ void http_server_close(struct http_server *server) {
     if (!server) return;
     server->draining = true;
     while (server->first) http_exchange_free(server->first);
+    http_unsent_close(server);
     if (server->listener) evconnlistener_free(server->listener);
     if (server->tls) http_tls_close(server->tls);
     free(server);

@@ -3,7 +3,7 @@
  * An exchange is one request and its answer. The handler gets it when the request is complete and
  * answers at once or later, whole or as a stream. Everything here belongs to the thread that runs the
  * event base; no other may call it. Bodies and headers are bounded, a request must arrive within a
- * deadline, and what a slow reader has not taken yet is bounded too. The program ignores SIGPIPE. */
+ * deadline, and what slow readers have not taken yet is bounded too, of each and of all. The program ignores SIGPIPE. */
 #ifndef HADAL_SERVER_HTTP_H
 #define HADAL_SERVER_HTTP_H
 
@@ -39,12 +39,13 @@ const char *http_header_find(const struct http_request *request, const char *nam
 
 struct http_limits {
     size_t body_bytes;
-    size_t bodies_bytes; /* of all requests that have not been handed over yet */
-    size_t unsent_bytes; /* of one stream, which then counts as gone */
-    int connections;     /* more wait in the system's queue */
-    int request_seconds; /* from its first byte to its last */
-    int idle_seconds;    /* between requests */
-    int write_seconds;   /* without the client taking a byte */
+    size_t bodies_bytes;     /* of all requests that have not been handed over yet */
+    size_t unsent_bytes;     /* of one stream, which then counts as gone */
+    size_t all_unsent_bytes; /* of all answers; then those who are furthest behind lose theirs */
+    int connections;         /* more wait in the system's queue */
+    int request_seconds;     /* from its first byte to its last */
+    int idle_seconds;        /* between requests */
+    int write_seconds;       /* without the client taking a byte */
 };
 struct http_limits http_limits_default(void);
 
@@ -74,6 +75,9 @@ int http_server_connections(const struct http_server *server);
 /* Answers that were begun, by the first digit of their status. */
 enum { HTTP_REPLY_CLASSES = 6 };
 int64_t http_server_replies(const struct http_server *server, int digit);
+/* Bytes of answers that wait until their clients take them, and clients that lost theirs because too many did. */
+size_t http_server_unsent(const struct http_server *server);
+int64_t http_server_slow_readers(const struct http_server *server);
 /* Accepts no more and ends connections as soon as they have no request. */
 void http_server_drain(struct http_server *server);
 /* Ends all connections; exchanges that are open are told that their client is gone. NULL allowed. */

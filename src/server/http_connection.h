@@ -41,6 +41,8 @@ struct http_exchange {
 
     struct buffer extra; /* header lines of the answer */
     bool keep_alive, chunked, head_only, streaming;
+    size_t unsent;      /* bytes that wait to be sent */
+    double waits_since; /* of clock_seconds(): when there were none */
     void (*gone)(void *context);
     void *gone_context;
 };
@@ -53,6 +55,9 @@ struct http_server {
     struct http_exchange *first;
     int connections, port;
     size_t bodies_bytes; /* that the exchanges hold */
+    size_t unsent;       /* bytes of all exchanges */
+    int64_t slow_readers;
+    struct event *trim;
     int64_t replies[HTTP_REPLY_CLASSES];
     bool draining, paused; /* paused: as many connections as allowed */
 };
@@ -68,6 +73,12 @@ void http_parse_input(struct http_exchange *exchange);
 
 /* http_reply.c: answers a request that cannot be read, and closes. */
 void http_refuse(struct http_exchange *exchange, int status, const char *sentence);
+
+/* http_unsent.c: counts what waits to be sent. */
+must_use enum status http_unsent_open(struct http_server *server);
+void http_unsent_close(struct http_server *server);
+must_use bool http_unsent_watch(struct http_exchange *exchange); /* false: no memory */
+void http_unsent_forget(struct http_exchange *exchange);
 
 /* http.c: the answer is complete. */
 void http_exchange_finish(struct http_exchange *exchange);

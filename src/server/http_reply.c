@@ -91,7 +91,10 @@ bool http_stream_write(struct http_exchange *exchange, const void *data, size_t 
     struct evbuffer *output = bufferevent_get_output(exchange->events);
     if (bytes == 0 || exchange->head_only) return true; /* an empty chunk would end the stream */
     /* what waits is bounded, not what is written: a whole answer may be larger */
-    if (evbuffer_get_length(output) > exchange->server->options.limits.unsent_bytes) return false;
+    if (exchange->unsent > exchange->server->options.limits.unsent_bytes) {
+        exchange->server->slow_readers++;
+        return false;
+    }
     if (exchange->chunked) evbuffer_add_printf(output, "%zx\r\n", bytes);
     evbuffer_add(output, data, bytes);
     if (exchange->chunked) evbuffer_add(output, "\r\n", 2);

@@ -199,5 +199,11 @@ void api_write_metrics(struct api *api, struct buffer *out) {
                  "Tokens of a prompt, cached ones included.", &own->prompt_tokens);
     token_counts(&writer, "hadal_request_generated_tokens", "vllm:request_generation_tokens",
                  "Tokens that were generated for a request.", &own->generated_tokens);
-    if (api->http) write_replies(&writer, api->http);
+    if (!api->http) return;
+    write_replies(&writer, api->http);
+    number(&writer, "hadal_unsent_bytes", NULL, "gauge", "Bytes of answers that clients have not taken yet.",
+           (double)http_server_unsent(api->http));
+    number(&writer, "hadal_slow_readers_total", NULL, "counter",
+           "Clients that lost their answers because they did not take them.",
+           (double)http_server_slow_readers(api->http));
 }

@@ -163,6 +163,7 @@ static enum status open_http(struct server *server, const struct server_options 
                                 .refusal_type = "application/json",
                                 .context = &server->api};
     if (options->body_bytes > 0) http.limits.body_bytes = (size_t)options->body_bytes;
+    if (options->unsent_bytes > 0) http.limits.all_unsent_bytes = (size_t)options->unsent_bytes;
     if (options->connections > 0) http.limits.connections = options->connections;
     if (!options->certificate != !options->key)
         return fail(STATUS_USAGE, "TLS needs both a certificate and its key");

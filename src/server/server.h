@@ -24,7 +24,8 @@ struct server_options {
     int aliases;
     const char *chat_template; /* by name; NULL: the checkpoint's own */
     int64_t body_bytes;        /* 0: the default limit */
-    int connections;           /* 0: likewise */
+    int64_t unsent_bytes;      /* likewise, of all answers */
+    int connections;           /* likewise */
     int64_t thinking_budget;   /* of requests that say nothing; -1: none */
     int64_t answer_tokens;     /* likewise, of the whole answer; -1: what the dialect has */
     double queue_seconds;      /* that a request may wait before it begins; 0: any time */

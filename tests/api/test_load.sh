@@ -51,6 +51,8 @@ for ((i = 0; i < 4; i++)); do
 done
 if [ $i -lt 4 ]; then pass "memory does not grow"; else fail "memory does not grow" "$resident KiB before the last 64 requests, $(memory) after"; fi
 if await no_pages; then pass "no page is left behind"; else fail "no page is left behind"; fi
+nothing_unsent() { [ "$(metric hadal_unsent_bytes)" = 0 ]; }
+if await nothing_unsent && [ "$(metric hadal_slow_readers_total)" -ge 0 ]; then pass "nothing waits to be sent"; else fail "nothing waits to be sent" "$(metric hadal_unsent_bytes) bytes"; fi
 server_end
 
 # Streams that wait: what one more of them costs the server, its request included. The first hundred are not counted: with

@@ -1,7 +1,9 @@
 /* The HTTP layer over real sockets: the event loop runs here, each client is a thread with a blocking socket. */
+#include "base/clock.h"
 #include "server/http.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -65,6 +67,15 @@ static void flood(struct server *server, struct http_exchange *exchange) {
     fail_msg("more than the limit was taken");
 }
 
+enum { LARGE = 16 << 20 }; /* more than the system takes over from a sender */
+
+static void reply_large(struct http_exchange *exchange) {
+    char *zeros = calloc(1, LARGE);
+    assert_non_null(zeros);
+    http_reply(exchange, 200, "application/octet-stream", zeros, LARGE);
+    free(zeros);
+}
+
 static void handle(void *context, struct http_exchange *exchange) {
     struct server *server = context;
     const char *path = http_request_of(exchange)->path;
@@ -73,6 +84,8 @@ static void handle(void *context, struct http_exchange *exchange) {
         stream(exchange);
     } else if (!strcmp(path, "/flood")) {
         flood(server, exchange);
+    } else if (!strcmp(path, "/large")) {
+        reply_large(exchange);
     } else if (!strcmp(path, "/hold")) {
         server->kept = exchange;
         http_on_gone(exchange, gone, server);
@@ -270,6 +283,75 @@ static void slow_readers_are_bounded(void **state) {
     close_server(&server);
 }
 
+static void pass_seconds(struct server *server, double seconds) {
+    for (double end = clock_seconds() + seconds; clock_seconds() < end; usleep(1000))
+        event_base_loop(server->base, EVLOOP_NONBLOCK);
+}
+
+/* Each is within its own bound; together they are not. Who reads gets everything. */
+static void slow_readers_are_bounded_together(void **state) {
+    enum { SLOW = 12, ALL = 3 * LARGE };
+    static const char request[] = "GET /large HTTP/1.1\r\n\r\n";
+    struct server server = open_server();
+    struct http_limits limits = http_limits_default();
+    struct client client = {.send = "GET /large HTTP/1.1\r\n" CLOSE};
+    int slow[SLOW];
+    (void)state;
+    limits.unsent_bytes = 2 * LARGE;
+    limits.all_unsent_bytes = ALL;
+    start(&server, limits);
+    for (int i = 0; i < SLOW; i++) {
+        slow[i] = connect_to(http_server_port(server.http));
+        assert_int_equal(send(slow[i], request, sizeof request - 1, 0), sizeof request - 1);
+        while (atomic_load(&server.requests) <= i) event_base_loop(server.base, EVLOOP_NONBLOCK);
+        event_base_loop(server.base, EVLOOP_NONBLOCK);
+        assert_true(http_server_unsent(server.http) <= ALL);
+    }
+    int64_t cut = http_server_slow_readers(server.http);
+    assert_in_range(cut, 1, SLOW - 1);
+    pass_seconds(&server, 1.5); /* now they are behind */
+    client.port = http_server_port(server.http);
+    client.bytes = strlen(client.send);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, run_client, &client), 0);
+    while (!atomic_load(&client.done)) event_base_loop(server.base, EVLOOP_NONBLOCK);
+    pthread_join(thread, NULL);
+    assert_true(client.answer.bytes > LARGE);
+    assert_true(http_server_unsent(server.http) <= ALL);
+    assert_true(http_server_slow_readers(server.http) > cut);
+    for (int i = 0; i < SLOW; i++) close(slow[i]);
+    while (http_server_connections(server.http) > 0) event_base_loop(server.base, EVLOOP_NONBLOCK);
+    assert_int_equal(http_server_unsent(server.http), 0);
+    buffer_free(&client.answer);
+    close_server(&server);
+}
+
+/* One who sends requests and takes no answers is not asked for more of them. */
+static void requests_without_readers_are_not_taken(void **state) {
+    static const char request[] = "GET /large HTTP/1.1\r\n\r\n";
+    struct server server = open_server();
+    struct http_limits limits = http_limits_default();
+    (void)state;
+    limits.unsent_bytes = 1 << 20;
+    start(&server, limits);
+    int fd = connect_to(http_server_port(server.http));
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(send(fd, request, sizeof request - 1, MSG_NOSIGNAL), sizeof request - 1);
+    pass_seconds(&server, 0.5);
+    assert_true(http_server_unsent(server.http) <= LARGE + 4096);
+    int64_t got = 0;
+    static char piece[1 << 16];
+    for (ssize_t bytes; got < 10 * (int64_t)LARGE;) {
+        event_base_loop(server.base, EVLOOP_NONBLOCK);
+        while ((bytes = recv(fd, piece, sizeof piece, MSG_DONTWAIT)) > 0) got += bytes;
+        assert_true(bytes < 0 && (errno == EAGAIN || errno == EWOULDBLOCK));
+    }
+    assert_int_equal(atomic_load(&server.requests), 10);
+    close(fd);
+    while (http_server_connections(server.http) > 0) event_base_loop(server.base, EVLOOP_NONBLOCK);
+    close_server(&server);
+}
+
 static void requests_have_a_deadline(void **state) {
     struct server server = open_server();
     struct http_limits limits = http_limits_default();
@@ -372,11 +454,18 @@ static void addresses_are_checked(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(requests_are_understood),     cmocka_unit_test(answers_keep_their_order),
-        cmocka_unit_test(streams_reach_old_clients),   cmocka_unit_test(what_is_wrong_is_refused),
-        cmocka_unit_test(the_handler_learns_who_left), cmocka_unit_test(slow_readers_are_bounded),
-        cmocka_unit_test(requests_have_a_deadline),    cmocka_unit_test(more_connections_wait),
-        cmocka_unit_test(closing_tells_the_handler),   cmocka_unit_test(drained_connections_end),
+        cmocka_unit_test(requests_are_understood),
+        cmocka_unit_test(answers_keep_their_order),
+        cmocka_unit_test(streams_reach_old_clients),
+        cmocka_unit_test(what_is_wrong_is_refused),
+        cmocka_unit_test(the_handler_learns_who_left),
+        cmocka_unit_test(slow_readers_are_bounded),
+        cmocka_unit_test(slow_readers_are_bounded_together),
+        cmocka_unit_test(requests_without_readers_are_not_taken),
+        cmocka_unit_test(requests_have_a_deadline),
+        cmocka_unit_test(more_connections_wait),
+        cmocka_unit_test(closing_tells_the_handler),
+        cmocka_unit_test(drained_connections_end),
         cmocka_unit_test(addresses_are_checked),
     };
     signal(SIGPIPE, SIG_IGN);
