@@ -66,7 +66,8 @@ static bool has_any_of(const json_t *schema, const char *const *keyword, size_t 
 }
 
 static bool allows_object(struct schema_compiler *compiler, const json_t *schema, const json_t *value) {
-    static const char *const hard[] = {"patternProperties", "propertyNames", "unevaluatedProperties"};
+    static const char *const hard[] = {"patternProperties", "propertyNames", "unevaluatedProperties",
+                                       SCHEMA_UNEVALUATED};
     const json_t *required = json_object_get(schema, "required"),
                  *properties = json_object_get(schema, "properties"),
                  *others = json_object_get(schema, "additionalProperties");
@@ -86,8 +87,8 @@ static bool allows_object(struct schema_compiler *compiler, const json_t *schema
 }
 
 static bool allows_array(struct schema_compiler *compiler, const json_t *schema, const json_t *value) {
-    static const char *const hard[] = {"prefixItems", "additionalItems", "contains", "unevaluatedItems",
-                                       "uniqueItems"};
+    static const char *const hard[] = {"prefixItems",      "additionalItems",        "contains",
+                                       "unevaluatedItems", SCHEMA_UNEVALUATED_ITEMS, "uniqueItems"};
     const json_t *items = json_object_get(schema, "items");
     if (has_any_of(schema, hard, COUNT_OF(hard)) || json_is_array(items) ||
         !within(schema, "minItems", "maxItems", (double)json_array_size(value)))

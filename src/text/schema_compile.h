@@ -9,8 +9,15 @@
 #include "text/machine.h"
 
 /* Keywords of schemas that were made by merging: lists of rules for strings that must hold, and of some that must not. */
-#define SCHEMA_AND "hadal:and"
-#define SCHEMA_NOT "hadal:not"
+#define SCHEMA_AND               "hadal:and"
+#define SCHEMA_NOT               "hadal:not"
+/* The unevaluated... keyword of the schema into which others are merged; and that some of these list properties which an annotation
+ * would not name (schema_unevaluated.c). */
+#define SCHEMA_UNEVALUATED       "hadal:unevaluatedProperties"
+#define SCHEMA_UNEVALUATED_ITEMS "hadal:unevaluatedItems"
+#define SCHEMA_SILENT            "hadal:silent"
+/* References that were written as places (schema_names.c) begin with it. */
+#define SCHEMA_PLACE             "hadal:"
 
 struct known_schema {
     const json_t *schema;
@@ -22,6 +29,7 @@ struct schema_compiler {
     struct grammar_builder *builder;
     struct json_parts parts;
     const json_t *root;
+    bool placed; /* references are places */
     const char *origin;
     json_t *owned; /* array: schemas that were made by merging */
     struct known_schema *known;
@@ -46,6 +54,14 @@ const struct expression *schema_attempt(struct schema_compiler *compiler, const 
 const struct expression *schema_refuse_left_out(struct schema_compiler *compiler, const char *keyword,
                                                 const char *sentence);
 
+/* The document with its references as places, where it has names of its own; owned by the compiler. NULL: refused. */
+const json_t *schema_with_places(struct schema_compiler *compiler, const json_t *schema);
+/* The schema with unevaluatedProperties and unevaluatedItems as keywords that can be merged; `alone`: it is compiled by itself, and
+ * merged into no other. NULL: refused. */
+const json_t *schema_settle(struct schema_compiler *compiler, const json_t *schema, bool alone);
+/* False, refused under this name: it has the keyword, and lists what nothing has looked at. */
+bool schema_tells_unevaluated(struct schema_compiler *compiler, const json_t *schema, const char *keyword,
+                              const char *name);
 /* The schema with not, if, oneOf and dependencies said by anyOf alone. NULL: refused. */
 const json_t *schema_plain(struct schema_compiler *compiler, const json_t *schema);
 /* Is the value certainly allowed by the keywords beside enum and const? */

@@ -49,7 +49,6 @@ static bool is_known(const char *keyword) {
                                         "properties",
                                         "required",
                                         "additionalProperties",
-                                        "unevaluatedProperties",
                                         "minProperties",
                                         "maxProperties",
                                         "items",
@@ -71,6 +70,7 @@ static bool is_known(const char *keyword) {
                                         "propertyNames",
                                         "contains",
                                         "minContains",
+                                        "maxContains",
                                         "id",
                                         SCHEMA_AND,
                                         SCHEMA_NOT};
@@ -86,8 +86,7 @@ static bool check_keywords(struct schema_compiler *compiler, const json_t *schem
         (void)value;
         if (is_known(keyword)) continue;
         /* what the standard does not know, such as x-order, says nothing */
-        static const char *const others[] = {"maxContains", "unevaluatedItems", "$dynamicRef",
-                                             "$recursiveRef", "$dynamicAnchor"};
+        static const char *const others[] = {"$dynamicRef", "$recursiveRef", "$dynamicAnchor"};
         for (size_t i = 0; i < COUNT_OF(others); i++)
             if (!strcmp(others[i], keyword)) {
                 (void)schema_refuse(compiler, STATUS_UNSUPPORTED, others[i], "this keyword is not supported");
@@ -145,6 +144,9 @@ static int types_of_keywords(const json_t *schema) {
                 {SCHEMA_OBJECT, "minProperties"},
                 {SCHEMA_OBJECT, "maxProperties"},
                 {SCHEMA_OBJECT, "unevaluatedProperties"},
+                {SCHEMA_OBJECT, SCHEMA_UNEVALUATED},
+                {SCHEMA_ARRAY, "unevaluatedItems"},
+                {SCHEMA_ARRAY, SCHEMA_UNEVALUATED_ITEMS},
                 {SCHEMA_OBJECT, "patternProperties"},
                 {SCHEMA_OBJECT, "propertyNames"},
                 {SCHEMA_ARRAY, "contains"},
@@ -376,7 +378,8 @@ static const struct expression *compile(struct schema_compiler *compiler, const 
     if (json_is_true(schema)) return grammar_call(compiler->builder, compiler->parts.value);
     if (json_is_false(schema)) return schema_refuse(compiler, STATUS_INPUT, "false", "allows no value");
     if (!json_is_object(schema)) return schema_refuse(compiler, STATUS_INPUT, "schema", "must be an object");
-    schema = schema_plain(compiler, schema);
+    schema = schema_settle(compiler, schema, true);
+    schema = schema ? schema_plain(compiler, schema) : NULL;
     if (!schema || !check_keywords(compiler, schema)) return NULL;
     if (json_object_get(schema, "$ref")) return referenced(compiler, schema);
     if (json_object_get(schema, "allOf")) return all_of(compiler, schema);
@@ -431,7 +434,8 @@ const struct expression *schema_expression(const struct json_parts *parts, const
                                        .origin = origin,
                                        .owned = json_array(),
                                        .status = STATUS_OK};
-    const struct expression *expression = schema_rule(&compiler, schema);
+    compiler.root = schema_with_places(&compiler, schema);
+    const struct expression *expression = compiler.root ? schema_rule(&compiler, compiler.root) : NULL;
     if (compiler.status != STATUS_OK) *status = compiler.status;
     json_decref(compiler.owned);
     free(compiler.known);

@@ -62,6 +62,10 @@ static bool decode_part(const char *at, size_t bytes, char *part, size_t capacit
 const json_t *schema_at(const struct schema_compiler *compiler, const char *reference) {
     const json_t *at = compiler->root;
     char part[256];
+    if (compiler->placed) {
+        if (strncmp(reference, SCHEMA_PLACE, strlen(SCHEMA_PLACE)) != 0) return NULL;
+        reference += strlen(SCHEMA_PLACE);
+    }
     if (reference[0] != '#' || (reference[1] && reference[1] != '/')) return NULL;
     for (const char *next = reference + 1; *next && at;) {
         const char *begin = next + 1, *end = strchr(begin, '/');
@@ -192,8 +196,8 @@ static json_t *common_multiple(int64_t one, int64_t other) {
 static json_t *merge_keyword(struct schema_compiler *compiler, const char *keyword, const json_t *one,
                              const json_t *other) {
     static const char *const bounds[] = {
-        "minimum",   "maximum",  "exclusiveMinimum", "exclusiveMaximum", "minLength",
-        "maxLength", "minItems", "maxItems",         "minProperties",    "maxProperties"};
+        "minimum",  "maximum",  "exclusiveMinimum", "exclusiveMaximum", "minLength",   "maxLength",
+        "minItems", "maxItems", "minProperties",    "maxProperties",    "minContains", "maxContains"};
     if (json_equal((json_t *)one, (json_t *)other)) return json_incref((json_t *)one);
     for (size_t i = 0; i < COUNT_OF(bounds); i++)
         if (!strcmp(keyword, bounds[i]) && json_is_number(one) && json_is_number(other))
@@ -264,6 +268,8 @@ bool schema_expand(struct schema_compiler *compiler, const json_t **schema) {
             (void)schema_refuse(compiler, STATUS_UNSUPPORTED, "$ref", "cannot be followed");
             return false;
         }
+        *schema = schema_settle(compiler, *schema, false);
+        if (!*schema) return false;
         const json_t *rest = schema_without(compiler, *schema, "$ref");
         if (!rest) return false;
         *schema = json_object_size(rest) ? schema_merge(compiler, rest, target) : target;
@@ -288,14 +294,10 @@ static bool patterns_agree(const json_t *one, const json_t *other) {
 
 /* Keywords whose meaning depends on their neighbours in the same schema. */
 static bool neighbours_agree(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
-    static const char *const leading[] = {"prefixItems", "additionalItems", NULL},
-                             *const items[] = {"items", "prefixItems", "additionalItems", NULL},
-                             *const unevaluated[] = {"unevaluatedProperties", NULL};
-    if (has_any(one, unevaluated) || has_any(other, unevaluated)) {
-        (void)schema_refuse(compiler, STATUS_UNSUPPORTED, "unevaluatedProperties",
-                            "is not supported beside other schemas");
-        return false;
-    }
+    static const char *const leading[] = {"prefixItems", "additionalItems", NULL}, *const items[] = {
+                                                                                       "items", "prefixItems",
+                                                                                       "additionalItems",
+                                                                                       NULL};
     if (!patterns_agree(one, other) || !patterns_agree(other, one)) {
         (void)schema_refuse(compiler, STATUS_UNSUPPORTED, "patternProperties",
                             "stands beside additionalProperties of another schema that must hold at once");
@@ -338,14 +340,32 @@ static bool merge_all(struct schema_compiler *compiler, json_t *into, const json
     return true;
 }
 
+/* minContains and maxContains belong to the "contains" beside them, and mean nothing without it. NULL goes through. */
+static const json_t *with_own_counts(struct schema_compiler *compiler, const json_t *schema) {
+    const bool contains = schema && json_object_get(schema, "contains");
+    const bool counts =
+        schema && (json_object_get(schema, "minContains") || json_object_get(schema, "maxContains"));
+    if (!schema || (!contains && !counts)) return schema;
+    json_t *copy = json_copy((json_t *)schema);
+    if (copy && !contains) {
+        (void)json_object_del(copy, "minContains");
+        (void)json_object_del(copy, "maxContains");
+    } else if (copy && !json_object_get(copy, "minContains")) {
+        (void)json_object_set_new(copy, "minContains", json_integer(1));
+    }
+    return schema_own(compiler, copy);
+}
+
 /* Neither has a reference any more. */
 static const json_t *merge_expanded(struct schema_compiler *compiler, const json_t *one,
                                     const json_t *other) {
     if (json_is_false(one) || json_is_false(other)) return json_false();
     if (!json_is_object(one) || !json_is_object(other))
         return schema_refuse(compiler, STATUS_INPUT, "allOf", "must be schemas"), NULL;
-    one = schema_plain(compiler, one);
-    other = schema_plain(compiler, other);
+    one = schema_settle(compiler, one, false);
+    other = schema_settle(compiler, other, false);
+    one = one && other ? with_own_counts(compiler, schema_plain(compiler, one)) : NULL;
+    other = one ? with_own_counts(compiler, schema_plain(compiler, other)) : NULL;
     if (!one || !other) return NULL;
     json_t *merged =
         neighbours_agree(compiler, one, other) ? schema_own(compiler, json_copy((json_t *)one)) : NULL;

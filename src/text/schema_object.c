@@ -177,7 +177,7 @@ static bool lists_any(const json_t *properties) {
 /* Without a word about others they may come if nothing is listed; otherwise nobody expects them. */
 static void read_others(struct object *object, const json_t *schema) {
     const json_t *others = json_object_get(schema, "additionalProperties");
-    if (!others) others = json_object_get(schema, "unevaluatedProperties");
+    if (!others) others = json_object_get(schema, SCHEMA_UNEVALUATED);
     const bool lists =
         lists_any(json_object_get(schema, "properties")) || json_object_get(schema, "patternProperties");
     object->free = others ? json_is_true(others) : !lists;
@@ -477,6 +477,7 @@ const struct expression *schema_object(struct schema_compiler *compiler, const j
     const size_t most = json_object_size(json_object_get(schema, "properties")) +
                         json_array_size(json_object_get(schema, "required"));
     struct object object = {.compiler = compiler};
+    if (!schema_tells_unevaluated(compiler, schema, SCHEMA_UNEVALUATED, "unevaluatedProperties")) return NULL;
     if (most > PROPERTIES_LIMIT) return schema_refuse(compiler, STATUS_LIMIT, "properties", "are too many");
     object.property = calloc(most + 1, sizeof *object.property);
     object.capacity = (int)most;

@@ -118,8 +118,8 @@ static void negate_properties(struct schema_compiler *compiler, json_t *list, co
         json_t *others = negate(compiler, value, depth), *other;
         size_t i;
         json_array_foreach(others, i, other)
-            add(list, json_pack("{s:s,s:[s],s:{s:O}}", "type", "object", "required", name, "properties", name,
-                                other));
+            add(list, json_pack("{s:s,s:[s],s:{s:O},s:b}", "type", "object", "required", name, "properties",
+                                name, other, SCHEMA_SILENT, 1));
         json_decref(others);
     }
 }
@@ -147,7 +147,7 @@ static void negate_combinations(struct schema_compiler *compiler, json_t *list, 
                  *condition = json_object_get(schema, "if");
     for (size_t i = 0; i < json_array_size(all); i++)
         add_all(list, negate(compiler, json_array_get(all, i), depth));
-    if (not ) (void)json_array_append(list, (json_t *)not );
+    if (not ) add(list, json_pack("{s:[O],s:b}", "allOf", not, SCHEMA_SILENT, 1));
     for (size_t i = 0; i < COUNT_OF(keywords); i++) {
         const json_t *choices = json_object_get(schema, keywords[i]);
         json_t *none = choices ? none_of(compiler, choices, depth, SIZE_MAX) : NULL;
@@ -159,7 +159,7 @@ static void negate_combinations(struct schema_compiler *compiler, json_t *list, 
            *not_else = otherwise ? negate(compiler, otherwise, depth) : json_array(),
            *not_if = negate(compiler, condition, depth);
     if (json_array_size(not_then))
-        add(list, json_pack("{s:[O,{s:O}]}", "allOf", condition, "anyOf", not_then));
+        add(list, json_pack("{s:[O,{s:O}],s:b}", "allOf", condition, "anyOf", not_then, SCHEMA_SILENT, 1));
     if (json_array_size(not_else) && json_array_size(not_if))
         add(list, json_pack("{s:[{s:O},{s:O}]}", "allOf", "anyOf", not_if, "anyOf", not_else));
     json_decref(not_then);
@@ -275,7 +275,7 @@ static json_t *plain_dependencies(struct schema_compiler *compiler, json_t *sche
         if (json_is_true(value)) continue;
         json_t *choices = json_array();
         if (json_is_array(value)) add(choices, json_pack("{s:O}", "required", value));
-        if (json_is_object(value)) (void)json_array_append(choices, value);
+        if (json_is_object(value)) add(choices, json_pack("{s:[O],s:[s]}", "allOf", value, "required", name));
         add(choices, json_pack("{s:{s:b}}", "properties", name, 0));
         schema = with_choices(compiler, schema, choices, keyword);
         if (!schema) break;

@@ -285,10 +285,11 @@ static const json_t *rest_of(const json_t *schema, const json_t **leading) {
     const json_t *items = json_object_get(schema, "items"), *prefix = json_object_get(schema, "prefixItems");
     if (json_is_array(items)) { /* draft 7 */
         *leading = items;
-        return json_object_get(schema, "additionalItems");
+        items = json_object_get(schema, "additionalItems");
+    } else {
+        *leading = prefix;
     }
-    *leading = prefix;
-    return items;
+    return items ? items : json_object_get(schema, SCHEMA_UNEVALUATED_ITEMS);
 }
 
 /* `count` more items from number `at` on are there already; builds from the end. */
@@ -402,42 +403,89 @@ static const struct expression *unique_values(struct schema_compiler *compiler, 
                    : schema_refuse(compiler, STATUS_INPUT, "maxItems", "leaves no array");
 }
 
+/* How many items an array may have in all, and how many of them what it contains. */
+struct contents {
+    const struct expression *contained, *other; /* NULL: none may come */
+    int64_t least, most;                        /* most < 0: any number */
+};
+
+/* So many contained items, then others. NULL: there is no such array. */
+static const struct expression *contained_first(struct schema_compiler *compiler,
+                                                const struct contents *contents, int contained) {
+    struct grammar_builder *b = compiler->builder;
+    const int low = (int)(contents->least > contained ? contents->least - contained : 0),
+              high = contents->most < 0 ? -1 : (int)(contents->most - contained);
+    if ((contents->most >= 0 && high < 0) || (contained && !contents->contained) ||
+        (low > 0 && !contents->other))
+        return NULL;
+    const bool others = contents->other && high != 0;
+    if (contained == 0) {
+        if (!others) return grammar_empty(b);
+        const struct expression *some =
+            grammar_sequence(b, contents->other,
+                             grammar_repeat(b, comma(compiler, contents->other), low > 0 ? low - 1 : 0,
+                                            high < 0 ? -1 : high - 1));
+        return low > 0 ? some : grammar_optional(b, some);
+    }
+    const struct expression *all = grammar_sequence(
+        b, contents->contained,
+        grammar_repeat(b, comma(compiler, contents->contained), contained - 1, contained - 1));
+    return others ? grammar_sequence(b, all, grammar_repeat(b, comma(compiler, contents->other), low, high))
+                  : all;
+}
+
+/* Items beside those that are counted: with a limit, only such as are certainly not contained. */
+static const struct expression *other_items(struct schema_compiler *compiler, const json_t *rest,
+                                            const json_t *contained, bool limited) {
+    if (json_is_false(rest)) return NULL;
+    if (!limited)
+        return rest ? schema_attempt(compiler, rest) : grammar_call(compiler->builder, compiler->parts.value);
+    json_t *other = rest ? json_pack("{s:[O,{s:O}]}", "allOf", rest, "not", contained)
+                         : json_pack("{s:O}", "not", contained);
+    const json_t *kept = schema_own(compiler, other);
+    return kept ? schema_attempt(compiler, kept) : NULL;
+}
+
 /* The items that must be there stand first. */
 static const struct expression *containing(struct schema_compiler *compiler, const json_t *schema,
                                            const json_t *rest, int64_t least, int64_t most) {
-    struct grammar_builder *b = compiler->builder;
-    const int64_t needed = schema_count(compiler, schema, "minContains", 1);
-    const json_t *contained = json_object_get(schema, "contains");
-    if (needed == -2) return NULL;
-    if (needed == 0) return schema_array(compiler, schema_without(compiler, schema, "contains"));
+    enum { CONTAINED_LIMIT = 32 }; /* alternatives */
+    const int64_t needed = schema_count(compiler, schema, "minContains", 1),
+                  limit = schema_count(compiler, schema, "maxContains", -1);
+    const json_t *what = json_object_get(schema, "contains");
+    const bool unique = json_is_true(json_object_get(schema, "uniqueItems"));
+    if (needed == -2 || limit == -2) return NULL;
+    if (needed == 0 && limit < 0) return schema_array(compiler, schema_without(compiler, schema, "contains"));
+    if (limit >= 0 && limit < needed)
+        return schema_refuse(compiler, STATUS_INPUT, "maxContains", "is less than minContains");
     if (json_object_get(schema, "prefixItems") || json_is_array(json_object_get(schema, "items")))
         return schema_refuse(compiler, STATUS_UNSUPPORTED, "contains", "is not supported beside prefixItems");
-    if (json_is_true(json_object_get(schema, "uniqueItems")) && (needed > 1 || least > 1))
+    if (unique && (needed > 1 || least > 1))
         return schema_refuse(compiler, STATUS_UNSUPPORTED, "uniqueItems", "is not supported beside contains");
-    if (json_is_true(json_object_get(schema, "uniqueItems"))) most = 1;
+    if (unique) most = most == 0 ? 0 : 1;
     if (needed > ITEMS_LIMIT || least > ITEMS_LIMIT)
         return schema_refuse(compiler, STATUS_UNSUPPORTED, "minContains", "is too large");
     if (most > ITEMS_LIMIT) most = ITEMS_LIMIT;
-    if (most >= 0 && (most < needed || most < least))
-        return schema_refuse(compiler, STATUS_INPUT, "contains", "leaves no array");
-    const json_t *both = rest ? schema_merge(compiler, rest, contained) : contained;
-    const struct expression *first = both ? schema_rule(compiler, both) : NULL,
-                            *more = first && (most < 0 || most > needed) && !json_is_false(rest)
-                                        ? rest ? schema_attempt(compiler, rest)
-                                               : grammar_call(b, compiler->parts.value)
-                                        : NULL;
-    if (!first || compiler->status != STATUS_OK) return NULL;
-    const int low = (int)(least > needed ? least - needed : 0), high = most < 0 ? -1 : (int)(most - needed);
-    if (!more && low > 0) more = first;
-    const struct expression *all = grammar_sequence(
-        b, first, grammar_repeat(b, comma(compiler, first), (int)needed - 1, (int)needed - 1));
-    if (more) all = grammar_sequence(b, all, grammar_repeat(b, comma(compiler, more), low, high));
-    return bracketed(compiler, all);
+    const json_t *both = rest ? schema_own(compiler, json_pack("{s:[O,O]}", "allOf", rest, what)) : what;
+    struct contents contents = {.least = least, .most = most};
+    if (!both) return NULL;
+    if (needed > 0 || limit > 0)
+        contents.contained = needed > 0 ? schema_rule(compiler, both) : schema_attempt(compiler, both);
+    if (needed > 0 && !contents.contained) return NULL;
+    contents.other = other_items(compiler, rest, what, limit >= 0);
+    if (limit < 0 && !contents.other) contents.other = contents.contained;
+    const struct expression *sum = NULL;
+    for (int64_t n = needed; n <= (limit < needed ? needed : limit) && n - needed < CONTAINED_LIMIT; n++)
+        sum = join(compiler->builder, sum, contained_first(compiler, &contents, (int)n));
+    if (compiler->status != STATUS_OK) return NULL;
+    return sum ? bracketed(compiler, sum) : schema_refuse_left_out(compiler, "contains", "leaves no array");
 }
 
 const struct expression *schema_array(struct schema_compiler *compiler, const json_t *schema) {
     struct grammar_builder *b = compiler->builder;
     const json_t *leading, *rest = rest_of(schema, &leading);
+    if (!schema_tells_unevaluated(compiler, schema, SCHEMA_UNEVALUATED_ITEMS, "unevaluatedItems"))
+        return NULL;
     int64_t least = schema_count(compiler, schema, "minItems", 0),
             most = schema_count(compiler, schema, "maxItems", -1);
     if (least == -2 || most == -2) return NULL;

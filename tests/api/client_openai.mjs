@@ -190,7 +190,7 @@ await check('JSON mode gives an object', async () => {
 });
 
 await check('keywords that cannot be kept are refused by name', async () => {
-    for (const [keyword, bad] of [['not', { not: {} }], ['maxContains', { type: 'array', contains: {}, maxContains: 1 }], ['uniqueItems', { type: 'array', uniqueItems: true, minItems: 2 }],
+    for (const [keyword, bad] of [['not', { not: {} }], ['maxContains', { type: 'array', contains: {}, minContains: 2, maxContains: 1 }], ['uniqueItems', { type: 'array', uniqueItems: true, minItems: 2 }],
         ['multipleOf', { type: 'number', multipleOf: 0 }], ['pattern', { type: 'string', pattern: '(a)\\1' }]]) {
         const error = await thrown(() => ask({ response_format: { type: 'json_schema', json_schema: { name: 's', schema: bad } } }));
         if (!(error instanceof OpenAI.BadRequestError) || !error.message.includes(keyword)) throw new Error(`${keyword}: ${error.message}`);

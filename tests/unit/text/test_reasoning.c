@@ -172,18 +172,18 @@ static void characters_stay_whole(void **state) {
 
 /* Of a template that writes a space in front of answers, however it comes. */
 static void one_space_in_front_is_dropped(void **state) {
-    static const char *const rows[][2] = {
+    static const char *const spaces[][2] = {
         {" a b", "a b"}, {"  a", " a"}, {"a ", "a "}, {" ", ""}, {"\n a", "\n a"}};
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    for (size_t i = 0; i < COUNT_OF(spaces); i++) {
         struct reasoning_splitter splitter = {.spaced = true}, pieces = {.spaced = true};
         struct collected whole = start(), parts = start();
-        reasoning_split(&splitter, rows[i][0], strlen(rows[i][0]), collect, &whole);
+        reasoning_split(&splitter, spaces[i][0], strlen(spaces[i][0]), collect, &whole);
         reasoning_split_finish(&splitter, collect, &whole);
-        for (const char *c = rows[i][0]; *c; c++) reasoning_split(&pieces, c, 1, collect, &parts);
+        for (const char *c = spaces[i][0]; *c; c++) reasoning_split(&pieces, c, 1, collect, &parts);
         reasoning_split_finish(&pieces, collect, &parts);
-        assert_string_equal(whole.kind[TEXT_ANSWER].data, rows[i][1]);
-        assert_string_equal(parts.kind[TEXT_ANSWER].data, rows[i][1]);
+        assert_string_equal(whole.kind[TEXT_ANSWER].data, spaces[i][1]);
+        assert_string_equal(parts.kind[TEXT_ANSWER].data, spaces[i][1]);
         finish(&whole);
         finish(&parts);
     }

@@ -192,7 +192,17 @@ static void what_cannot_be_kept_is_named(void **state) {
         enum status status;
     } rows[] = {
         {"{\"not\":{}}", "not", STATUS_UNSUPPORTED},
-        {"{\"maxContains\":2}", "maxContains", STATUS_UNSUPPORTED},
+        {"{\"contains\":{},\"minContains\":3,\"maxContains\":2}", "maxContains", STATUS_INPUT},
+        {"{\"allOf\":[{\"anyOf\":[{\"properties\":{\"a\":true}}],\"unevaluatedProperties\":false}],"
+         "\"required\":[\"a\"]}",
+         "unevaluatedProperties", STATUS_UNSUPPORTED},
+        {"{\"not\":{\"not\":{\"properties\":{\"a\":true},\"required\":[\"a\"]}},\"unevaluatedProperties\":"
+         "false}",
+         "unevaluatedProperties", STATUS_UNSUPPORTED},
+        {"{\"$dynamicRef\":\"#x\"}", "$dynamicRef", STATUS_UNSUPPORTED},
+        {"{\"$ref\":\"#x\",\"$defs\":{\"a\":{\"$anchor\":\"x\"},\"b\":{\"$anchor\":\"x\"}}}", "$ref",
+         STATUS_UNSUPPORTED},
+        {"{\"$ref\":\"#x\",\"enum\":[{\"$anchor\":\"x\"}],\"$anchor\":\"y\"}", "$ref", STATUS_UNSUPPORTED},
         {"{\"oneOf\":[{\"uniqueItems\":true},{\"uniqueItems\":false}]}", "oneOf", STATUS_UNSUPPORTED},
         {"{\"multipleOf\":0}", "multipleOf", STATUS_INPUT},
         {"{\"type\":\"string\",\"pattern\":\"a(?=a)\"}", "look around", STATUS_UNSUPPORTED},
@@ -223,6 +233,68 @@ static void what_cannot_be_kept_is_named(void **state) {
         assert_null(grammar);
         json_decref(root);
     }
+}
+
+static void names_lead_to_their_schemas(void **state) {
+    (void)state;
+    check("{\"$ref\":\"#foo\",\"$defs\":{\"A\":{\"$anchor\":\"foo\",\"type\":\"integer\"}}}", LIST("1"),
+          LIST("\"a\""));
+    check("{\"$id\":\"http://x.org/root/a\",\"properties\":{\"p\":{\"$ref\":\"../b?q#foo\"}},\"$defs\":{"
+          "\"A\":{\"$id\":\"/b?q\",\"$defs\":{\"B/~%\":{\"$anchor\":\"foo\",\"type\":\"null\"}}}}}",
+          LIST("{\"p\":null}"), LIST("{\"p\":1}"));
+    /* a place in a schema with a name is a place in that schema */
+    check("{\"definitions\":{\"t\":{\"type\":\"null\"},\"in\":{\"$id\":\"http://x.org/"
+          "in\",\"definitions\":{\"t\":{\"type\":"
+          "\"integer\"}},\"items\":{\"$ref\":\"#/definitions/t\"},\"type\":\"array\"}},\"$ref\":\"http://"
+          "x.org/in\"}",
+          LIST("[1]"), LIST("[null]"));
+    check("{\"$ref\":\"#x\",\"definitions\":{\"a\":{\"$id\":\"#x\",\"const\":5}}}", LIST("5"),
+          LIST("6")); /* draft 7 */
+    check("{\"$schema\":\"http://json-schema.org/draft-04/"
+          "schema#\",\"$ref\":\"u:1\",\"definitions\":{\"a\":{\"id\":\"u:1\","
+          "\"type\":\"null\"}}}",
+          LIST("null"), LIST("0"));
+}
+
+static void members_that_nothing_looks_at_follow_their_rule(void **state) {
+    (void)state;
+    check("{\"$ref\":\"#/$defs/"
+          "base\",\"properties\":{\"b\":{\"type\":\"null\"}},\"unevaluatedProperties\":false,"
+          "\"$defs\":{\"base\":{\"properties\":{\"a\":{\"type\":\"integer\"}},\"required\":[\"a\"]}}}",
+          LIST("{\"b\":null,\"a\":1}"), LIST("{}", "{\"a\":1,\"c\":1}", "{\"a\":null}"));
+    check("{\"anyOf\":[{\"properties\":{\"a\":{\"const\":1}},\"required\":[\"a\"]},{\"patternProperties\":{"
+          "\"^x\":{\"type\":"
+          "\"null\"}},\"minProperties\":1}],\"type\":\"object\",\"unevaluatedProperties\":{\"type\":"
+          "\"boolean\"}}",
+          LIST("{\"a\":1}", "{\"x1\":null}"), LIST("{\"a\":1,\"y\":5}", "{\"a\":2}", "{\"x\":1}"));
+    /* what is inside does not see what is beside it */
+    check("{\"allOf\":[{\"properties\":{\"a\":true}},{\"unevaluatedProperties\":false}],\"type\":\"object\"}",
+          LIST("{}"), LIST("{\"a\":1}"));
+    check("{\"prefixItems\":[{\"type\":\"null\"}],\"allOf\":[true],\"unevaluatedItems\":{\"type\":"
+          "\"boolean\"}}",
+          LIST("[]", "[null]", "[null,true]"), LIST("[true]", "[null,1]"));
+    check("{\"dependentSchemas\":{\"a\":{\"properties\":{\"b\":{\"const\":1}}}},\"properties\":{\"a\":{"
+          "\"const\":2}},"
+          "\"unevaluatedProperties\":false}",
+          LIST("{\"a\":2}", "{}"), LIST("{\"b\":1}", "{\"b\":2}"));
+}
+
+static void contained_items_are_counted(void **state) {
+    (void)state;
+    check("{\"contains\":{\"const\":1},\"minContains\":1,\"maxContains\":2,\"type\":\"array\"}",
+          LIST("[1]", "[1,1]", "[1,\"a\",null]", "[1,1,2]"), LIST("[]", "[1,1,1]", "[2]"));
+    check("{\"contains\":{\"type\":\"null\"},\"minContains\":0,\"maxContains\":1,\"items\":{\"type\":["
+          "\"null\",\"boolean\"]},"
+          "\"minItems\":1,\"maxItems\":2}",
+          LIST("[null]", "[true]", "[null,true]", "[true,false]"),
+          LIST("[]", "[null,null]", "[null,true,true]"));
+    check("{\"contains\":{\"const\":1},\"maxContains\":0,\"minContains\":0}", LIST("[]", "[2]"), LIST("[1]"));
+    check("{\"allOf\":[{\"contains\":{\"const\":1}},{\"minContains\":0}],\"type\":\"array\"}", LIST("[1]"),
+          LIST("[]", "[2]"));
+    check("{\"allOf\":[{\"contains\":{\"const\":1}},{\"contains\":{\"const\":1},\"minContains\":0}],\"type\":"
+          "\"array\"}",
+          LIST("[1]"), LIST("[]", "[2]"));
+    check("{\"maxContains\":1}", LIST("[1,1]", "5"), LIST("]"));
 }
 
 /* ---- hostile schemas ---- */
@@ -423,6 +495,9 @@ int main(void) {
         cmocka_unit_test(strings_follow_their_rules),
         cmocka_unit_test(objects_have_their_properties),
         cmocka_unit_test(what_cannot_be_kept_is_named),
+        cmocka_unit_test(names_lead_to_their_schemas),
+        cmocka_unit_test(members_that_nothing_looks_at_follow_their_rule),
+        cmocka_unit_test(contained_items_are_counted),
         cmocka_unit_test(gaps_between_keywords_let_nothing_through),
         cmocka_unit_test(huge_schemas_are_refused),
         cmocka_unit_test(nothing_invalid_is_allowed),
