@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # test_long.sh - what make test-long runs: the whole suite as it is, under AddressSanitizer and UndefinedBehaviorSanitizer
-# and as clang compiles it; what has threads under ThreadSanitizer; every unit test and a short generation under valgrind;
-# every fuzz target for FUZZ_SECONDS.
+# and as clang compiles it; several ranks under mpirun; what has threads under ThreadSanitizer; every unit test and a short
+# generation under valgrind; every fuzz target for FUZZ_SECONDS.
 # Half an hour and more on two processors.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -68,6 +68,7 @@ stage "plain" make --no-print-directory run-tests
 stage "killed runs" killed
 stage "sanitizers" env TEST_TIMEOUT=1800 make --no-print-directory SAN=address,undefined run-tests
 stage "threads" under_threads
+stage "ranks" make --no-print-directory test-ranks
 stage "clang" env TEST_TIMEOUT=600 make --no-print-directory CC=clang WERROR=1 run-tests
 stage "valgrind" under_valgrind
 stage "fuzzing" make --no-print-directory fuzz "FUZZ_SECONDS=${FUZZ_SECONDS:-60}"

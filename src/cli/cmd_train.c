@@ -260,7 +260,7 @@ enum status train_options_read(const struct option_values *values, enum training
 /* ---- the command ---- */
 
 /* Half of what a processor's float units can do at best is a fair guess of the speed. */
-static double seconds_of(const struct pretrain_options *options, double flops) {
+double train_seconds(const struct pretrain_options *options, double flops) {
     double threads = options->trainer.threads ? options->trainer.threads : processors_available();
     enum cpu_level level = cpu_level_available();
     if ((int)level > options->trainer.cpu_level_cap) level = (enum cpu_level)options->trainer.cpu_level_cap;
@@ -290,7 +290,7 @@ static enum status print_plan(const struct pretrain_options *options) {
     print_moments(options, &plan);
     printf("tokens             %lld\n", (long long)plan.tokens);
     printf("operations         %.3g for a token, %.3g for the run\n", plan.flops_per_token, plan.flops);
-    printf("time               about %.1f hours on %s\n", seconds_of(options, plan.flops) / 3600,
+    printf("time               about %.1f hours on %s\n", train_seconds(options, plan.flops) / 3600,
            options->comm->ranks > 1 ? "machines like this one" : "this machine");
     return STATUS_OK;
 }

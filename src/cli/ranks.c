@@ -29,7 +29,11 @@ enum status ranks_open(struct comm *comm) {
                     "build-mpi/hadal, which does",
                     started);
     if (!comm_knows_mpi() || !started) return STATUS_OK;
-    TRY(comm_open_mpi(comm));
+    enum status status = comm_open_mpi(comm);
+    if (status != STATUS_OK) {
+        *comm = comm_self();
+        return status;
+    }
     if (comm->ranks >= started) return STATUS_OK;
     return fail(STATUS_USAGE,
                 "%d processes were started together, of which MPI knows %d: start them by mpirun", started,

@@ -610,6 +610,7 @@
     {.name = "dry-run",
      .kind = OPTION_FLAG,
      .commands = TRAIN,
-     .actions = "pretrain|sft",
-     .help = "Say what the run would take, in parameters, memory, operations and time, and do nothing."},
+     .actions = "pretrain|sft|grpo|distill",
+     .help = "Say what the run would take, in parameters, memory, operations and time, and do nothing. grpo and distill read "
+             "the tasks of --data for it."},
 

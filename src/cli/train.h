@@ -25,6 +25,9 @@ must_use enum status train_options_read(const struct option_values *values, enum
                                         struct pretrain_options *options, struct train_sources *source,
                                         json_t **config);
 
+/* How long so many operations may take on this machine. */
+double train_seconds(const struct pretrain_options *options, double flops);
+
 /* train_grpo.c */
 must_use enum status train_grpo(const struct option_values *values, bool distill,
                                 const struct pretrain_options *base);

@@ -1,5 +1,6 @@
 /* train_grpo.c - `hadal train grpo`: options to a run of reinforcement learning, and what is shown of it. */
 #include "base/bytes.h"
+#include "base/memory.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/train.h"
@@ -155,23 +156,65 @@ static enum status read_teacher(const struct option_values *values, struct grpo_
     return STATUS_OK;
 }
 
+/* ---- before a run ---- */
+
+static void print_bytes(const char *what, int64_t bytes) {
+    char text[32];
+    if (bytes) printf("  %-17s%s\n", what, bytes_text(bytes, text));
+}
+
+static enum status print_plan(const struct grpo_options *options) {
+    struct grpo_plan plan;
+    char memory[32], available[32];
+    TRY(grpo_plan(options, &plan));
+    printf("parameters         %lld, %lld of them active for a token\n", (long long)plan.parameters.total,
+           (long long)plan.parameters.active);
+    if (plan.adapters)
+        printf("learnt             %lld in adapters of rank %d\n", (long long)plan.adapters,
+               options->base.trainer.lora.rank);
+    printf("tasks              %lld, with prompts of up to %d tokens\n", (long long)plan.tasks,
+           plan.longest_prompt);
+    printf("memory             %s of %s\n", bytes_text(plan.memory, memory),
+           bytes_text(plan.available, available));
+    print_bytes("policy", plan.policy);
+    print_bytes("moments", plan.moments);
+    print_bytes("reference", plan.reference);
+    print_bytes("teacher", plan.teacher);
+    printf("  cache            %s for %d answers at once\n", bytes_text(plan.cache, memory), plan.at_once);
+    printf("tokens             at most %lld sampled, and %lld learnt from, prompts included\n",
+           (long long)plan.sampled, (long long)plan.learnt);
+    printf("operations         at most %.3g to sample, %.3g to learn\n", plan.sampling_flops,
+           plan.learning_flops);
+    double flops =
+        2 * plan.sampling_flops + plan.learning_flops; /* tokens one by one make poor use of a processor */
+    printf("time               about %.1f hours on this machine if every answer has %d tokens\n",
+           train_seconds(&options->base, flops) / 3600, options->longest);
+    return STATUS_OK;
+}
+
 enum status train_grpo(const struct option_values *values, bool distill,
                        const struct pretrain_options *base) {
+    bool dry = option_flag(values, "dry-run");
     const char *const *names;
     struct verifiers verifiers;
     struct screen screen = {.every = option_int(values, "log-every")};
     struct grpo_listener listener = {&screen, show_beginning, going, show_step, show_validation};
     struct grpo_options options = {.base = *base, .verifiers = &verifiers, .listener = &listener};
     if (!base->datas) return fail(STATUS_USAGE, "--data PATH says what is asked");
-    if (!base->run) return fail(STATUS_USAGE, "-o RUN says where the run goes");
+    if (!base->run && !dry) return fail(STATUS_USAGE, "-o RUN says where the run goes");
     TRY(read_options(values, &options));
     if (distill) TRY(read_teacher(values, &options));
     int count = option_texts(values, "verifier", &names);
     TRY(verifiers_open(&verifiers, names, count));
     verifiers_set_command(&verifiers, option_text(values, "verifier-command"));
-    interrupt_catch();
-    enum status status = grpo_run(&options);
-    progress_finish(&screen.progress);
+    enum status status;
+    if (dry) {
+        status = print_plan(&options);
+    } else {
+        interrupt_catch();
+        status = grpo_run(&options);
+        progress_finish(&screen.progress);
+    }
     verifiers_close(&verifiers);
     return status;
 }

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_AT_ONCE = 256 };
-
 /* ---- opening ---- */
 
 static enum status make_config(struct grpo_job *job) {
@@ -33,79 +31,35 @@ static enum status read_tasks(struct grpo_job *job) {
     return task_order_open(&job->order, &job->tasks, base->seed);
 }
 
-/* Tokens of the longest prompt with the longest answer. */
-static enum status context_of(const struct grpo_job *job, int *context) {
-    int longest = job->tasks.longest > job->valid.longest ? job->tasks.longest : job->valid.longest;
-    int64_t tokens = (int64_t)longest + job->options->longest + 1;
-    *context = (int)min_i64(tokens, INT32_MAX);
-    if (tokens <= job->desc.context) return STATUS_OK;
-    return fail(STATUS_LIMIT,
-                "%s: prompts of up to %d tokens with answers of %d are beyond "
-                "max_position_embeddings %lld",
-                job->options->base.origin, longest, job->options->longest, (long long)job->desc.context);
-}
-
-static int answers_at_once(const struct grpo_job *job) {
-    const struct grpo_options *options = job->options;
-    int64_t all = (int64_t)options->prompts * options->group;
-    return options->at_once ? options->at_once : (int)min_i64(all, MOST_AT_ONCE);
-}
-
-static enum status check_memory(const struct grpo_job *job, const struct trainer_options *trainer,
-                                int context) {
-    struct kv_plane plane[KV_PLANES];
+static enum status check_memory(const struct grpo_job *job) {
+    struct grpo_plan plan;
     char needed[32], available[32];
-    int64_t tokens = round_up(context, KV_PAGE_TOKENS) * answers_at_once(job);
-    TRY(kv_planes_of(&job->desc, DTYPE_F32, plane));
-    const struct trainer_plan plan = trainer_plan(&job->desc, trainer);
-    int64_t bytes = plan.total + 2 * plan.trained + /* moments */
-                    tokens * kv_bytes_per_token(&job->desc, plane, true) +
-                    (job->options->policy.kl > 0 ? plan.trained : 0);
-    if (bytes <= memory_available()) return STATUS_OK;
+    TRY(grpo_plan_job(job, &plan));
+    if (plan.memory <= plan.available) return STATUS_OK;
     return fail(STATUS_MEMORY,
                 "training needs %s and %s are available; fewer answers at once or --recompute "
                 "may help",
-                bytes_text(bytes, needed), bytes_text(memory_available(), available));
+                bytes_text(plan.memory, needed), bytes_text(plan.available, available));
 }
 
-/* Of the teacher only what goes forward is used: layers share what they keep. */
-static enum status open_teacher(struct grpo_job *job, struct trainer_options trainer) {
-    enum { CONFIG_LIMIT = 1 << 20 };
-    const char *path = job->options->teacher;
-    char name[4096], needed[32], available[32];
+static enum status open_teacher(struct grpo_job *job, int context) {
+    const struct trainer_options trainer = grpo_teacher_options(job, context);
     struct model_desc desc;
-    json_t *config;
-    if (!path) return STATUS_OK;
-    if (snprintf(name, sizeof name, "%s/config.json", path) >= (int)sizeof name)
-        return fail(STATUS_USAGE, "--teacher: the name is too long");
-    TRY(json_read_file(name, CONFIG_LIMIT, &config));
-    enum status status = model_desc_from_config(&desc, config, path);
-    json_decref(config);
-    TRY(status);
-    if (desc.vocab != job->desc.vocab)
-        return fail(STATUS_INPUT, "%s: vocab_size %lld, but the student's is %lld", path,
-                    (long long)desc.vocab, (long long)job->desc.vocab);
-    trainer.recompute = true;
-    trainer.lora = (struct adapter_options){0};
-    int64_t bytes = trainer_plan(&desc, &trainer).total;
-    if (bytes > memory_available())
-        return fail(STATUS_MEMORY, "%s: needs %s and %s are available", path, bytes_text(bytes, needed),
-                    bytes_text(memory_available(), available));
+    if (!job->options->teacher) return STATUS_OK;
+    TRY(grpo_teacher_desc(job, &desc));
     TRY(trainer_open(&job->teacher, &desc, &trainer));
-    return run_load_weights(path, &job->teacher);
+    return run_load_weights(job->options->teacher, &job->teacher);
 }
 
 static enum status open_model(struct grpo_job *job) {
     const struct grpo_options *options = job->options;
-    struct trainer_options trainer = options->base.trainer;
-    int context, at_once = answers_at_once(job);
-    TRY(context_of(job, &context));
-    trainer.strict = true; /* a token has the same bits when it is sampled and when it is learnt from */
-    trainer.max_rows = (int)max_i64(max_i64(options->micro_rows, context), at_once);
-    TRY(check_memory(job, &trainer, context));
+    int context;
+    TRY(grpo_context(job, &context));
+    const struct trainer_options trainer = grpo_trainer_options(job, context);
+    TRY(check_memory(job));
     TRY(trainer_open(&job->trainer, &job->desc, &trainer));
     TRY(run_load_base(job->options->base.init, &job->trainer));
-    TRY(open_teacher(job, trainer));
+    TRY(open_teacher(job, context));
     TRY(optimizer_open(&job->optimizer, &job->trainer, &options->base.optimizer, options->base.comm));
     struct learner_options learner = {.policy = options->policy,
                                       .temperature = options->sampling.temperature,
@@ -115,7 +69,7 @@ static enum status open_model(struct grpo_job *job) {
                                       .teacher_weight = options->teacher_weight};
     learner.policy.longest = options->longest;
     TRY(learner_open(&job->learner, &job->trainer, &learner));
-    struct rollout_options rollout = {&job->trainer, job->tokenizer, context, at_once};
+    struct rollout_options rollout = {&job->trainer, job->tokenizer, context, grpo_at_once(job)};
     return rollout_open(&job->rollout, &rollout);
 }
 
@@ -175,14 +129,21 @@ static enum status open_store(struct grpo_job *job) {
     return run_store_open_metrics(&job->store, known);
 }
 
-static enum status open_job(struct grpo_job *job) {
+static enum status read_inputs(struct grpo_job *job) {
     const struct pretrain_options *base = &job->options->base;
+    if (base->comm->ranks > 1)
+        return fail(STATUS_UNSUPPORTED, "%d ranks: what learns from its own answers learns in one process",
+                    base->comm->ranks);
     TRY(make_config(job));
     TRY(tokenizer_open(&job->tokenizer, base->tokenizer));
     if (tokenizer_vocabulary(job->tokenizer) > job->desc.vocab)
         return fail(STATUS_INPUT, "%s: vocab_size %lld, but the tokenizer %s has %d tokens", base->origin,
                     (long long)job->desc.vocab, base->tokenizer, tokenizer_vocabulary(job->tokenizer));
-    TRY(read_tasks(job));
+    return read_tasks(job);
+}
+
+static enum status open_job(struct grpo_job *job) {
+    TRY(read_inputs(job));
     TRY(open_model(job));
     TRY(take_memory(job));
     return open_store(job);
@@ -299,9 +260,6 @@ static enum status run_steps(struct grpo_job *job) {
 
 enum status grpo_run(const struct grpo_options *options) {
     struct grpo_job job = {.options = options};
-    if (options->base.comm->ranks > 1)
-        return fail(STATUS_UNSUPPORTED, "%d ranks: what learns from its own answers learns in one process",
-                    options->base.comm->ranks);
     enum status status = open_job(&job);
     if (status == STATUS_OK) {
         struct grpo_report begin = {
@@ -309,6 +267,14 @@ enum status grpo_run(const struct grpo_options *options) {
         options->listener->began(options->listener->context, &begin, job.tasks.tasks);
         status = run_steps(&job);
     }
+    close_job(&job);
+    return status;
+}
+
+enum status grpo_plan(const struct grpo_options *options, struct grpo_plan *plan) {
+    struct grpo_job job = {.options = options};
+    enum status status = read_inputs(&job);
+    if (status == STATUS_OK) status = grpo_plan_job(&job, plan);
     close_job(&job);
     return status;
 }

@@ -72,6 +72,22 @@ struct grpo_listener {
     void (*validated)(void *context, const struct grpo_validation *validation);
 };
 
+/* What a run will take, without beginning it; tasks are read for it. Operations are those of answers that are all as long as they
+ * may be, without any that are sampled again. */
+struct grpo_plan {
+    struct parameter_counts parameters;
+    int64_t adapters; /* numbers that are learnt instead; 0: all of the parameters are */
+    int64_t tasks;
+    int longest_prompt, at_once;
+    int64_t policy, moments; /* bytes: weights, gradients and activations; the optimizer's */
+    int64_t reference, teacher,
+        cache; /* bytes: another policy's weights; the teacher; pages of the answers at once */
+    int64_t memory, available;
+    int64_t sampled, learnt; /* tokens of the whole run; with their prompts */
+    double sampling_flops, learning_flops;
+};
+must_use enum status grpo_plan(const struct grpo_options *options, struct grpo_plan *plan);
+
 /* STATUS_CANCELLED when the listener stopped it, after everything was saved. */
 must_use enum status grpo_run(const struct grpo_options *options);
 

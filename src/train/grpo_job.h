@@ -32,6 +32,16 @@ struct grpo_job {
     int64_t logprob_capacity;
 };
 
+/* grpo_plan.c: what follows from options, description and tasks. */
+must_use enum status grpo_plan_job(const struct grpo_job *job, struct grpo_plan *plan);
+must_use enum status grpo_context(const struct grpo_job *job,
+                                  int *context); /* tokens of the longest prompt and answer */
+int grpo_at_once(const struct grpo_job *job);    /* answers */
+struct trainer_options grpo_trainer_options(const struct grpo_job *job, int context);
+struct trainer_options grpo_teacher_options(const struct grpo_job *job, int context);
+/* The teacher's, whose vocabulary is the student's. */
+must_use enum status grpo_teacher_desc(const struct grpo_job *job, struct model_desc *desc);
+
 /* grpo_sample.c: groups of answers with their rewards in job->live; what there is to say goes to the report. */
 must_use enum status grpo_sample(struct grpo_job *job, struct grpo_report *report);
 void grpo_drop_groups(struct grpo_job *job);

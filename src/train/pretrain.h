@@ -71,6 +71,8 @@ struct pretrain_plan {
 must_use enum status pretrain_plan(const struct pretrain_options *options, struct pretrain_plan *plan);
 int pretrain_batches(const struct pretrain_options *options);    /* of a step */
 int pretrain_batch_rows(const struct pretrain_options *options); /* of each of them */
+/* Forward and back for a token of sequences of so many; a third of it is forward. */
+double training_flops_per_token(const struct model_desc *desc, int sequence_rows, bool mtp);
 /* Of several batches a crew takes care; the lead then measures losses alone, a sequence at a time. */
 struct trainer_options pretrain_lead_options(const struct pretrain_options *options);
 

@@ -6,20 +6,21 @@
 
 #include <stdlib.h>
 
-/* What a token meets, the module of multi-token prediction with its use of the head included. */
-static int64_t active_parameters(const struct model_desc *d) {
+/* What a token meets; with the module of multi-token prediction its use of the head is included. */
+static int64_t active_parameters(const struct model_desc *d, bool mtp) {
     struct parameter_counts counts = model_parameters(d);
     int64_t idle = (int64_t)(d->experts - d->experts_used) * 3 * d->width * d->expert_ffn;
-    if (!d->mtp_layers) return counts.active;
+    if (!mtp || !d->mtp_layers) return counts.active;
     bool routed = d->layer[d->layers].ffn == FFN_EXPERTS;
     return counts.active + counts.mtp - (routed ? idle : 0) + d->vocab * d->width;
 }
 
 /* Six for each parameter that a token meets, and attention over half a sequence on average. */
-static double flops_per_token(const struct model_desc *d, int sequence_rows, int64_t active) {
+double training_flops_per_token(const struct model_desc *d, int sequence_rows, bool mtp) {
     bool latent = d->layer[0].attention == ATTEND_LATENT;
     double dims = latent ? d->nope_dim + d->rope_dim + d->value_dim : 2 * d->head_dim;
-    return 6 * (double)active + 6 * dims * d->heads * (d->layers + d->mtp_layers) * sequence_rows / 2;
+    int layers = d->layers + (mtp ? d->mtp_layers : 0);
+    return 6 * (double)active_parameters(d, mtp) + 6 * dims * d->heads * layers * sequence_rows / 2;
 }
 
 int pretrain_batches(const struct pretrain_options *options) {
@@ -91,7 +92,7 @@ enum status pretrain_plan(const struct pretrain_options *options, struct pretrai
     if (options->trainer.lora.rank) plan->adapters = adapters_elements(&desc, &options->trainer.lora);
     TRY(plan_memory(options, &desc, plan));
     plan->tokens = options->steps * options->batch_sequences * options->sequence_rows;
-    plan->flops_per_token = flops_per_token(&desc, options->sequence_rows, active_parameters(&desc));
+    plan->flops_per_token = training_flops_per_token(&desc, options->sequence_rows, true);
     plan->flops = plan->flops_per_token * (double)plan->tokens;
     return STATUS_OK;
 }

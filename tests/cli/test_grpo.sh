@@ -129,6 +129,28 @@ import json, sys
 far = [json.loads(line)["teacher_kl"] for line in open(sys.argv[1])]
 print(len(far) == 25 and sum(far[-5:]) < 0.5 * sum(far[:5]))' "$work/pupil/metrics.jsonl")
 [ "$nearer" = True ] && pass "distill draws a student to its teacher" || fail "distill draws a student to its teacher" "$(cat "$work/errors" "$work/out")"
+
+# ---- what a run would take
+
+# plan ARGUMENTS...: a dry run in $work/out, as "what bytes" in $work/bytes
+plan() {
+    "$HADAL" train "$@" --dry-run > "$work/out" 2> "$work/errors"
+}
+if plan grpo --init "$work/base/latest" --plain --data "$work/tasks.jsonl" --batch 4 --group 16 --answer-tokens 6 --steps 12 --kl 0.05 &&
+    grep -q '^parameters .* active' "$work/out" && grep -q '^tasks  *4, with prompts of up to 3 tokens' "$work/out" &&
+    grep -q '^  reference ' "$work/out" && ! grep -q '^  teacher ' "$work/out" && grep -q '^  cache .* for 64 answers' "$work/out" &&
+    grep -q '^tokens  *at most 4608 sampled, and 6912 learnt from' "$work/out" && grep -q '^time ' "$work/out"; then
+    pass "--dry-run says what grpo takes"
+else
+    fail "--dry-run says what grpo takes" "$(cat "$work/out" "$work/errors")"
+fi
+if plan distill --init "$work/base/latest" --teacher "$work/whole/latest" --plain --data "$work/prompts.jsonl" --answer-tokens 6 \
+    --batch 16 --steps 25 && grep -q '^  teacher ' "$work/out" && ! grep -q '^  reference ' "$work/out" &&
+    grep -q '^  cache .* for 16 answers' "$work/out"; then
+    pass "--dry-run says what distill takes"
+else
+    fail "--dry-run says what distill takes" "$(cat "$work/out" "$work/errors")"
+fi
 output=$("$HADAL" train sample --teacher "$work/whole/latest" --plain --data "$work/tasks.jsonl" 2>&1)
 [ $? = 2 ] && [[ $output = *"-o FILE"* ]] && pass "refused: sample without a file" || fail "refused: sample without a file" "$output"
 
