@@ -260,12 +260,22 @@ enum status train_options_read(const struct option_values *values, enum training
 /* ---- the command ---- */
 
 /* Half of what a processor's float units can do at best is a fair guess of the speed. */
-double train_seconds(const struct pretrain_options *options, double flops) {
+static double seconds_of(const struct pretrain_options *options, double flops) {
     double threads = options->trainer.threads ? options->trainer.threads : processors_available();
     enum cpu_level level = cpu_level_available();
     if ((int)level > options->trainer.cpu_level_cap) level = (enum cpu_level)options->trainer.cpu_level_cap;
     double each = level >= CPU_AVX512 ? 50e9 : level >= CPU_AVX2 ? 25e9 : 1e9;
     return flops / (threads * each * options->comm->ranks);
+}
+
+void train_print_time(const struct pretrain_options *options, double flops, const char *words) {
+    double seconds = seconds_of(options, flops);
+    printf("time               about ");
+    if (seconds < 3600)
+        printf("%.1f minutes", seconds / 60);
+    else
+        printf("%.1f hours", seconds / 3600);
+    printf(" on %s%s\n", options->comm->ranks > 1 ? "machines like this one" : "this machine", words);
 }
 
 static void print_moments(const struct pretrain_options *options, const struct pretrain_plan *plan) {
@@ -290,8 +300,7 @@ static enum status print_plan(const struct pretrain_options *options) {
     print_moments(options, &plan);
     printf("tokens             %lld\n", (long long)plan.tokens);
     printf("operations         %.3g for a token, %.3g for the run\n", plan.flops_per_token, plan.flops);
-    printf("time               about %.1f hours on %s\n", train_seconds(options, plan.flops) / 3600,
-           options->comm->ranks > 1 ? "machines like this one" : "this machine");
+    train_print_time(options, plan.flops, "");
     return STATUS_OK;
 }
 

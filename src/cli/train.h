@@ -25,8 +25,8 @@ must_use enum status train_options_read(const struct option_values *values, enum
                                         struct pretrain_options *options, struct train_sources *source,
                                         json_t **config);
 
-/* How long so many operations may take on this machine. */
-double train_seconds(const struct pretrain_options *options, double flops);
+/* A line of --dry-run: how long so many operations may take, and what else there is to say about it. */
+void train_print_time(const struct pretrain_options *options, double flops, const char *words);
 
 /* train_grpo.c */
 must_use enum status train_grpo(const struct option_values *values, bool distill,

@@ -11,7 +11,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MICRO_TOKENS = 4096 };
+enum {
+    MICRO_TOKENS = 4096,
+    SAMPLING_COSTS = 4 /* times the time of as many operations on whole texts: tokens come one by one */
+};
 
 /* ---- what is shown ---- */
 
@@ -185,10 +188,8 @@ static enum status print_plan(const struct grpo_options *options) {
            (long long)plan.sampled, (long long)plan.learnt);
     printf("operations         at most %.3g to sample, %.3g to learn\n", plan.sampling_flops,
            plan.learning_flops);
-    double flops =
-        2 * plan.sampling_flops + plan.learning_flops; /* tokens one by one make poor use of a processor */
-    printf("time               about %.1f hours on this machine if every answer has %d tokens\n",
-           train_seconds(&options->base, flops) / 3600, options->longest);
+    train_print_time(&options->base, SAMPLING_COSTS * plan.sampling_flops + plan.learning_flops,
+                     ", if every answer is as long as it may be");
     return STATUS_OK;
 }
 

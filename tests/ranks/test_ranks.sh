@@ -58,7 +58,7 @@ verdict() { # WHAT: of the last command
 verdict "a build that knows MPI trains without mpirun"
 ranks 2 "${pretrain[@]}" -o "$work/two" && same one two
 verdict "two ranks make the bits of one process"
-[ "$(grep -c '^step ' "$work/out")" = 8 ] && [ ! -s "$work/errors" ]
+[ "$(grep -c '^step ' "$work/out")" = 8 ] && [ "$(grep -c 'tokens of text' "$work/out")" = 1 ] && ! grep -q hadal "$work/errors"
 verdict "the first rank alone says how it goes"
 
 "$HADAL" train "${sft[@]}" -o "$work/talk-one" > "$work/out" 2> "$work/errors" &&
