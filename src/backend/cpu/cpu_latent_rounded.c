@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { WAVE_PAGES = 32 };
+enum { WAVE_PAGES = 128 };
 
 /* ---- room ---- */
 
