@@ -3,7 +3,7 @@
 # everything, export in FP8, held-out questions; see README.md beside it. Each stage goes on where it was interrupted and
 # says at the end how long it took. From the repository's root, after make all recipes.
 #
-#   SEED=1 THREADS=2   READ=300 COLD=1600 REWARDED=25 TAUGHT=6500   steps of the stages; REWARDED=0 leaves the rewards out
+#   SEED=1 THREADS=2   READ=300 COLD=1600 REWARDED=25 TAUGHT=5500   steps of the stages; REWARDED=0 leaves the rewards out
 #   TEXTS=20000 STARTERS=60000 CONVERSATIONS=200000 TASKS=20000 QUESTIONS=200   exercises of each; questions of each kind
 set -euo pipefail
 out=${1:-reasoner}
@@ -59,7 +59,7 @@ if [ "${REWARDED:-25}" -gt 0 ]; then
     ready=rewarded
 fi
 train teaching sft --init "$out/$ready/latest" --data "$out/conversations.jsonl" "${examples[@]}" \
-    --lr 3e-3 --lr-floor 1e-4 --schedule wsd --steps "${TAUGHT:-6500}" --mtp-weight 0.3 --mtp-weight-late 0.3 -o "$out/taught"
+    --lr 3e-3 --lr-floor 1e-4 --schedule wsd --steps "${TAUGHT:-5500}" --mtp-weight 0.3 --mtp-weight-late 0.3 -o "$out/taught"
 
 rm -rf "$out/model"
 "$hadal" quantize "$out/taught/latest" --type fp8 -o "$out/model"
