@@ -89,7 +89,7 @@ jq -s --arg date "$(date -u +%F)" --arg commit "$commit" --arg model "${model##*
      crowd: {output_tokens_per_second: both("crowd"; .output_tokens_per_second), ttft_p99: both("crowd"; .ttft.p99),
              ttft_p50: both("crowd"; .ttft.p50), tpot_p50: both("crowd"; .tpot.p50)},
      conversation: {first_turn: both("conversation"; .turns[0].ttft.p50), second_turn: both("conversation"; .turns[1].ttft.p50)},
-     runs: $all}' "$work/lines" > "$out"
+     runs: ($all | map(.model |= sub(".*/"; "")))}' "$work/lines" > "$out"
 jq -r 'def ratio(a; b): if a and b then (a / b * 100 | round / 100) else null end;
     .crowd as $c | .conversation as $t |
     "output tokens/s: hadal \($c.output_tokens_per_second.hadal), llama-server \($c.output_tokens_per_second.peer), ratio \(ratio($c.output_tokens_per_second.hadal; $c.output_tokens_per_second.peer))",
