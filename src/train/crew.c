@@ -150,6 +150,12 @@ static enum status pass_piece(struct round *round, int64_t index, bool first) {
     return STATUS_OK;
 }
 
+static enum status give_piece(const struct round *round, int64_t index) {
+    const struct comm *comm = round->crew->comm;
+    struct piece piece = piece_of(round->crew, index);
+    return comm->ops->send(comm, 0, piece.at, piece.bytes);
+}
+
 /* The last rank gives out the sum of the round before, as many pieces ahead as there are ranks between it and the first: each
  * has one in its hands, and nobody waits in a circle. */
 static enum status pass_on(struct round *round, bool first) {
@@ -158,8 +164,7 @@ static enum status pass_on(struct round *round, bool first) {
     bool gives = !first && comm->rank + 1 == comm->ranks;
     int64_t ahead = gives ? comm->ranks - 2 : 0;
     for (int64_t i = 0; i < pieces + ahead; i++) {
-        struct piece given = piece_of(round->crew, i);
-        if (gives && i < pieces) TRY(comm->ops->send(comm, 0, given.at, given.bytes));
+        if (gives && i < pieces) TRY(give_piece(round, i));
         if (i >= ahead) TRY(pass_piece(round, i - ahead, first));
     }
     return STATUS_OK;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "train/crew.h"
+#include "train/start.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -89,32 +90,6 @@ static bool is_first(const struct job *job) {
     return job->options->comm->rank == 0;
 }
 
-/* What all ranks must have been started with. */
-static enum status compare_ranks(const struct job *job) {
-    const struct pretrain_options *options = job->options;
-    const struct comm *comm = options->comm;
-    uint64_t mine[] = {corpus_identity(&job->corpus),
-                       options->valids ? corpus_identity(&job->valid) : 0,
-                       options->seed,
-                       (uint64_t)options->steps,
-                       (uint64_t)options->batch_sequences,
-                       (uint64_t)options->micro_sequences,
-                       (uint64_t)options->sequence_rows,
-                       (uint64_t)options->save_every,
-                       (uint64_t)options->valid_every,
-                       (uint64_t)parameters_bytes(&job->desc),
-                       (uint64_t)options->optimizer.kind};
-    unsigned char *all = malloc((size_t)comm->ranks * sizeof mine);
-    if (!all) return fail(STATUS_MEMORY, "no memory for what %d ranks say", comm->ranks);
-    enum status status = comm->ops->gather(comm, mine, sizeof mine, all);
-    for (int r = 1; status == STATUS_OK && r < comm->ranks; r++)
-        if (memcmp(all + (size_t)r * sizeof mine, all, sizeof mine) != 0)
-            status =
-                fail(STATUS_INPUT, "rank %d was started with other data or options than the first rank", r);
-    free(all);
-    return status;
-}
-
 /* All have as many hands, so that they meet after as many rounds. */
 static enum status meet(struct job *job) {
     const struct comm *comm = job->options->comm;
@@ -125,7 +100,8 @@ static enum status meet(struct job *job) {
                     "the %d batches of a step cannot be shared by %d ranks: a smaller --micro-batch makes "
                     "more of them",
                     batches, comm->ranks);
-    TRY(compare_ranks(job));
+    uint64_t valid = job->options->valids ? corpus_identity(&job->valid) : 0;
+    TRY(start_compare(job->options, &job->desc, corpus_identity(&job->corpus), valid));
     TRY(comm_least(comm, job->hands, &hands));
     job->hands = (int)hands;
     return STATUS_OK;

@@ -65,6 +65,15 @@ verdict "the first rank alone says how it goes"
     ranks 2 "${sft[@]}" -o "$work/talk-two" && same talk-one talk-two
 verdict "sft and the loss of held-out conversations, too"
 
+"$HADAL" train "${pretrain[@]}" --steps 3 --fp8 --recompute -o "$work/fp8-one" > "$work/out" 2> "$work/errors" &&
+    ranks 3 "${pretrain[@]}" --steps 3 --fp8 --recompute -o "$work/fp8-three" && same fp8-one fp8-three
+verdict "as in FP8"
+sft_lora=("${sft[@]}" --lora 4)
+"$HADAL" train "${sft_lora[@]}" -o "$work/lora-one" > "$work/out" 2> "$work/errors" && ranks 2 "${sft_lora[@]}" -o "$work/lora-two" &&
+    cmp -s "$work/lora-one/latest/adapter_model.safetensors" "$work/lora-two/latest/adapter_model.safetensors" &&
+    cmp -s "$work/lora-one/latest/trainer/optimizer.safetensors" "$work/lora-two/latest/trainer/optimizer.safetensors"
+verdict "and adapters"
+
 # ---- interrupted, and gone on with by others
 
 "$HADAL" train "${pretrain[@]}" --optimizer muon -o "$work/muon" > "$work/out" 2> "$work/errors"

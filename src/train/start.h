@@ -1,0 +1,11 @@
+/* start.h - what all ranks of a run must have been started with, and run on: everything that its numbers depend on. */
+#ifndef HADAL_TRAIN_START_H
+#define HADAL_TRAIN_START_H
+
+#include "train/pretrain.h"
+
+/* Collective; `data` and `valid` are hashes of what each rank has read. */
+must_use enum status start_compare(const struct pretrain_options *options, const struct model_desc *desc,
+                                   uint64_t data, uint64_t valid);
+
+#endif
