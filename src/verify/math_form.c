@@ -134,6 +134,40 @@ bool math_atom(struct math_atoms *atoms, const char *name, size_t bytes, struct 
     return true;
 }
 
+static bool square_atom(struct math_atoms *atoms, const char *name, int64_t square, struct math_form *form) {
+    if (!math_atom(atoms, name, strlen(name), form)) return false;
+    for (int i = 0; i < MATH_ATOMS; i++)
+        if (form->top.term[0].power[i]) atoms->square[i] = square;
+    return true;
+}
+
+bool math_either_sign(struct math_atoms *atoms, struct math_form *form) {
+    return square_atom(atoms, "\\pm", 1, form);
+}
+
+/* Bytes behind `used`; more than there is room for when it does not fit. */
+static size_t print_polynomial(const struct math_polynomial *p, char name[MATH_NAME_BYTES], size_t used) {
+    for (int t = 0; t < p->terms && used < MATH_NAME_BYTES; t++) {
+        const struct math_term *term = &p->term[t];
+        used += (size_t)snprintf(name + used, MATH_NAME_BYTES - used, "+%lld/%lld", (long long)term->top,
+                                 (long long)term->bottom);
+        for (int i = 0; i < MATH_ATOMS && used < MATH_NAME_BYTES; i++)
+            if (term->power[i])
+                used += (size_t)snprintf(name + used, MATH_NAME_BYTES - used, " %d^%d", i, term->power[i]);
+    }
+    return used;
+}
+
+bool math_function(struct math_atoms *atoms, const char *name, const struct math_form *a,
+                   struct math_form *form) {
+    char whole[MATH_NAME_BYTES];
+    size_t used = (size_t)snprintf(whole, sizeof whole, "%s(", name);
+    if (used < sizeof whole) used = print_polynomial(&a->top, whole, used);
+    if (used < sizeof whole) used += (size_t)snprintf(whole + used, sizeof whole - used, ":");
+    if (used < sizeof whole) used = print_polynomial(&a->bottom, whole, used);
+    return used < sizeof whole && math_atom(atoms, whole, used, form);
+}
+
 bool math_add(const struct math_atoms *atoms, const struct math_form *a, const struct math_form *b,
               bool minus, struct math_form *form) {
     struct math_polynomial right;
@@ -185,26 +219,35 @@ bool math_is_number(const struct math_form *form, int64_t *top, int64_t *bottom)
     return true;
 }
 
-/* sqrt(top / bottom) = sqrt(top * bottom) / bottom; squares come out of the root. */
+/* Times the root of a prime number. */
+static bool multiply_root(struct math_atoms *atoms, int64_t prime, struct math_form *form) {
+    struct math_form root;
+    char name[32];
+    snprintf(name, sizeof name, "sqrt %lld", (long long)prime);
+    return square_atom(atoms, name, prime, &root) && math_multiply(atoms, form, &root, form);
+}
+
+/* sqrt(top / bottom) = sqrt(top * bottom) / bottom; squares come out of the root, and what is left is one of primes: the
+ * root of 6 is that of 2 times that of 3. */
 bool math_root(struct math_atoms *atoms, const struct math_form *a, struct math_form *form) {
     enum { ROOT_MOST = 1 << 30 };
     int64_t top, bottom, inside, outside = 1;
-    char name[MATH_NAME_BYTES];
     if (!math_is_number(a, &top, &bottom) || top < 0 || __builtin_mul_overflow(top, bottom, &inside) ||
         inside > ROOT_MOST)
         return false;
+    if (!inside) return math_number(0, 1, form);
     for (int64_t factor = 2; factor * factor <= inside; factor++)
         while (inside % (factor * factor) == 0) {
             inside /= factor * factor;
             outside *= factor;
         }
-    if (!inside) return math_number(0, 1, form);
-    if (!math_number(outside, bottom, form) || inside == 1) return inside == 1;
-    int length = snprintf(name, sizeof name, "sqrt %lld", (long long)inside), at;
-    if ((at = find_atom(atoms, name, (size_t)length)) < 0) return false;
-    atoms->square[at] = inside;
-    form->top.term[0].power[at] = 1;
-    return true;
+    if (!math_number(outside, bottom, form)) return false;
+    for (int64_t prime = 2; prime * prime <= inside; prime++) {
+        if (inside % prime) continue;
+        inside /= prime;
+        if (!multiply_root(atoms, prime, form)) return false;
+    }
+    return inside == 1 || multiply_root(atoms, inside, form);
 }
 
 bool math_equal(const struct math_atoms *atoms, const struct math_form *a, const struct math_form *b) {

@@ -1,5 +1,6 @@
 /* math_form.h - expressions in a form in which equal ones are recognised: a quotient of two polynomials with rational coefficients
- * in up to MATH_ATOMS things that have a name. Roots of whole numbers are such things, whose square is known.
+ * in up to MATH_ATOMS things that have a name. Roots of prime numbers are such things, whose square is known, and so are the
+ * two signs of "plus or minus" and a function of a form.
  *
  * Plain data and pure functions. Everything is bounded: what would grow beyond its room makes the operation fail. */
 #ifndef HADAL_VERIFY_MATH_FORM_H
@@ -9,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MATH_ATOMS = 12, MATH_TERMS = 48, MATH_NAME_BYTES = 32, MATH_POWER_MOST = 60 };
+enum { MATH_ATOMS = 12, MATH_TERMS = 48, MATH_NAME_BYTES = 96, MATH_POWER_MOST = 60 };
 
 struct math_atoms { /* shared by all forms that are compared */
     char name[MATH_ATOMS][MATH_NAME_BYTES];
@@ -31,6 +32,11 @@ struct math_form {
 
 bool math_number(int64_t top, int64_t bottom, struct math_form *form);
 bool math_atom(struct math_atoms *atoms, const char *name, size_t bytes, struct math_form *form);
+/* Plus or minus 1. */
+bool math_either_sign(struct math_atoms *atoms, struct math_form *form);
+/* The function `name` of `a`: the same thing for the same form. */
+bool math_function(struct math_atoms *atoms, const char *name, const struct math_form *a,
+                   struct math_form *form);
 bool math_add(const struct math_atoms *atoms, const struct math_form *a, const struct math_form *b,
               bool minus, struct math_form *form);
 bool math_multiply(const struct math_atoms *atoms, const struct math_form *a, const struct math_form *b,

@@ -73,12 +73,13 @@ static void find_expression(const struct verify_request *request, const char **t
     *bytes = (size_t)(stop - line);
 }
 
-/* Two things beside each other are no product here. */
+/* Two things beside each other are no product here, and two stars no sign. */
 static bool operators_between(const char *text, size_t bytes) {
     bool ended = false, blank = false; /* behind a number or a bracket; behind white space after that */
     for (size_t at = 0; at < bytes; at++) {
         bool digit = text[at] >= '0' && text[at] <= '9', space = strchr(" \t\r", text[at]) && text[at];
         if (ended && ((digit && (blank || text[at - 1] == ')')) || text[at] == '(')) return false;
+        if (at && text[at] == '*' && text[at - 1] == '*') return false;
         blank = space && (ended || blank);
         if (!space) ended = digit || text[at] == ')';
     }

@@ -127,6 +127,31 @@ static void test_boxed(void **state) {
         {"2^{-3}", "\\frac18"},
         {"10^{2}", "100"},
         {"\\boxed{7}", "7"},
+        {"10,\\!000", "10000"},
+        {"1{,}234{,}567", "1,234,567"},
+        {"10\\,000", "10 000"},
+        {"2\\frac{1}{2}", "2.5"},
+        {"7 3/4", "\\frac{31}{4}"},
+        {"-1\\frac{4}{5}", "-1.8"},
+        {"3\\frac{x}{2}", "1.5x"},
+        {"3\\frac{4}{2}", "6"},
+        {"\\sqrt{2}\\sqrt{3}", "\\sqrt{6}"},
+        {"\\frac{\\sqrt{6}}{2}", "\\sqrt{\\frac{3}{2}}"},
+        {"\\text{Evelyn}", "Evelyn"},
+        {"\\text{(C)}", "C"},
+        {"\\textbf{even}", "\\text{ even}"},
+        {"5\\text{ cm}^2", "5"},
+        {"5\\mathrm{~cm}", "5"},
+        {"\\frac{\\ln 2}{2}", "\\frac12\\ln(2)"},
+        {"\\sin 2\\theta", "\\sin(2\\theta)"},
+        {"2\\sin x\\cos x", "2\\cos(x)\\sin(x)"},
+        {"\\sin^2 x", "(\\sin x)^2"},
+        {"\\log_{2} 5", "\\log_2(5)"},
+        {"\\pm\\frac12", "\\pm 0.5"},
+        {"\\frac{-1\\pm\\sqrt{5}}{2}", "-\\frac12\\pm\\frac{\\sqrt5}{2}"},
+        {"2\\mathrm{i}", "2i"},
+        {"3+2\\mathrm{i}", "2i+3"},
+        {"(1,2), (3,4)", "(1,2),(3,4)"},
     };
     static const char *const apart[][2] = {
         {"1/2", "0.51"},
@@ -145,6 +170,24 @@ static void test_boxed(void **state) {
         {"east", "west"},
         {"1000", "1,00"},
         {"99999999999999999999", "99999999999999999998"},
+        {"\\text{Evelyn}", "\\text{Bob}"},
+        {"\\text{Evelyn}", "1"},
+        {"\\text{no}", "on"},
+        {"\\mathrm{e}^2", "1"},
+        {"1\\text{ or }2", "2"},
+        {"10\\,000", "0"},
+        {"12 34", "408"},
+        {"2\\frac{1}{2}", "1"},
+        {"1.2.3", "3.6"},
+        {"\\ln 6", "2\\ln 3"},
+        {"\\ln 6", "3\\ln 2"},
+        {"\\sin(2x)", "2\\sin(x)"},
+        {"sin(2x)", "2sin(x)"},
+        {"x \\le 5", "5 \\le x"},
+        {"\\binom{5}{2}", "\\binom{10}{1}"},
+        {"2\\pm 3", "3\\pm 2"},
+        {"2\\pm 3", "\\pm 6"},
+        {"2^3^2", "64"},
     };
     for (size_t i = 0; i < COUNT_OF(same); i++) boxed(true, same[i][0], same[i][1]);
     for (size_t i = 0; i < COUNT_OF(apart); i++) boxed(false, apart[i][0], apart[i][1]);
@@ -158,8 +201,9 @@ static void test_boxed(void **state) {
 static void test_hostile_mathematics(void **state) {
     (void)state;
     static const char *const piece[] = {
-        "(",   "{", "\\frac{", "((a+b+c+d+e+f+g)^60)", "9^", "\\sqrt{", "-", "a^{",
-        "\\{", ",", "x=",      "99999999999",          "\\"};
+        "(",    "{",     "\\frac{", "((a+b+c+d+e+f+g)^60)", "9^", "\\sqrt{", "-",      "a^{",
+        "\\{",  ",",     "x=",      "99999999999",          "\\", "\\sin",   "\\ln 2", "\\text{",
+        "\\pm", "1 1/2 "};
     for (size_t i = 0; i < COUNT_OF(piece); i++) {
         struct buffer text = {0};
         for (int n = 0; n < 3000; n++) buffer_append_text(&text, piece[i]);
@@ -182,6 +226,7 @@ static void test_countdown(void **state) {
     expect(false, COUNTDOWN, "50 + 25 + 7 + 0");
     expect(false, COUNTDOWN, "50 + 25 + 3 = 82");
     expect(false, COUNTDOWN, "50 + 25 +");
+    expect(false, "{\"verifier\": \"countdown\", \"numbers\": [2, 3], \"target\": 8}", "2**3");
     expect(false, COUNTDOWN, "");
     expect(true, "{\"verifier\": \"countdown\", \"numbers\": [3, 8], \"target\": 24, \"use_all\": true}",
            "3 \xc3\x97 8");
