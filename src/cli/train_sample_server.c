@@ -25,11 +25,18 @@ bool train_sample_is_url(const char *teacher) {
     return !strncmp(teacher, "http://", 7) || !strncmp(teacher, "https://", 8);
 }
 
+static enum status read_file(struct server_sample *sample, const char *path) {
+    const struct question_reader reader = {.verifiers = sample->options->verifiers};
+    struct question_set tasks;
+    enum status status = question_set_read(&tasks, path, &reader);
+    if (status == STATUS_OK) status = question_set_append(&sample->tasks, &tasks);
+    question_set_free(&tasks);
+    return status;
+}
+
 static enum status read_tasks(struct server_sample *sample) {
     const struct harvest_options *options = sample->options;
-    struct question_reader reader = {.verifiers = options->verifiers};
-    for (int i = 0; i < options->datas; i++)
-        TRY(question_set_read(&sample->tasks, options->data[i], &reader));
+    for (int i = 0; i < options->datas; i++) TRY(read_file(sample, options->data[i]));
     if (!sample->tasks.questions) return fail(STATUS_INPUT, "%s: there are no tasks", options->data[0]);
     const size_t answers = (size_t)sample->tasks.questions * (size_t)options->group;
     sample->answer = calloc(answers, sizeof *sample->answer);

@@ -149,6 +149,16 @@ static const json_t *choices_of(const json_t *line) {
     return list;
 }
 
+/* ARC's choices have labels, "A" to "E" or "1" to "5"; -1: there are none, or none is the answer's. */
+static int labelled_choice(const json_t *line, const char *answer) {
+    const json_t *labels = json_object_get(either(line, "choices", "options"), "label");
+    for (size_t i = 0; answer && i < json_array_size(labels); i++) {
+        const char *label = json_string_value(json_array_get(labels, i));
+        if (label && !strcmp(label, answer)) return (int)i;
+    }
+    return -1;
+}
+
 static bool is_choice(const json_t *line) {
     return text_of(line, "question", "Question") &&
            (json_is_array(choices_of(line)) || (text_of(line, "A", NULL) && text_of(line, "B", NULL)));
@@ -162,7 +172,9 @@ static int right_choice(const json_t *line, int choices) {
     json_int_t number = -1;
     if (!answer) answer = json_object_get(line, "Answer");
     if (!text) text = json_string_value(answer);
-    if (text && *text && !text[1])
+    if (labelled_choice(line, text) >= 0)
+        number = labelled_choice(line, text);
+    else if (text && *text && !text[1])
         number = *text >= 'a' ? *text - 'a' : *text >= 'A' ? *text - 'A' : *text - '0';
     else if (json_is_integer(answer))
         number = json_integer_value(answer);
@@ -182,7 +194,7 @@ static enum status adapt_choice(const json_t *line, const char *origin, json_t *
         if (!choice[choices]) break;
     }
     int right = right_choice(line, choices);
-    if (!question || choices < 2 || right < 0 || (list && json_array_size(list) > CHOICES_MOST))
+    if (!question || choices < 2 || right < 0 || (list && json_array_size(list) != (size_t)choices))
         return lacking(origin, "mmlu",
                        "\"question\", 2 to 10 answers, and the letter or number of the right one");
     return set_choices(to, question, choice, choices, right);

@@ -222,6 +222,21 @@ enum status question_set_read(struct question_set *set, const char *path,
     return status;
 }
 
+enum status question_set_append(struct question_set *set, struct question_set *more) {
+    for (int i = 0; i < more->questions; i++) {
+        enum status status = take_place(set);
+        if (status != STATUS_OK) {
+            memmove(more->question, more->question + i,
+                    (size_t)(more->questions - i) * sizeof *more->question);
+            more->questions -= i;
+            return status;
+        }
+        set->question[set->questions++] = more->question[i];
+    }
+    more->questions = 0;
+    return STATUS_OK;
+}
+
 void question_set_free(struct question_set *set) {
     for (int i = 0; i < set->questions; i++) json_decref(set->question[i].line);
     free(set->question);

@@ -32,6 +32,8 @@ must_use enum status question_set_read(struct question_set *set, const char *pat
                                        const struct question_reader *reader);
 must_use enum status question_set_parse(struct question_set *set, const char *text, size_t bytes,
                                         const char *origin, const struct question_reader *reader);
+/* Moves the questions of `more` behind those of `set`; `more` is left without any, and is the caller's to free. */
+must_use enum status question_set_append(struct question_set *set, struct question_set *more);
 void question_set_free(struct question_set *set); /* zeroed allowed */
 uint64_t question_set_identity(const struct question_set *set);
 

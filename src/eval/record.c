@@ -183,13 +183,18 @@ static enum status check_head(const json_t *head, const json_t *found, const cha
     return STATUS_OK;
 }
 
+/* A kill within the first line leaves nothing to go on with; anything else is somebody's file. */
+static bool is_torn(const struct buffer *content) {
+    static const char begin[] = "{\"hadal_eval\":";
+    const size_t bytes = content->bytes < sizeof begin - 1 ? content->bytes : sizeof begin - 1;
+    return !bytes || (!memchr(content->data, '\n', content->bytes) && !memcmp(content->data, begin, bytes));
+}
+
 static enum status continue_run(struct record_writer *writer, const json_t *head, struct record *record) {
     size_t whole;
     struct buffer content = {0};
     TRY(buffer_read_file(&content, writer->path, FILE_LIMIT));
-    bool begun = content.data && memchr(content.data, '\n', content.bytes);
-    /* a kill within the first line leaves nothing to go on with; anything else is somebody's file */
-    bool torn = !begun && (!content.bytes || content.data[0] == '{');
+    const bool torn = is_torn(&content);
     buffer_free(&content);
     if (torn) {
         if (ftruncate(writer->file, 0))

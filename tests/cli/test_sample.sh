@@ -48,6 +48,10 @@ lines=$(check "$work/server.jsonl" 2>&1)
 sample "$url/v1" "$work/most.jsonl" --most 1 || fail "sample of a server" "$(cat "$work/errors")"
 lines=$(check "$work/most.jsonl" 2>&1)
 [ "$lines" = "$(told)" ] && [ "$lines" -ge 1 ] && [ "$lines" -le 3 ] && pass "at most so many to each task" || fail "at most so many to each task" "$lines: $(cat "$work/out")"
+# Two files are asked about, one behind the other.
+echo '{"prompt": "task 3", "answer": "3"}' > "$work/more.jsonl"
+sample "$url/v1" "$work/both.jsonl" --data "$work/more.jsonl" || fail "sample of two files" "$(cat "$work/errors")"
+grep -q "of 4 tasks\|4 tasks" "$work/out" && pass "all files are asked about" || fail "all files are asked about" "$(cat "$work/out")"
 server_end
 
 sample "$url/v1" "$work/none.jsonl" --timeout 1

@@ -96,6 +96,22 @@ static void test_choices(void **state) {
     assert_true(judge(&set, 0, "Answer: B"));
     assert_true(judge(&set, 1, "(C)"));
     question_set_free(&set);
+    /* ARC's labels, of which some are numbers from 1 */
+    assert_int_equal(
+        parse(
+            &set,
+            "{\"question\": \"Q\", \"choices\": {\"text\": [\"x\", \"y\", \"z\"], \"label\": [\"1\", \"2\", "
+            "\"3\"]}, \"answerKey\": \"3\"}\n"
+            "{\"question\": \"R\", \"choices\": {\"text\": [\"x\", \"y\"], \"label\": [\"A\", \"B\"]}, "
+            "\"answerKey\": \"A\"}\n"
+            "{\"question\": \"S\", \"choices\": {\"text\": [\"x\", \"y\", \"z\"], \"label\": [\"1\", \"2\", "
+            "\"3\"]}, \"answerKey\": \"1\"}",
+            NULL),
+        STATUS_OK);
+    assert_true(judge(&set, 0, "Answer: C"));
+    assert_true(judge(&set, 1, "Answer: A"));
+    assert_true(judge(&set, 2, "Answer: A"));
+    question_set_free(&set);
 }
 
 /* The right answer moves, to the same place each time. */
@@ -161,6 +177,8 @@ static void test_refusals(void **state) {
     refused("{\"question\": \"Q\", \"answer\": \"7\"}", "gsm8k", "gsm8k needs");
     refused("{\"question\": \"Q\", \"choices\": [\"x\"], \"answer\": 0}", NULL, "mmlu needs");
     refused("{\"question\": \"Q\", \"choices\": [\"x\", \"y\"], \"answer\": 2}", NULL, "mmlu needs");
+    refused("{\"question\": \"Q\", \"choices\": [\"x\", \"y\", 3, \"z\"], \"answer\": 1}", NULL,
+            "mmlu needs");
     refused("{\"prompt\": \"x\"}", "nosuch", "--format nosuch");
     refused("a,\"b\n", NULL, "a quote is opened");
     refused("question,A\nx\n", NULL, "line 2: 1 fields below a head of 2");

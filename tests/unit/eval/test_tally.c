@@ -1,6 +1,7 @@
 /* test_tally.c - recorded answers counted: shares, votes by what answers mean, and files that go on after a cut. */
 #include "support/scratch.h"
 
+#include "base/buffer.h"
 #include "eval/tally.h"
 
 #include <math.h>
@@ -115,8 +116,15 @@ static void test_going_on(void **state) {
     assert_int_equal(record.samples, 0);
     record_close(&writer);
     record_free(&record);
-    scratch_write(&scratch, "run", "a diary\n", 8);
-    assert_int_not_equal(record_open(&writer, path, wanted, &record), STATUS_OK);
+    static const char *const others[] = {"a diary\n", "a diary", "{\"colour\": \"blue\"}", "{\"hadal\""};
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        struct buffer left = {0};
+        scratch_write(&scratch, "run", others[i], strlen(others[i]));
+        assert_int_not_equal(record_open(&writer, path, wanted, &record), STATUS_OK);
+        assert_int_equal(buffer_read_file(&left, path, 100), STATUS_OK);
+        assert_string_equal(left.data, others[i]);
+        buffer_free(&left);
+    }
     json_decref(wanted);
     scratch_close(&scratch);
 }
