@@ -4,7 +4,8 @@
 
 #include "verify/math_form.h"
 
-/* An expression: numbers with thousands and decimals, letters, + - * / ^, fractions, roots, brackets, spacing and units of
+/* An expression: numbers with thousands and decimals, mixed numbers, letters, + - * / ^, fractions, roots, functions by their
+ * names (things of their own: ln 4 is not 2 ln 2), brackets, spacing and units of
  * LaTeX. False for what is none, or is beyond the bounds of math_form.h. */
 bool math_read(const char *text, size_t bytes, struct math_atoms *atoms, struct math_form *form);
 
