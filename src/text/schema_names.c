@@ -162,15 +162,16 @@ static bool place_of(const struct names *names, const char *base, const char *re
     return at && !place->failed;
 }
 
-/* In draft 7 an $id beside a reference says nothing, later it does: where that makes a difference nobody knows what is meant. */
+/* In draft 7 an $id beside a reference says nothing, later it does: where that leads to two places nobody knows what is meant. */
 static bool rewrite(struct names *names, json_t *schema, const char *outer, const char *base) {
     const char *reference = json_string_value(json_object_get(schema, "$ref"));
     struct buffer place = {0}, other = {0};
     if (!reference) return true;
-    bool found = place_of(names, base, reference, &place);
-    if (found && outer != base)
-        found = place_of(names, outer, reference, &other) && !strcmp(place.data, other.data);
-    const bool set = !json_object_set_new(schema, "$ref", json_string(found ? place.data : NOWHERE));
+    const bool here = place_of(names, base, reference, &place),
+               there = outer != base && place_of(names, outer, reference, &other),
+               apart = here && there && strcmp(place.data, other.data) != 0;
+    const char *to = apart ? NOWHERE : here ? place.data : there ? other.data : NOWHERE;
+    const bool set = !json_object_set_new(schema, "$ref", json_string(to));
     buffer_free(&place);
     buffer_free(&other);
     return set || out_of_memory(names);

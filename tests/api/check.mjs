@@ -33,6 +33,13 @@ export function same(found, wanted, what) {
     if (one !== other) throw new Error(`${what}: expected ${other}, found ${one}`);
 }
 
+// Ends a server, which it must do well: sanitizers say there what they found.
+export async function end(server) {
+    const ended = new Promise((resolve) => server.on('exit', (status, signal) => resolve(status ?? signal)));
+    server.kill('SIGTERM');
+    same(await ended, 0, 'the exit status of the server');
+}
+
 export const failures = () => failed;
 
 export function finish() {

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import { writeFileSync } from 'node:fs';
-import { check, failures, same } from './check.mjs';
+import { check, end, failures, same } from './check.mjs';
 
 const [binary, model, directory] = process.argv.slice(2);
 const listen = (handle) => new Promise((resolve) => {
@@ -58,7 +58,7 @@ for (const [kind, title, wanted] of [
         same(asked, [wanted], 'what it is asked');
         same(results.map((one) => [one.title, one.url, one.content]), [[title, page, 'what the page says']], 'what it finds');
         same([seen.length, seen.some((headers) => JSON.stringify(headers).includes('engine-key'))], [1, false], 'pages are not sent the key');
-        server.kill('SIGTERM');
+        await end(server);
     });
 }
 await check('a file without a key is refused', async () => {

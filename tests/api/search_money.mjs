@@ -1,7 +1,7 @@
 /* search_money.mjs BINARY MODEL DIRECTORY - calls of tools are charged: one that succeeds by its price, one that fails not, and
  * none without money. */
 import { spawn } from 'node:child_process';
-import { check, failures, same } from './check.mjs';
+import { check, end, failures, same } from './check.mjs';
 import { openWorld } from './search_world.mjs';
 
 const [binary, model, directory] = process.argv.slice(2);
@@ -81,6 +81,6 @@ await check('they are in usage, the ledger is clean, and the log has them', asyn
     same(lines.reduce((sum, line) => sum + Math.round(Number(line.charged) * 1e6), 0), 3750, 'the log');
 });
 
-server.kill('SIGTERM');
+await check('the server ends well', () => end(server));
 world.close();
 process.exitCode = failures() > 0 ? 1 : 0;

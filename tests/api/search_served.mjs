@@ -1,7 +1,7 @@
 /* search_served.mjs BINARY MODEL DIRECTORY - tools that the server runs: what the model is told, what answers say of it in each
  * interface, streamed and whole, and what comes back in the next round. */
 import { spawn } from 'node:child_process';
-import { check, failures, same } from './check.mjs';
+import { check, end, failures, same } from './check.mjs';
 import { openWorld } from './search_world.mjs';
 
 const [binary, model, directory] = process.argv.slice(2);
@@ -109,9 +109,9 @@ await check('a server that searches nothing says so in a chat, and leaves it out
     same([refused.status, refused.body.error.message], [400, 'tools: this server searches nothing: it was started without --search'], 'a chat');
     const ignored = await post('/v1/responses', { model: 'deepseek-chat', max_output_tokens: 4, input: 'Hi', tools: [{ type: 'web_search' }] }, base);
     same([ignored.status, ignored.body.output.map((item) => item.type)], [200, ['message']], 'responses');
-    other.server.kill('SIGTERM');
+    await end(other.server);
 });
 
-first.server.kill('SIGTERM');
+await check('the server ends well', () => end(first.server));
 world.close();
 process.exitCode = failures() > 0 ? 1 : 0;

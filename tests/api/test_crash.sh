@@ -34,8 +34,7 @@ ask() { curl -s -m 300 "$url/v1/chat/completions" -d @"$1"; }
 for n in 1 2 3; do body "question $n" > "$work/body$n"; done
 start
 for n in 1 2 3; do ask "$work/body$n" | jq -r '.choices[0].message.content' > "$work/cold$n"; done
-kill -TERM $server
-wait $server
+server_end
 if [ "$(cat "$work"/cold? | wc -c)" -gt 10 ] && ! grep -qx null "$work"/cold?; then pass "a cold server answers"; else fail "a cold server answers" "$(cat "$work"/cold?)"; fi
 
 hits=0 wrong=
@@ -63,7 +62,5 @@ find "$work/kv" -type f | head -200 | while read -r file; do printf 'x' | dd of=
 start --kv-cache-dir "$work/kv"
 ask "$work/body1" | jq -r '.choices[0].message.content' > "$work/answer"
 if cmp -s "$work/answer" "$work/cold1"; then pass "damaged files change no answer"; else fail "damaged files change no answer" "$(cat "$work/answer")"; fi
-kill -TERM $server
-wait $server
-server=
+server_end
 report_end

@@ -26,8 +26,6 @@ for dialect in deepseek deepseek-v4 deepseek-v3.2 deepseek-r1 openai; do
     else
         fail "$dialect" "$(grep -v '^ok' <<< "$output")"
     fi
-    kill -TERM $server
-    wait $server
+    server_end
 done
-server=
 report_end

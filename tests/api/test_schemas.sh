@@ -26,4 +26,5 @@ if node "$modules/schemas.mjs" "$url" none ../shared/schemas "${SCHEMAS:-}" > "$
 else
     fail "answers follow their schemas" "$(cat "$work/output")"
 fi
+server_end
 report_end

@@ -29,8 +29,6 @@ for template in deepseek-v3.1 deepseek-r1 qwen2.5 llama-3; do
     else
         fail "$template" "$(grep -v '^ok' <<< "$output")"
     fi
-    kill -TERM $server
-    wait $server
+    server_end
 done
-server=
 report_end

@@ -202,6 +202,10 @@ static void what_cannot_be_kept_is_named(void **state) {
         {"{\"$dynamicRef\":\"#x\"}", "$dynamicRef", STATUS_UNSUPPORTED},
         {"{\"$ref\":\"#x\",\"$defs\":{\"a\":{\"$anchor\":\"x\"},\"b\":{\"$anchor\":\"x\"}}}", "$ref",
          STATUS_UNSUPPORTED},
+        {"{\"$id\":\"http://x/a/\",\"allOf\":[{\"$id\":\"/b/"
+         "\",\"$ref\":\"c\"}],\"$defs\":{\"1\":{\"$id\":\"c\"},\"2\":{\"$id\":"
+         "\"/b/c\"}}}",
+         "$ref", STATUS_UNSUPPORTED},
         {"{\"$ref\":\"#x\",\"enum\":[{\"$anchor\":\"x\"}],\"$anchor\":\"y\"}", "$ref", STATUS_UNSUPPORTED},
         {"{\"oneOf\":[{\"uniqueItems\":true},{\"uniqueItems\":false}]}", "oneOf", STATUS_UNSUPPORTED},
         {"{\"multipleOf\":0}", "multipleOf", STATUS_INPUT},
@@ -409,7 +413,7 @@ static void nothing_invalid_is_allowed(void **state) {
     print_message("%d schemas compiled, %d refused; %d valid values allowed\n", tally.compiled, tally.refused,
                   tally.accepted);
     assert_int_equal(tally.wrong, 0);
-    assert_true(tally.compiled >= 470 && tally.accepted >= 630);
+    assert_true(tally.compiled >= 550 && tally.accepted >= 720);
 }
 
 /* ---- masks ---- */

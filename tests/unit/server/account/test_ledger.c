@@ -346,7 +346,7 @@ static void write_old_rows(struct store *store, int version) {
         store, "INSERT INTO transfers (time, kind, account, request, note) VALUES (1, 'settle', 1, 'x', '')",
         NULL, 0, NULL, NULL));
     for (int i = 0; i < 4; i++) {
-        char request[8];
+        char request[16];
         snprintf(request, sizeof request, "o%d", i);
         OK(store_do(
             store,
