@@ -218,7 +218,7 @@ install: all $B/hadal.1 $B/install/libhadal.a
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libhadal.so
 	install -m 644 include/hadal.h $(DESTDIR)$(INCLUDEDIR)/hadal.h
 	sed -e 's|@prefix@|$(PREFIX)|' -e 's|@libdir@|$(LIBDIR)|' -e 's|@includedir@|$(INCLUDEDIR)|' \
-		-e 's|@version@|$(VERSION)|' -e 's|@packages@|$(PACKAGES)|' tools/hadal.pc.in \
+		-e 's|@version@|$(VERSION)|' -e 's|@packages@|$(PACKAGES)$(if $(MPI), ompi-c)|' tools/hadal.pc.in \
 		> $(DESTDIR)$(LIBDIR)/pkgconfig/hadal.pc
 	install -m 644 $B/hadal.1 $(DESTDIR)$(MANDIR)/man1/hadal.1
 	install -d $(DESTDIR)$(DATADIR)/hadal/reasoner

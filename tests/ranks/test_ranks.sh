@@ -12,26 +12,23 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_
     OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_plm=isolated OMPI_MCA_oob_tcp_if_include=lo
 unset DISPLAY
 
-# Wide enough for several pieces on the way from rank to rank.
-python3 -c '
-import json
-config = json.load(open("tests/cli/small_v3.json"))
-config.update(vocab_size=1000, intermediate_size=6000)
-json.dump(config, open("'"$work"'/config.json", "w"))'
+# A small one, and one that goes in several pieces from rank to rank.
+sed 's/"vocab_size": 500/"vocab_size": 1000/' tests/cli/small_v3.json > "$work/config.json"
+sed 's/"intermediate_size": [0-9]*/"intermediate_size": 6000/' "$work/config.json" > "$work/wide.json"
 "$HADAL" synth --config "$work/config.json" --type f32 -o "$work/model" > /dev/null || exit 1
 for i in $(seq 200); do echo "{\"text\": \"text number $i says that $((i * 7)) is seven times $i and no more than that\"}"; done > "$work/data.jsonl"
 for i in $(seq 60); do
     echo "{\"messages\": [{\"role\": \"user\", \"content\": \"seven times $i\"}, {\"role\": \"assistant\", \"reasoning_content\": \"seven and $i\", \"content\": \"$((i * 7))\"}]}"
 done > "$work/talk.jsonl"
 
-pretrain=(pretrain --config "$work/config.json" --tokenizer "$work/model" --data "$work/data.jsonl" --steps 8 --sequence 32
-    --batch 5 --micro-batch 1 --lr 1e-3 --threads 1 --save-every 2 --log-every 1)
+pretrain=(pretrain --config "$work/config.json" --tokenizer "$work/model" --data "$work/data.jsonl" --steps 6 --sequence 32
+    --batch 5 --micro-batch 1 --lr 1e-3 --threads 1 --save-every 3 --log-every 1)
 sft=(sft --init "$work/model" --template deepseek-r1 --data "$work/talk.jsonl" --valid "$work/talk.jsonl" --sequence 32
     --batch 4 --micro-batch 1 --steps 3 --valid-every 2 --lr 1e-3 --threads 1)
 ranks() { # COUNT ARGUMENTS...
     local count=$1
     shift
-    timeout 120 mpirun -n "$count" "$HADAL" train "$@" > "$work/out" 2> "$work/errors"
+    timeout 280 mpirun -n "$count" "$HADAL" train "$@" > "$work/out" 2> "$work/errors"
 }
 losses() {
     python3 -c '
@@ -56,9 +53,13 @@ verdict() { # WHAT: of the last command
 
 "$HADAL" train "${pretrain[@]}" -o "$work/one" > "$work/out" 2> "$work/errors"
 verdict "a build that knows MPI trains without mpirun"
+wide=("${pretrain[@]}" --config "$work/wide.json" --steps 2 --save-every 0)
+"$HADAL" train "${wide[@]}" -o "$work/wide-one" > "$work/out" 2> "$work/errors" && ranks 2 "${wide[@]}" -o "$work/wide-two" &&
+    same wide-one wide-two
+verdict "two ranks make the bits of one process, of a wide model"
 ranks 2 "${pretrain[@]}" -o "$work/two" && same one two
 verdict "two ranks make the bits of one process"
-[ "$(grep -c '^step ' "$work/out")" = 8 ] && [ "$(grep -c 'tokens of text' "$work/out")" = 1 ] && ! grep -q hadal "$work/errors"
+[ "$(grep -c '^step ' "$work/out")" = 6 ] && [ "$(grep -c 'tokens of text' "$work/out")" = 1 ] && ! grep -q hadal "$work/errors"
 verdict "the first rank alone says how it goes"
 
 "$HADAL" train "${sft[@]}" -o "$work/talk-one" > "$work/out" 2> "$work/errors" &&
@@ -82,7 +83,7 @@ verdict "muon by one process"
 begin() {
     local count=$1 run=$2 lines=$3
     shift 3
-    timeout 120 mpirun -n "$count" "$HADAL" train "$@" -o "$work/$run" > "$work/out" 2> "$work/errors" &
+    timeout 280 mpirun -n "$count" "$HADAL" train "$@" -o "$work/$run" > "$work/out" 2> "$work/errors" &
     pid=$!
     for _ in $(seq 3000); do
         [ -e "$work/$run/metrics.jsonl" ] && [ "$(wc -l < "$work/$run/metrics.jsonl")" -ge "$lines" ] && break
@@ -90,11 +91,12 @@ begin() {
         sleep 0.02
     done
 }
-# The process of rank R of those in RUN.
+# The process of rank R of those in RUN. Launchers above it have the arguments and not the rank.
 process_of() {
     local process
-    for process in $(pgrep -f -- "train .*-o $work/$1\$"); do
-        tr '\0' '\n' < "/proc/$process/environ" 2> /dev/null | grep -qx "OMPI_COMM_WORLD_RANK=$2" && echo "$process"
+    for process in /proc/[0-9]*; do
+        tr '\0' '\n' 2> /dev/null < "$process/environ" | grep -qx "OMPI_COMM_WORLD_RANK=$2" &&
+            tr '\0' '\n' 2> /dev/null < "$process/cmdline" | grep -qxF "$work/$1" && echo "${process#/proc/}"
     done
 }
 long=("${pretrain[@]}" --optimizer muon)
@@ -102,7 +104,7 @@ begin 3 mixed 3 "${long[@]}" --resume auto
 victim=$(process_of mixed 2)
 [ -n "$victim" ] && kill -9 $victim 2> /dev/null # it may have ended: then there is less to go on with
 wait $pid
-ranks 2 "${long[@]}" --resume auto --steps 8 -o "$work/mixed" && same muon mixed
+ranks 2 "${long[@]}" --resume auto -o "$work/mixed" && same muon mixed
 verdict "a run of three ranks, one of which is killed, goes on with two to the same bits"
 
 begin 2 polite 1 "${pretrain[@]}" --save-every 0 --steps 100000 --schedule constant
@@ -135,11 +137,11 @@ refused "cannot be shared by 2 ranks" 2 "${pretrain[@]}" --micro-batch 5 -o "$wo
 refused "3 ranks" 3 grpo --init "$work/model" --data "$work/talk.jsonl" --verifier exact --template deepseek-r1 -o "$work/none"
 refused "only pretrain and sft" 2 plot "$work/one"
 refused "No such file" 2 "${pretrain[@]}" --data "$work/nothing.jsonl" -o "$work/none"
-timeout 120 mpirun -n 1 "$HADAL" train "${pretrain[@]}" -o "$work/none" : -n 1 "$HADAL" train "${pretrain[@]}" --data "$work/nothing.jsonl" -o "$work/none" > "$work/out" 2> "$work/errors"
+timeout 280 mpirun -n 1 "$HADAL" train "${pretrain[@]}" -o "$work/none" : -n 1 "$HADAL" train "${pretrain[@]}" --data "$work/nothing.jsonl" -o "$work/none" > "$work/out" 2> "$work/errors"
 status=$?
 [ $status != 0 ] && [ $status != 124 ] && [ "$(grep -c '^hadal' "$work/errors")" = 1 ] && grep -q "^hadal train: rank 1: .*nothing.jsonl" "$work/errors"
 verdict "what one rank fails at ends all, and is said once"
-timeout 120 mpirun -n 1 "$HADAL" train "${pretrain[@]}" -o "$work/none" : -n 1 "$HADAL" train "${pretrain[@]}" --seed 9 -o "$work/none" > "$work/out" 2> "$work/errors"
+timeout 280 mpirun -n 1 "$HADAL" train "${pretrain[@]}" -o "$work/none" : -n 1 "$HADAL" train "${pretrain[@]}" --seed 9 -o "$work/none" > "$work/out" 2> "$work/errors"
 status=$?
 [ $status != 0 ] && [ $status != 124 ] && grep -q "rank 1 was started with other data or options" "$work/errors"
 verdict "ranks that were started differently are told"
