@@ -85,8 +85,9 @@ static void run(struct sequence *sequence, struct generation_options options, st
         generation_run(&generation, &(struct generation_events){outcome, hear_prefill, hear_piece});
     outcome->finish = generation.reply.finish;
     outcome->timings = generation.timings;
-    memcpy(outcome->id, generation.reply.id,
-           (size_t)generation.timings.generated_tokens * sizeof *outcome->id);
+    if (generation.timings.generated_tokens > 0)
+        memcpy(outcome->id, generation.reply.id,
+               (size_t)generation.timings.generated_tokens * sizeof *outcome->id);
     if (outcome->status == STATUS_OK) {
         assert_int_equal(outcome->pieces, outcome->timings.generated_tokens);
         assert_memory_equal(outcome->id, outcome->piece_id, (size_t)outcome->pieces * sizeof *outcome->id);
