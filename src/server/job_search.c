@@ -67,11 +67,13 @@ static enum status read_links(struct job *job, const char *question) {
     for (const char *c = question; *c && links < LINKS; c++) {
         char url[WEB_URL_LIMIT + 1];
         const size_t bytes = link_bytes(c);
-        if (bytes == 0 || bytes > WEB_URL_LIMIT) continue;
-        snprintf(url, sizeof url, "%.*s", (int)bytes, c);
-        TRY(read_link(job, url));
-        links++;
-        c += bytes - 1;
+        if (bytes == 0) continue;
+        if (bytes <= WEB_URL_LIMIT) {
+            snprintf(url, sizeof url, "%.*s", (int)bytes, c);
+            TRY(read_link(job, url));
+            links++;
+        }
+        c += bytes - 1; /* also of what is too long: it may hold thousands of beginnings */
     }
     return STATUS_OK;
 }

@@ -1,11 +1,15 @@
 /* web_text.c - HTML is parsed by libxml2, which loads nothing and repairs what is broken; its tree is walked without
- * recursion. */
+ * recursion. Its work on some pages grows with the square of their bytes, as on a tag of very many attributes; so it reads
+ * through a callback, for which a page that has had its time ends there. */
 #include "server/search/web_text.h"
 
 #include <libxml/HTMLparser.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
+
+static const double parse_seconds = 0.5; /* of a processor: many times what usual pages take */
 
 struct walk {
     struct buffer *title, *text;
@@ -178,12 +182,36 @@ static bool begins(const char *type, const char *with) {
     return !strncmp(type, with, strlen(with));
 }
 
+struct source {
+    const char *at;
+    size_t bytes; /* that are left */
+    double until;
+};
+
+static double worked_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static int read_source(void *context, char *to, int room) {
+    struct source *source = context;
+    size_t bytes = room > 0 ? (size_t)room : 0;
+    if (worked_seconds() >= source->until) return 0;
+    if (bytes > source->bytes) bytes = source->bytes;
+    memcpy(to, source->at, bytes);
+    source->at += bytes;
+    source->bytes -= bytes;
+    return (int)bytes;
+}
+
 static enum status text_of_html(const char *type, const char *body, size_t bytes, struct walk *walk) {
     char name[64];
     if (bytes == 0) return STATUS_OK;
+    struct source source = {body, bytes, worked_seconds() + parse_seconds};
     htmlDocPtr document =
-        htmlReadMemory(body, (int)bytes, NULL, charset_of(type, name, sizeof name),
-                       HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING | HTML_PARSE_NONET);
+        htmlReadIO(read_source, NULL, &source, NULL, charset_of(type, name, sizeof name),
+                   HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING | HTML_PARSE_NONET);
     if (!document) return fail(STATUS_INPUT, "the page cannot be read");
     const xmlNode *root = xmlDocGetRootElement(document);
     if (root) walk_tree(walk, root);
