@@ -4,6 +4,7 @@
 #include "verify/sandbox.h"
 #include "verify/verify.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static enum status judge(const char *line, const char *text, struct verdict *verdict) {
@@ -321,6 +323,43 @@ static void test_sandbox(void **state) {
     hostile("import os\nos.kill(os.getppid(), 9)\nos.abort()", NULL);
 }
 
+static _Noreturn void look_from_terminal(const char *terminal) {
+    static const char *const arguments[] = {"python3", "-I", "-S", "-B", "program", NULL};
+    static const char program[] =
+        "import os, stat\n"
+        "try: os.open('/dev/tty', os.O_RDWR); print('a terminal')\nexcept OSError: pass\n"
+        "print(os.listdir('/dev/pts'))\n"
+        "for fd in range(3, 64):\n"
+        "  try: print('a pipe') if stat.S_ISFIFO(os.fstat(fd).st_mode) else 0\n  except OSError: pass\n";
+    struct sandbox_run run = {
+        .arguments = arguments, .file = program, .file_bytes = sizeof program - 1, .limits = sandbox_usual()};
+    struct sandbox_result result;
+    int left[2];
+    run.limits.seconds = 20;
+    if (setsid() < 0 || open(terminal, O_RDWR) < 0 || pipe(left)) _exit(2); /* the first terminal controls */
+    if (sandbox_run(&run, &result) != STATUS_OK) _exit(3);
+    const bool closed = result.output.data && !strcmp(result.output.data, "[]\n");
+    if (!closed) fprintf(stderr, "printed %s", result.output.data ? result.output.data : "nothing");
+    _exit(!closed);
+}
+
+/* A program sees neither the terminal of whoever runs it, to which it could type, nor what was left open. */
+static void test_terminal(void **state) {
+    (void)state;
+    int status = -1, lead = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (!has_sandbox() || access("/usr/bin/python3", X_OK) || lead < 0) skip();
+    assert_int_equal(grantpt(lead) | unlockpt(lead), 0);
+    const char *name = ptsname(lead);
+    assert_non_null(name);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (!child) look_from_terminal(name);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    close(lead);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static enum status judge_external(const char *command, struct verdict *verdict) {
     struct verifiers verifiers;
     const char *name = "external";
@@ -423,6 +462,7 @@ int main(void) {
         cmocka_unit_test(test_language),
         cmocka_unit_test(test_code),
         cmocka_unit_test(test_sandbox),
+        cmocka_unit_test(test_terminal),
         cmocka_unit_test(test_external),
         cmocka_unit_test(test_sums),
         cmocka_unit_test(test_options),
