@@ -47,6 +47,21 @@ bool hub_hash_is_valid(const char *hash) {
     return !hash[bytes] && (bytes == 40 || bytes == 64);
 }
 
+const char *hub_part_ending(const char *name) {
+    static const char form[] = "-00000-of-00000.gguf";
+    const size_t bytes = strlen(name), length = sizeof form - 1;
+    if (bytes <= length) return NULL;
+    const char *ending = name + bytes - length;
+    for (size_t i = 0; i < length; i++)
+        if (form[i] == '0' ? ending[i] < '0' || ending[i] > '9' : ending[i] != form[i]) return NULL;
+    return ending;
+}
+
+bool hub_is_later_part(const char *name) {
+    const char *ending = hub_part_ending(name);
+    return ending && memcmp(ending, "-00001", 6) != 0;
+}
+
 bool hub_name_from(const char *text, struct hub_name *name) {
     const char *slash = strchr(text, '/'), *at = strrchr(text, '@');
     *name = (struct hub_name){.revision = "main"};
@@ -58,7 +73,7 @@ bool hub_name_from(const char *text, struct hub_name *name) {
     if (!is_part(slash + 1, bytes) || end > whole || end >= sizeof name->repository) return false;
     memcpy(name->repository, text, end);
     if (end == whole) return true;
-    if (whole - end > sizeof name->file) return false;
+    if (text[end] != '/' || whole - end > sizeof name->file) return false;
     memcpy(name->file, text + end + 1, whole - end - 1);
     return hub_file_is_safe(name->file);
 }
@@ -77,9 +92,7 @@ enum status hub_path(const char *cache, const char *repository, const char *belo
 
 static bool is_gguf(const char *name) {
     size_t bytes = strlen(name);
-    const char *part = strstr(name, "-of-");
-    if (bytes < 6 || strcmp(name + bytes - 5, ".gguf") != 0) return false;
-    return !part || part - name < 6 || !memcmp(part - 6, "-00001", 6); /* the first of several parts */
+    return bytes >= 6 && !strcmp(name + bytes - 5, ".gguf") && !hub_is_later_part(name);
 }
 
 static enum status only_gguf(const char *folder, const char *repository, char path[HUB_PATH_BYTES]) {

@@ -26,6 +26,11 @@ bool hub_name_from(const char *text, struct hub_name *name);
 bool hub_file_is_safe(const char *file);  /* relative, without ".." and the like */
 bool hub_hash_is_valid(const char *hash); /* 40 or 64 digits of hexadecimal, in lower case */
 
+/* Is it a part of a model in several .gguf files, and not the first, which names all? */
+bool hub_is_later_part(const char *name);
+/* The ending of such a part, the first too: "-00002-of-00009.gguf"; NULL: it is none. */
+const char *hub_part_ending(const char *name);
+
 /* CACHE/models--ORG--NAME, behind it "/" and `below` unless that is NULL. STATUS_LIMIT when it is too long. */
 must_use enum status hub_path(const char *cache, const char *repository, const char *below,
                               char path[HUB_PATH_BYTES]);

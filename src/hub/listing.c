@@ -45,9 +45,14 @@ static enum status read_listing(struct hub_listing *listing, const json_t *root,
     snprintf(listing->commit, sizeof listing->commit, "%s", commit);
     listing->file = calloc(json_array_size(entries) + 1, sizeof *listing->file);
     if (!listing->file) return fail(STATUS_MEMORY, "no memory for a list of files");
+    int64_t bytes = 0; /* sums of what is needed can then be taken without a look */
     json_array_foreach(entries, i, entry) {
-        TRY(read_file(entry, origin, &listing->file[listing->files]));
+        struct hub_file *file = &listing->file[listing->files];
+        TRY(read_file(entry, origin, file));
         listing->files++;
+        if ((bytes += file->bytes) > FILE_BYTES_MOST)
+            return fail(STATUS_LIMIT, "%s: %.60s and the files before it have more than 2^50 bytes", origin,
+                        file->name);
     }
     return STATUS_OK;
 }
@@ -102,16 +107,11 @@ static bool is_weights(const char *name) {
     return !strchr(name, '/') && ends_in(name, ".safetensors");
 }
 
-/* "model-00002-of-00009.gguf" is a part of what its first one names. */
-static bool is_later_part(const char *name) {
-    const char *part = strstr(name, "-of-");
-    return part && part - name > 6 && memcmp(part - 6, "-00001", 6) != 0;
-}
-
 static bool same_parts(const char *first, const char *name) {
-    const char *part = strstr(first, "-of-"), *other = strstr(name, "-of-");
-    if (!part || !other || part - first != other - name) return !strcmp(first, name);
-    return !strncmp(first, name, (size_t)(part - first) - 5) && !strcmp(part, other);
+    const char *part = hub_part_ending(first), *other = hub_part_ending(name);
+    if (!part || !other) return !strcmp(first, name);
+    return part - first == other - name && !strncmp(first, name, (size_t)(part - first)) &&
+           !strcmp(part + 6, other + 6);
 }
 
 static enum status choose_gguf(struct hub_listing *listing, const char *origin) {
@@ -120,7 +120,7 @@ static enum status choose_gguf(struct hub_listing *listing, const char *origin) 
     int count = 0;
     for (int i = 0; i < listing->files; i++) {
         const char *name = listing->file[i].name;
-        if (!ends_in(name, ".gguf") || is_later_part(name)) continue;
+        if (!ends_in(name, ".gguf") || hub_is_later_part(name)) continue;
         chosen = name;
         if (++count <= NAMES_SHOWN) buffer_printf(&names, "%s%.100s", count > 1 ? ", " : "", name);
     }

@@ -21,9 +21,10 @@ static enum status join(char path[PATH_BYTES], const char *directory, const char
 
 /* What would change the sum in a way that is not carried out here: must be absent, or as it is by default. */
 static enum status check_forms(struct json_reader reader) {
-    static const char *const absent[] = {"modules_to_save", "rank_pattern",        "alpha_pattern",
-                                         "layers_pattern",  "layers_to_transform", "use_dora",
-                                         "fan_in_fan_out",  "exclude_modules",     "use_qalora"};
+    static const char *const absent[] = {"modules_to_save",   "rank_pattern",           "alpha_pattern",
+                                         "layers_pattern",    "layers_to_transform",    "use_dora",
+                                         "fan_in_fan_out",    "exclude_modules",        "use_qalora",
+                                         "layer_replication", "alora_invocation_tokens"};
     const char *type, *bias;
     TRY(json_get_text_or(reader, "peft_type", "LORA", &type));
     TRY(json_get_text_or(reader, "bias", "none", &bias));

@@ -24,9 +24,9 @@ static void test_names(void **state) {
     assert_string_equal(name.revision, "v1.0");
     assert_true(hub_name_from("a/b@refs/pr/1", &name));
     assert_string_equal(name.revision, "refs/pr/1");
-    static const char *const none[] = {"",     "a",        "/a/b", "a/",       "./b",    "../b",
-                                       "a/..", "a/b/../c", "a/b@", "a/b/",     "a b/c",  "a/b@..",
-                                       "a//b", "a\n/b",    "~/b",  "a/b@x\ny", "a--b/c", "-a/b"};
+    static const char *const none[] = {"",         "a",        "/a/b",   "a/",    "./b",      "../b", "a/..",
+                                       "a/b/../c", "a/b@",     "a/b/",   "a b/c", "a/b@..",   "a//b", "a\n/b",
+                                       "~/b",      "a/b@x\ny", "a--b/c", "-a/b",  "a/b@c/d@e"};
     for (size_t i = 0; i < COUNT_OF(none); i++)
         if (hub_name_from(none[i], &name)) fail_msg("'%s' is taken", none[i]);
     char long_name[1000];
@@ -56,11 +56,48 @@ static void test_listings(void **state) {
     refused(FILES("{\"rfilename\": \"x\", \"size\": 1, \"blobId\": \"../../x\"}"), "no checksum");
     refused(FILES("{\"rfilename\": \"x\", \"size\": -1, \"blobId\": \"" HASH "\"}"), "size");
     refused(FILES("{\"rfilename\": \"x\", \"lfs\": {\"size\": 1, \"sha256\": \"" HASH "\"}}"), "no checksum");
+    refused(FILES("{\"rfilename\": \"x\", \"size\": 1125899906842624, \"blobId\": \"" HASH
+                  "\"}, {\"rfilename\": \"y\", \"size\": 1, \"blobId\": \"" HASH "\"}"),
+            "y and the files before it");
     struct hub_listing listing;
     static const char none[] = FILES("");
     assert_int_equal(hub_listing_parse(&listing, none, strlen(none), "o/n"), STATUS_OK);
     assert_int_equal(hub_choose(&listing, &(struct hub_choice){0}, "o/n"), STATUS_UNSUPPORTED);
     hub_listing_free(&listing);
+}
+
+/* What is needed of the .gguf files `names`, which are parted by commas; NULL: it is refused. */
+static void chosen(const char *names, const char *wanted) {
+    struct hub_listing listing;
+    char text[2048] = "{\"sha\": \"" HASH "\", \"siblings\": [", list[1024], found[1024] = "";
+    snprintf(list, sizeof list, "%s", names);
+    for (char *rest = list, *name; (name = strsep(&rest, ","));)
+        snprintf(text + strlen(text), sizeof text - strlen(text),
+                 "%s{\"rfilename\": \"%s\", \"size\": 1, \"blobId\": \"" HASH "\"}", name > list ? ", " : "",
+                 name);
+    snprintf(text + strlen(text), sizeof text - strlen(text), "]}");
+    assert_int_equal(hub_listing_parse(&listing, text, strlen(text), "o/n"), STATUS_OK);
+    enum status status = hub_choose(&listing, &(struct hub_choice){0}, "o/n");
+    for (int i = 0; i < listing.files; i++)
+        if (listing.file[i].needed)
+            snprintf(found + strlen(found), sizeof found - strlen(found), "%s%s", *found ? "," : "",
+                     listing.file[i].name);
+    if ((status == STATUS_OK) != (wanted != NULL)) fail_msg("%s: %s", names, status_message());
+    if (wanted) assert_string_equal(found, wanted);
+    hub_listing_free(&listing);
+}
+
+static void test_parts(void **state) {
+    (void)state;
+    static const char parts[] = "m-00001-of-00002.gguf,m-00002-of-00002.gguf";
+    chosen("a.gguf", "a.gguf");
+    chosen("mixture-of-experts.gguf", "mixture-of-experts.gguf");
+    chosen(parts, parts);
+    chosen("mixture-of-experts-00001-of-00002.gguf,mixture-of-experts-00002-of-00002.gguf",
+           "mixture-of-experts-00001-of-00002.gguf,mixture-of-experts-00002-of-00002.gguf");
+    chosen("m-00001-of-00002.gguf,m-00002-of-00002.gguf,n-00002-of-00003.gguf", parts);
+    chosen("a.gguf,mixture-of-experts.gguf", NULL);
+    chosen("m-00002-of-00002.gguf", NULL);
 }
 
 /* ORG/NAME is a folder with a configuration, or the only file of another kind. */
@@ -100,6 +137,6 @@ static void test_finding(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_listings),
-                                       cmocka_unit_test(test_finding)};
+                                       cmocka_unit_test(test_parts), cmocka_unit_test(test_finding)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
