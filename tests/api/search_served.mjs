@@ -30,7 +30,7 @@ if (!url) {
 async function post(path, body, base = url) {
     const response = await fetch(base + path, { method: 'POST', headers: { 'anthropic-version': '2023-06-01' }, body: JSON.stringify(body) });
     const text = await response.text();
-    return { status: response.status, text, body: text.startsWith('{') ? JSON.parse(text) : null };
+    return { status: response.status, text, body: text.trimStart().startsWith('{') ? JSON.parse(text) : null };
 }
 const events = (text) => text.split('\n').filter((line) => line.startsWith('data: {')).map((line) => JSON.parse(line.slice(6)));
 const question = 'How deep is the sea?';
