@@ -235,7 +235,11 @@ static enum status open_merger(struct merger *merger, const struct adapter_merge
     checkpoint_close(&checkpoint);
     if (status == STATUS_OK) status = list_parameters(&merger->list, &desc);
     if (status == STATUS_OK) status = adapter_config_read(&config, merge->directory);
-    if (status == STATUS_OK) status = adapters_open(&merger->adapters, &merger->list, &config.options, 1);
+    if (status == STATUS_OK) {
+        status = adapters_open(&merger->adapters, &merger->list, &config.options, 1);
+        if (status != STATUS_OK) /* it speaks of options, which come from the file here */
+            status = fail_within(STATUS_FORMAT, "%.300s/adapter_config.json", merge->directory);
+    }
     if (status == STATUS_OK) status = adapter_files_load(merger->adapters, merge->directory);
     adapter_config_free(&config);
     return status;
