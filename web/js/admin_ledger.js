@@ -41,20 +41,21 @@ export async function renderLedger(box, panel) {
         until: el('input', { type: 'date' }),
     };
     const body = el('div', { class: 'section' });
-    const pages = [undefined]; // what each page comes before
+    let asking = 0; // which asking: what comes for an earlier one is dropped
     const asked = () => filled(Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, input.value.trim()])));
-    const paint = async () => {
+    /* pages: what each page so far comes before, the last one being shown. */
+    const paint = async (pages) => {
         const wanted = panel.stamp();
+        const mine = ++asking;
         const { data } = await panel.act('/admin/ledger', filled({ ...asked(), limit: PAGE, before: pages.at(-1) }));
-        if (!wanted()) return;
+        if (!wanted() || mine !== asking) return;
         const transfers = new Set(data.map((row) => row.transfer)).size;
-        const turn = (change) => async () => {
-            change();
-            await panel.attempt(paint);
+        const turn = (to) => async () => {
+            await panel.attempt(() => paint(to));
             body.querySelector('.frame')?.focus();
         };
-        const newer = button(t('newer'), turn(() => pages.pop()));
-        const older = button(t('older'), turn(() => pages.push(data.at(-1).transfer)));
+        const newer = button(t('newer'), turn(pages.slice(0, -1)));
+        const older = button(t('older'), turn([...pages, data.at(-1)?.transfer]));
         newer.disabled = pages.length === 1;
         older.disabled = transfers < PAGE;
         const rows = data.map((row, i) => ({ ...row, more: row.transfer === data[i - 1]?.transfer }));
@@ -63,9 +64,8 @@ export async function renderLedger(box, panel) {
     const form = el('form', { class: 'filters' }, ...Object.entries(inputs).map(([name, input]) => field(t(name), input)), el('button', { class: 'button primary' }, t('filter')), button(t('saveCsv'), () => panel.attempt(() => panel.saveCsv('/admin/ledger', { ...asked(), limit: 1000000 }, 'ledger.csv'))));
     form.addEventListener('submit', (event) => {
         event.preventDefault();
-        pages.length = 1;
-        panel.attempt(paint);
+        panel.attempt(() => paint([undefined]));
     });
     box.append(form, body);
-    await paint();
+    await paint([undefined]);
 }

@@ -167,6 +167,7 @@ export class Panel {
             if (shown !== this.shown) leave?.();
             else this.leave = leave || null;
         } catch (error) {
+            if (shown !== this.shown) return;
             if (error.status === 401) {
                 this.signOut();
                 return;
