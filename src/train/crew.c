@@ -14,7 +14,6 @@ enum { SENTENCE = 512, ELEMENT_GRAIN = 4096, PIECE = 1 << 20 /* floats that go f
 /* What a hand brings back from its batch. */
 struct crew_hand {
     struct trainer trainer;
-    struct loss_sums sums;
     enum status status;
     char sentence[SENTENCE]; /* of a failure: sentences belong to threads */
 };
@@ -69,20 +68,30 @@ void crew_close(struct crew *crew) {
 
 struct round {
     struct crew *crew;
-    const struct train_batch *const *batch;
-    int batches; /* of this rank in this round, at most one for each hand */
-    const struct loss_scale *scale;
+    const struct crew_work *work;
+    bool learns;        /* gradients are wanted */
+    int64_t first;      /* batch of this rank in this round */
+    int batches;        /* at most one for each hand */
     int64_t begin, end; /* of the flat arrays, what is added */
 };
+
+/* The hands of all ranks have a batch each; of a last round that is not full each rank has about as many. */
+static struct round round_at(struct crew *crew, const struct crew_work *work, int64_t done, bool learns) {
+    int64_t rank = crew->comm->rank, ranks = crew->comm->ranks;
+    int64_t all = min_i64(work->batches - done, crew->hands * ranks);
+    int64_t begin = done + all * rank / ranks, end = done + all * (rank + 1) / ranks;
+    return (struct round){
+        .crew = crew, .work = work, .learns = learns, .first = begin, .batches = (int)(end - begin)};
+}
 
 static void take_batch(void *context, int worker, int slice, int slices) {
     (void)worker;
     const struct round *round = context;
+    const struct crew_work *work = round->work;
     for (int i = slice; i < round->batches; i += slices) {
         struct crew_hand *hand = &round->crew->hand[i];
-        hand->sums = (struct loss_sums){0};
-        trainer_clear(&hand->trainer);
-        hand->status = trainer_accumulate(&hand->trainer, round->batch[i], round->scale, &hand->sums);
+        if (round->learns) trainer_clear(&hand->trainer);
+        hand->status = work->task(work->context, &hand->trainer, i, round->first + i);
         if (hand->status != STATUS_OK) snprintf(hand->sentence, SENTENCE, "%s", status_message());
     }
 }
@@ -114,14 +123,13 @@ static void add_loads(struct trainer *lead, const struct trainer *hand) {
         lead->load[i] += hand->load[i];
 }
 
-static enum status compute(struct round *round, struct loss_sums *lost) {
+static enum status compute(struct round *round) {
     struct crew *crew = round->crew;
     thread_pool_run(crew->pool, SLICES_WHOLE, take_batch, round);
     for (int i = 0; i < round->batches; i++) {
         const struct crew_hand *hand = &crew->hand[i];
         if (hand->status != STATUS_OK) return fail(hand->status, "%s", hand->sentence);
-        lost[i] = hand->sums;
-        add_loads(crew->lead, &hand->trainer);
+        if (round->learns) add_loads(crew->lead, &hand->trainer);
     }
     return STATUS_OK;
 }
@@ -170,15 +178,51 @@ static enum status pass_on(struct round *round, bool first) {
     return STATUS_OK;
 }
 
-static enum status take_round(struct round *round, struct loss_sums *lost, bool first) {
+static enum status learn_round(struct round *round, bool first) {
     struct comm *comm = round->crew->comm;
-    TRY(comm_agree(comm, compute(round, lost)));
+    TRY(comm_agree(comm, compute(round)));
     if (comm->ranks > 1) return pass_on(round, first);
     add_gradients(round, 0, trainer_trained(round->crew->lead)->elements);
     return STATUS_OK;
 }
 
-/* ---- a step ---- */
+/* ---- all batches ---- */
+
+static enum status compute_all(struct crew *crew, const struct crew_work *work) {
+    for (int64_t done = 0; done < work->batches; done += (int64_t)crew->hands * crew->comm->ranks) {
+        struct round round = round_at(crew, work, done, false);
+        TRY(compute(&round));
+    }
+    return STATUS_OK;
+}
+
+enum status crew_share(struct crew *crew, const struct crew_work *work) {
+    return comm_agree(crew->comm, compute_all(crew, work));
+}
+
+enum status crew_learn(struct crew *crew, const struct crew_work *work) {
+    const struct comm *comm = crew->comm;
+    const struct model_desc *d = &crew->lead->model.desc;
+    for (int64_t done = 0; done < work->batches; done += (int64_t)crew->hands * comm->ranks) {
+        struct round round = round_at(crew, work, done, true);
+        TRY(learn_round(&round, done == 0));
+    }
+    return comm->ops->sum(comm, crew->lead->load, (int64_t)(d->layers + d->mtp_layers) * d->experts);
+}
+
+/* ---- losses ---- */
+
+struct accumulation {
+    const struct train_batch *const *batch;
+    const struct loss_scale *scale;
+    struct loss_sums *lost; /* of each batch */
+};
+
+static enum status accumulate(void *context, struct trainer *trainer, int hand, int64_t batch) {
+    const struct accumulation *all = context;
+    (void)hand;
+    return trainer_accumulate(trainer, all->batch[batch], all->scale, &all->lost[batch]);
+}
 
 static enum status make_room(struct crew *crew, int batches) {
     if (crew->losts < batches) {
@@ -193,28 +237,21 @@ static enum status make_room(struct crew *crew, int batches) {
 
 /* In the order of batches, whoever had them. */
 static enum status add_losses(const struct crew *crew, int batches, struct loss_sums *sums) {
-    const struct comm *comm = crew->comm;
-    const struct model_desc *d = &crew->lead->model.desc;
-    TRY(comm_merge(comm, crew->lost, batches * (int64_t)sizeof *crew->lost));
+    TRY(comm_merge(crew->comm, crew->lost, batches * (int64_t)sizeof *crew->lost));
     for (int i = 0; i < batches; i++) {
         sums->token += crew->lost[i].token;
         sums->mtp += crew->lost[i].mtp;
         sums->balance += crew->lost[i].balance;
     }
-    return comm->ops->sum(comm, crew->lead->load, (int64_t)(d->layers + d->mtp_layers) * d->experts);
+    return STATUS_OK;
 }
 
 enum status crew_accumulate(struct crew *crew, const struct train_batch *const *batch, int batches,
                             const struct loss_scale *scale, struct loss_sums *sums) {
-    int rank = crew->comm->rank, ranks = crew->comm->ranks;
     TRY(make_room(crew, batches));
-    for (int64_t done = 0; done < batches; done += (int64_t)crew->hands * ranks) {
-        int64_t all = min_i64(batches - done, (int64_t)crew->hands * ranks);
-        int64_t begin = done + all * rank / ranks, end = done + all * (rank + 1) / ranks;
-        struct round round = {
-            .crew = crew, .batch = batch + begin, .batches = (int)(end - begin), .scale = scale};
-        TRY(take_round(&round, crew->lost + begin, done == 0));
-    }
+    struct accumulation all = {batch, scale, crew->lost};
+    struct crew_work work = {accumulate, &all, batches};
+    TRY(crew_learn(crew, &work));
     return add_losses(crew, batches, sums);
 }
 

@@ -35,8 +35,20 @@ must_use enum status crew_open(struct crew *crew, struct trainer *lead, const st
                                int hands, struct comm *comm);
 void crew_close(struct crew *crew); /* zeroed allowed */
 
-/* Collective: trainer_accumulate() of several batches, the same ones on all ranks, after trainer_clear() of the lead. All get
- * sums and loads; the last rank has the gradient. */
+/* What a hand does with a batch, on its thread: what it adds to gradient and loads of its own trainer is the batch's. */
+typedef enum status crew_task(void *context, struct trainer *trainer, int hand, int64_t batch);
+struct crew_work {
+    crew_task *task;
+    void *context;
+    int64_t batches; /* the same ones on all ranks */
+};
+
+/* Collective: each batch is taken once. Of equally many batches each rank takes the same ones every time. */
+must_use enum status crew_share(struct crew *crew, const struct crew_work *work);
+/* Collective: the same after trainer_clear() of the lead, and what the tasks add is summed up. All get the loads; the last
+ * rank has the gradient. */
+must_use enum status crew_learn(struct crew *crew, const struct crew_work *work);
+/* Collective: the same with trainer_accumulate() for a task. All get the sums. */
 must_use enum status crew_accumulate(struct crew *crew, const struct train_batch *const *batch, int batches,
                                      const struct loss_scale *scale, struct loss_sums *sums);
 /* Collective: the length of the gradient, and elements [border[r], border[r + 1]) of it for rank r. */
