@@ -30,10 +30,8 @@ enum status ranks_open(struct comm *comm) {
                     started);
     if (!comm_knows_mpi() || !started) return STATUS_OK;
     enum status status = comm_open_mpi(comm);
-    if (status != STATUS_OK) {
-        *comm = comm_self();
-        return status;
-    }
+    if (!comm->ops) *comm = comm_self();
+    if (status != STATUS_OK) return status;
     if (comm->ranks >= started) return STATUS_OK;
     return fail(STATUS_USAGE,
                 "%d processes were started together, of which MPI knows %d: start them by mpirun", started,
@@ -41,10 +39,9 @@ enum status ranks_open(struct comm *comm) {
 }
 
 enum status ranks_close(struct comm *comm, enum status status) {
-    int rank = comm->rank, ranks = comm->ranks;
-    if (!comm->ops) return status;
-    status = comm_agree(comm, status);
-    if (status != STATUS_OK && ranks > 1 && !comm->over) { /* the others cannot be told */
+    int rank = comm->rank;
+    status = comm_end(comm, status);
+    if (comm->cut_off) {
         fprintf(stderr, "hadal train: rank %d: %s\n", rank, status_message());
         comm->ops->abort(comm, status_exit_code(status));
     }

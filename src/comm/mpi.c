@@ -46,13 +46,6 @@ static enum status mpi_broadcast(const struct comm *comm, int from, void *data, 
     return STATUS_OK;
 }
 
-static enum status mpi_gather(const struct comm *comm, const void *mine, int64_t bytes, void *all) {
-    (void)comm;
-    MUST(bytes <= PIECE_BYTES);
-    int code = MPI_Allgather(mine, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE, MPI_COMM_WORLD);
-    return code == MPI_SUCCESS ? STATUS_OK : failed(code);
-}
-
 static enum status mpi_sum(const struct comm *comm, int64_t *value, int64_t count) {
     (void)comm;
     MUST(count <= PIECE_BYTES);
@@ -75,7 +68,6 @@ static const struct comm_ops mpi_operations = {
     .send = mpi_send,
     .receive = mpi_receive,
     .broadcast = mpi_broadcast,
-    .gather = mpi_gather,
     .sum = mpi_sum,
     .close = mpi_close,
     .abort = mpi_abort,
@@ -90,12 +82,19 @@ static int count_neighbours(int *count) {
 }
 
 enum status mpi_open(struct comm *comm) {
-    int level;
+    int level = MPI_THREAD_SINGLE;
     *comm = (struct comm){.ops = &mpi_operations};
     int code = MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level);
     if (code == MPI_SUCCESS) code = MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     if (code == MPI_SUCCESS) code = MPI_Comm_rank(MPI_COMM_WORLD, &comm->rank);
     if (code == MPI_SUCCESS) code = MPI_Comm_size(MPI_COMM_WORLD, &comm->ranks);
     if (code == MPI_SUCCESS) code = count_neighbours(&comm->neighbours);
-    return code == MPI_SUCCESS ? STATUS_OK : failed(code);
+    if (code != MPI_SUCCESS) {
+        *comm = (struct comm){0};
+        return failed(code);
+    }
+    if (level >= MPI_THREAD_FUNNELED) return STATUS_OK;
+    return fail(STATUS_UNSUPPORTED,
+                "this MPI library allows one thread in a process, and hadal computes with "
+                "several beside the one that speaks");
 }

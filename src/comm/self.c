@@ -1,8 +1,6 @@
 /* self.c - the table of comm.h for a process that is alone: what it says it hears. */
 #include "comm/comm.h"
 
-#include <string.h>
-
 static enum status nobody(void) {
     return fail(STATUS_INTERNAL, "there is no other rank to speak to");
 }
@@ -20,12 +18,6 @@ static enum status self_receive(const struct comm *comm, int from, void *data, i
 static enum status self_broadcast(const struct comm *comm, int from, void *data, int64_t bytes) {
     (void)comm, (void)data, (void)bytes;
     return from == 0 ? STATUS_OK : nobody();
-}
-
-static enum status self_gather(const struct comm *comm, const void *mine, int64_t bytes, void *all) {
-    (void)comm;
-    memmove(all, mine, (size_t)bytes);
-    return STATUS_OK;
 }
 
 static enum status self_sum(const struct comm *comm, int64_t *value, int64_t count) {
@@ -46,7 +38,6 @@ static const struct comm_ops self_operations = {
     .send = self_send,
     .receive = self_receive,
     .broadcast = self_broadcast,
-    .gather = self_gather,
     .sum = self_sum,
     .close = self_close,
     .abort = self_abort,

@@ -48,6 +48,10 @@ static int rank_of(const struct flat_arrays *arrays) {
     return arrays->comm ? arrays->comm->rank : 0;
 }
 
+static enum status agree(const struct flat_arrays *arrays, enum status status) {
+    return arrays->comm ? comm_agree(arrays->comm, status) : status;
+}
+
 static float *own(const struct flat_arrays *arrays, const struct piece *piece) {
     int64_t begin = arrays->comm ? arrays->border[arrays->comm->rank] : 0;
     return arrays->array[piece->array] + piece->begin - begin;
@@ -64,7 +68,7 @@ static void tensor_name(const struct parameter *item, const char *prefix, char n
 struct writing {
     const struct flat_arrays *arrays;
     struct safetensors_writer *writer;
-    enum status status; /* of the file: after a failure the others' pieces still come and have to be met */
+    enum status status; /* of the file: after a failure the others' pieces still come and are met */
     float *room;
 };
 
@@ -84,29 +88,35 @@ static enum status write_piece(void *context, const struct piece *piece) {
     const struct flat_arrays *arrays = writing->arrays;
     int64_t bytes = piece->elements * (int64_t)sizeof(float);
     int rank = rank_of(arrays);
-    if (rank)
-        return rank == piece->owner ? arrays->comm->ops->send(arrays->comm, 0, own(arrays, piece), bytes)
-                                    : STATUS_OK;
+    if (rank) return rank == piece->owner ? comm_send(arrays->comm, 0, own(arrays, piece), bytes) : STATUS_OK;
     const float *from = piece->owner ? writing->room : own(arrays, piece);
-    if (piece->owner) TRY(arrays->comm->ops->receive(arrays->comm, piece->owner, writing->room, bytes));
+    if (piece->owner) TRY(comm_receive(arrays->comm, piece->owner, writing->room, bytes));
     if (writing->status == STATUS_OK)
         writing->status = safetensors_writer_append(writing->writer, from, (size_t)bytes);
     return STATUS_OK;
 }
 
+/* The first rank's, which sees the file. */
+static enum status open_writing(struct writing *writing, const char *path, const struct parameters *list) {
+    writing->room = malloc(PIECE * sizeof *writing->room);
+    if (!writing->room) return fail(STATUS_MEMORY, "%s: no memory to write it", path);
+    TRY(safetensors_writer_open(&writing->writer, path));
+    return declare(writing->writer, list, writing->arrays);
+}
+
 enum status array_file_write(const char *path, const struct parameters *list,
                              const struct flat_arrays *arrays) {
     struct writing writing = {.arrays = arrays};
-    if (rank_of(arrays)) return walk(list, arrays, write_piece, &writing);
-    writing.room = malloc(PIECE * sizeof *writing.room);
-    if (!writing.room) return fail(STATUS_MEMORY, "%s: no memory to write it", path);
-    writing.status = safetensors_writer_open(&writing.writer, path);
-    bool opened = writing.status == STATUS_OK;
-    if (opened) writing.status = declare(writing.writer, list, arrays);
-    enum status status = walk(list, arrays, write_piece, &writing);
-    if (status == STATUS_OK) status = writing.status;
-    if (status == STATUS_OK) status = safetensors_writer_finish(writing.writer);
-    if (opened) safetensors_writer_close(writing.writer);
+    bool first = !rank_of(arrays);
+    enum status status = first ? open_writing(&writing, path, list) : STATUS_OK;
+    status = agree(arrays, status);
+    if (status == STATUS_OK) status = walk(list, arrays, write_piece, &writing);
+    if (status == STATUS_OK) {
+        status = writing.status;
+        if (status == STATUS_OK && first) status = safetensors_writer_finish(writing.writer);
+        status = agree(arrays, status);
+    }
+    if (writing.writer) safetensors_writer_close(writing.writer);
     free(writing.room);
     return status;
 }
@@ -143,45 +153,49 @@ static enum status read_piece(void *context, const struct piece *piece) {
     int64_t bytes = piece->elements * (int64_t)sizeof(float);
     int rank = rank_of(arrays);
     if (rank)
-        return rank == piece->owner ? arrays->comm->ops->receive(arrays->comm, 0, own(arrays, piece), bytes)
-                                    : STATUS_OK;
+        return rank == piece->owner ? comm_receive(arrays->comm, 0, own(arrays, piece), bytes) : STATUS_OK;
     const float *from = reading->data[piece->array * reading->list->count + piece->item] + piece->begin -
                         reading->list->item[piece->item].first;
-    if (piece->owner) return arrays->comm->ops->send(arrays->comm, piece->owner, from, bytes);
+    if (piece->owner) return comm_send(arrays->comm, piece->owner, from, bytes);
     memcpy(own(arrays, piece), from, (size_t)bytes);
     return STATUS_OK;
 }
 
-/* All ranks go on together when the first has found all tensors. */
-static enum status read_arrays(const char *path, struct reading *reading) {
+/* The file as the first rank sees it; the others see none. */
+struct source {
     struct file_map map;
-    struct arena arena = {0};
-    struct tensor_list found = {0};
-    struct comm *comm = reading->arrays->comm;
-    enum status status = file_map_open(&map, path);
-    bool opened = status == STATUS_OK;
-    if (opened) status = safetensors_parse(&map, &arena, &found);
-    if (status == STATUS_OK) status = tensor_list_sort(&found);
-    if (status == STATUS_OK) status = find_tensors(&found, path, reading);
-    if (comm) status = comm_agree(comm, status);
-    if (status == STATUS_OK) status = walk(reading->list, reading->arrays, read_piece, reading);
-    if (status == STATUS_OK) status = file_map_check(&map);
-    tensor_list_free(&found);
-    arena_free(&arena);
-    if (opened) file_map_close(&map);
-    return status;
+    bool opened;
+    struct arena arena;
+    struct tensor_list found;
+};
+
+static enum status open_source(struct source *source, const char *path, struct reading *reading) {
+    size_t tensors = (size_t)reading->arrays->count * (size_t)reading->list->count;
+    reading->data = calloc(tensors + 1, sizeof *reading->data);
+    if (!reading->data) return fail(STATUS_MEMORY, "%s: no memory to read it", path);
+    TRY(file_map_open(&source->map, path));
+    source->opened = true;
+    TRY(safetensors_parse(&source->map, &source->arena, &source->found));
+    TRY(tensor_list_sort(&source->found));
+    return find_tensors(&source->found, path, reading);
+}
+
+static void close_source(struct source *source, struct reading *reading) {
+    tensor_list_free(&source->found);
+    arena_free(&source->arena);
+    if (source->opened) file_map_close(&source->map);
+    free(reading->data);
 }
 
 enum status array_file_read(const char *path, const struct parameters *list,
                             const struct flat_arrays *arrays) {
     struct reading reading = {.list = list, .arrays = arrays};
-    if (rank_of(arrays)) {
-        TRY(comm_agree(arrays->comm, STATUS_OK));
-        return walk(list, arrays, read_piece, &reading);
-    }
-    reading.data = calloc((size_t)arrays->count * (size_t)list->count + 1, sizeof *reading.data);
-    if (!reading.data) return fail(STATUS_MEMORY, "%s: no memory to read it", path);
-    enum status status = read_arrays(path, &reading);
-    free(reading.data);
+    struct source source = {0};
+    bool first = !rank_of(arrays);
+    enum status status = first ? open_source(&source, path, &reading) : STATUS_OK;
+    status = agree(arrays, status);
+    if (status == STATUS_OK) status = walk(list, arrays, read_piece, &reading);
+    if (status == STATUS_OK) status = agree(arrays, first ? file_map_check(&source.map) : STATUS_OK);
+    close_source(&source, &reading);
     return status;
 }

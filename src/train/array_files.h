@@ -14,7 +14,7 @@ struct flat_arrays {
     const int64_t *border; /* [ranks + 1] rank r has elements [border[r], border[r + 1]) */
 };
 
-/* Collective. What the first rank alone fails at it returns alone. */
+/* Collective: all return what the first rank, which alone needs `path`, fails at. */
 must_use enum status array_file_write(const char *path, const struct parameters *list,
                                       const struct flat_arrays *arrays);
 must_use enum status array_file_read(const char *path, const struct parameters *list,

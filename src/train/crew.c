@@ -152,16 +152,16 @@ static enum status pass_piece(struct round *round, int64_t index, bool first) {
     struct comm *comm = round->crew->comm;
     struct piece piece = piece_of(round->crew, index);
     int before = (comm->rank + comm->ranks - 1) % comm->ranks;
-    if (!first || comm->rank) TRY(comm->ops->receive(comm, before, piece.at, piece.bytes));
+    if (!first || comm->rank) TRY(comm_receive(comm, before, piece.at, piece.bytes));
     add_gradients(round, piece.begin, piece.end);
-    if (comm->rank + 1 < comm->ranks) TRY(comm->ops->send(comm, comm->rank + 1, piece.at, piece.bytes));
+    if (comm->rank + 1 < comm->ranks) TRY(comm_send(comm, comm->rank + 1, piece.at, piece.bytes));
     return STATUS_OK;
 }
 
 static enum status give_piece(const struct round *round, int64_t index) {
-    const struct comm *comm = round->crew->comm;
+    struct comm *comm = round->crew->comm;
     struct piece piece = piece_of(round->crew, index);
-    return comm->ops->send(comm, 0, piece.at, piece.bytes);
+    return comm_send(comm, 0, piece.at, piece.bytes);
 }
 
 /* The last rank gives out the sum of the round before, as many pieces ahead as there are ranks between it and the first: each
@@ -201,13 +201,13 @@ enum status crew_share(struct crew *crew, const struct crew_work *work) {
 }
 
 enum status crew_learn(struct crew *crew, const struct crew_work *work) {
-    const struct comm *comm = crew->comm;
+    struct comm *comm = crew->comm;
     const struct model_desc *d = &crew->lead->model.desc;
     for (int64_t done = 0; done < work->batches; done += (int64_t)crew->hands * comm->ranks) {
         struct round round = round_at(crew, work, done, true);
         TRY(learn_round(&round, done == 0));
     }
-    return comm->ops->sum(comm, crew->lead->load, (int64_t)(d->layers + d->mtp_layers) * d->experts);
+    return comm_sum(comm, crew->lead->load, (int64_t)(d->layers + d->mtp_layers) * d->experts);
 }
 
 /* ---- losses ---- */
@@ -256,19 +256,20 @@ enum status crew_accumulate(struct crew *crew, const struct train_batch *const *
 }
 
 enum status crew_gradient_norm(const struct crew *crew, double *norm) {
-    const struct comm *comm = crew->comm;
+    struct comm *comm = crew->comm;
     if (comm->rank + 1 == comm->ranks) *norm = optimizer_gradient_norm(crew->lead);
-    return comm->ops->broadcast(comm, comm->ranks - 1, norm, sizeof *norm);
+    return comm_broadcast(comm, comm->ranks - 1, norm, sizeof *norm);
 }
 
 enum status crew_deal_gradient(const struct crew *crew, const int64_t *border) {
-    const struct comm *comm = crew->comm;
+    struct comm *comm = crew->comm;
     float *gradient = trainer_trained(crew->lead)->gradient;
     int last = comm->ranks - 1;
+    TRY(comm_agree(comm, STATUS_OK)); /* all are here */
     for (int r = 0; r < last; r++) {
         int64_t bytes = (border[r + 1] - border[r]) * (int64_t)sizeof(float);
-        if (comm->rank == last) TRY(comm->ops->send(comm, r, gradient + border[r], bytes));
-        if (comm->rank == r) TRY(comm->ops->receive(comm, last, gradient + border[r], bytes));
+        if (comm->rank == last) TRY(comm_send(comm, r, gradient + border[r], bytes));
+        if (comm->rank == r) TRY(comm_receive(comm, last, gradient + border[r], bytes));
     }
     return STATUS_OK;
 }

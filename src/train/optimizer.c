@@ -179,11 +179,11 @@ static enum treatment treatment_of(const struct optimizer *optimizer, const stru
 
 /* Everybody hears from each rank what became of its part. */
 static enum status tell_values(const struct optimizer *optimizer, const struct parameters *parameters) {
-    const struct comm *comm = optimizer->comm;
+    struct comm *comm = optimizer->comm;
     const int64_t *border = optimizer->border;
     for (int r = 0; r < comm->ranks; r++)
-        TRY(comm->ops->broadcast(comm, r, parameters->value + border[r],
-                                 (border[r + 1] - border[r]) * (int64_t)sizeof(float)));
+        TRY(comm_broadcast(comm, r, parameters->value + border[r],
+                           (border[r + 1] - border[r]) * (int64_t)sizeof(float)));
     return STATUS_OK;
 }
 

@@ -92,7 +92,7 @@ static bool is_first(const struct job *job) {
 
 /* All have as many hands, so that they meet after as many rounds. */
 static enum status meet(struct job *job) {
-    const struct comm *comm = job->options->comm;
+    struct comm *comm = job->options->comm;
     int batches = pretrain_batches(job->options);
     int64_t hands;
     if (comm->ranks > batches)
@@ -181,13 +181,13 @@ static enum status take_memory(struct job *job) {
 static enum status begin(struct job *job) {
     const struct pretrain_options *options = job->options;
     int64_t newest = options->resume && is_first(job) ? run_store_newest(&job->store) : -1;
-    TRY(options->comm->ops->broadcast(options->comm, 0, &newest, sizeof newest));
+    TRY(comm_broadcast(options->comm, 0, &newest, sizeof newest));
     TRY(newest < 0 ? begin_new(job) : begin_again(job, newest));
     trainer_refresh(&job->trainer);
     return is_first(job) ? run_store_open_metrics(&job->store, job->state.step) : STATUS_OK;
 }
 
-/* Ranks agree wherever one may fail alone. */
+/* Ranks agree wherever one may fail alone, so that nobody goes on to take what all is for nothing. */
 static enum status open_job(struct job *job) {
     struct comm *comm = job->options->comm;
     TRY(comm_agree(comm, read_inputs(job)));
@@ -332,7 +332,7 @@ static enum status save(struct job *job) {
 /* Each rank runs some sequences; the losses are added in the order of these. */
 static enum status evaluate(struct job *job, struct packing *packing, struct packed_batch *batch,
                             double *lost, double *loss) {
-    const struct comm *comm = job->options->comm;
+    struct comm *comm = job->options->comm;
     struct train_weights weights = {0};
     double sum = 0;
     for (int64_t i = 0; i < packing->sequences; i++) {

@@ -303,12 +303,8 @@ static enum status publish_step(const struct run_store *store, const struct run_
 enum status run_store_save(struct run_store *store, const struct trainer *trainer,
                            const struct optimizer *optimizer, const struct run_state *state) {
     struct places places = {{0}, {0}};
-    if (optimizer->comm->rank) {
-        TRY(comm_agree(optimizer->comm, STATUS_OK));
-        return write_moments(NULL, trainer, optimizer);
-    }
+    if (optimizer->comm->rank) return write_moments(NULL, trainer, optimizer);
     enum status status = begin_step(store, trainer, optimizer, state, &places);
-    status = comm_agree(optimizer->comm, status);
     if (status == STATUS_OK) status = write_moments(places.temporary, trainer, optimizer);
     if (status == STATUS_OK) status = publish_step(store, state, &places);
     if (status != STATUS_OK) {
@@ -427,9 +423,9 @@ enum status run_store_load(const struct run_store *store, int64_t step, struct t
         if (status == STATUS_OK) status = load_first(store, directory, trainer, optimizer, state);
     }
     TRY(comm_agree(comm, status));
-    TRY(comm->ops->broadcast(comm, 0, state, sizeof *state));
-    TRY(comm->ops->broadcast(comm, 0, &optimizer->steps, sizeof optimizer->steps));
-    TRY(comm->ops->broadcast(comm, 0, trained->value, trained->elements * (int64_t)sizeof(float)));
+    TRY(comm_broadcast(comm, 0, state, sizeof *state));
+    TRY(comm_broadcast(comm, 0, &optimizer->steps, sizeof optimizer->steps));
+    TRY(comm_broadcast(comm, 0, trained->value, trained->elements * (int64_t)sizeof(float)));
     return array_file_read(path, trained, &moments);
 }
 

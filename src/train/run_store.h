@@ -48,7 +48,7 @@ void run_store_close(struct run_store *store); /* zeroed allowed */
 
 /* Number of the newest complete step, or -1. */
 int64_t run_store_newest(const struct run_store *store);
-/* Collective over the optimizer's ranks, these two. */
+/* Collective over the optimizer's ranks, these two. What the first alone fails at it may return alone. */
 must_use enum status run_store_save(struct run_store *store, const struct trainer *trainer,
                                     const struct optimizer *optimizer, const struct run_state *state);
 /* Weights, moments and state of step `step`. */

@@ -3,7 +3,6 @@
 
 #include "kernel/kernel.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 struct start {
@@ -49,19 +48,14 @@ static struct start start_of(const struct pretrain_options *o, const struct mode
 
 enum status start_compare(const struct pretrain_options *options, const struct model_desc *desc,
                           uint64_t data, uint64_t valid) {
-    const struct comm *comm = options->comm;
     const struct start mine = start_of(options, desc, data, valid);
-    struct start *all = calloc((size_t)comm->ranks, sizeof *all);
-    if (!all) return fail(STATUS_MEMORY, "no memory for what %d ranks say", comm->ranks);
-    enum status status = comm->ops->gather(comm, &mine, sizeof mine, all);
-    for (int r = 1; status == STATUS_OK && r < comm->ranks; r++)
-        if (all[r].level != all[0].level)
-            status = fail(
-                STATUS_INPUT,
-                "rank %d runs on another kind of processor than the first rank: --cpu makes them alike", r);
-        else if (memcmp(&all[r], &all[0], sizeof *all) != 0)
-            status =
-                fail(STATUS_INPUT, "rank %d was started with other data or options than the first rank", r);
-    free(all);
-    return status;
+    struct start first = mine;
+    TRY(comm_broadcast(options->comm, 0, &first, sizeof first));
+    enum status status = STATUS_OK;
+    if (mine.level != first.level)
+        status = fail(STATUS_INPUT,
+                      "runs on another kind of processor than the first rank: --cpu makes them alike");
+    else if (memcmp(&mine, &first, sizeof mine) != 0)
+        status = fail(STATUS_INPUT, "was started with other data or options than the first rank");
+    return comm_agree(options->comm, status);
 }

@@ -143,7 +143,7 @@ status=$?
 verdict "what one rank fails at ends all, and is said once"
 timeout 280 mpirun -n 1 "$HADAL" train "${pretrain[@]}" -o "$work/none" : -n 1 "$HADAL" train "${pretrain[@]}" --seed 9 -o "$work/none" > "$work/out" 2> "$work/errors"
 status=$?
-[ $status != 0 ] && [ $status != 124 ] && grep -q "rank 1 was started with other data or options" "$work/errors"
+[ $status != 0 ] && [ $status != 124 ] && grep -q "rank 1: was started with other data or options" "$work/errors"
 verdict "ranks that were started differently are told"
 [ ! -e "$work/none" ]
 verdict "nothing is left of what is refused"
