@@ -106,16 +106,31 @@ static int32_t forced_token(const struct reply *reply) {
     return over ? reply->closing[0] : -1;
 }
 
+static const uint32_t *allow_only(struct reply *reply, int32_t id) {
+    memset(reply->allowed, 0, mask_words(reply) * sizeof *reply->allowed);
+    reply->allowed[id / 32] |= UINT32_C(1) << id % 32;
+    return reply->allowed;
+}
+
 /* What may come next; NULL: anything. */
 static const uint32_t *allowed_tokens(struct reply *reply, int32_t forced) {
     const struct token_mask *mask = &reply->options.mask;
-    if (forced >= 0) {
-        memset(reply->allowed, 0, mask_words(reply) * sizeof *reply->allowed);
-        reply->allowed[forced / 32] |= UINT32_C(1) << forced % 32;
-        return reply->allowed;
-    }
+    if (forced >= 0) return allow_only(reply, forced);
     if (!mask->allow || !mask->allow(mask->context, reply->options.choice, reply->allowed)) return NULL;
     return reply->allowed;
+}
+
+/* The chosen token may leave too little room for what must follow it. */
+static enum status choose_in_time(struct reply *reply, struct sample_space *space, const float *logits,
+                                  struct choice *choice) {
+    const struct token_mask *mask = &reply->options.mask;
+    const int64_t room = reply->room - reply->tokens - 1;
+    if (!mask->instead) return STATUS_OK;
+    const int32_t id = mask->instead(mask->context, reply->options.choice, choice->id, room);
+    if (id < 0) return STATUS_OK;
+    reply->shortened = true;
+    reply->sampler.allowed = allow_only(reply, id);
+    return sampler_choose(&reply->sampler, space, logits, choice);
 }
 
 enum status reply_choose(struct reply *reply, struct sample_space *space, const float *logits,
@@ -123,6 +138,8 @@ enum status reply_choose(struct reply *reply, struct sample_space *space, const 
     int32_t forced = forced_token(reply);
     reply->sampler.allowed = allowed_tokens(reply, forced);
     enum status status = sampler_choose(&reply->sampler, space, logits, choice);
+    if (status == STATUS_OK && forced < 0 && reply->sampler.allowed)
+        status = choose_in_time(reply, space, logits, choice);
     reply->sampler.allowed = NULL;
     TRY(status);
     if (forced >= 0) reply->closed++;
@@ -168,7 +185,7 @@ enum status reply_take(struct reply *reply, const struct choice *choice, struct 
     if (reply->detokenizer.tokenizer && (!end || (reply->options.show_special && !reply->options.hide_end)))
         detokenizer_push(&reply->detokenizer, choice->id, &reply->raw);
     reply->cut = stop_matcher_push(&reply->stop, reply->raw.data, reply->raw.bytes, &reply->shown);
-    if (reply->cut || end) reply->finish = FINISH_STOP;
+    if (reply->cut || end) reply->finish = reply->shortened && !reply->cut ? FINISH_LENGTH : FINISH_STOP;
     return give_piece(reply, choice, piece);
 }
 

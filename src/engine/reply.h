@@ -10,9 +10,9 @@
 #include "engine/stop_text.h"
 
 enum finish {
-    FINISH_NONE,      /* still running, or failed */
-    FINISH_STOP,      /* an end token or a stop string */
-    FINISH_LENGTH,    /* max_tokens, or the context is full */
+    FINISH_NONE, /* still running, or failed */
+    FINISH_STOP, /* an end token or a stop string */
+    FINISH_LENGTH, /* max_tokens, or the context is full; also where the answer was brought to its end before that */
     FINISH_CANCELLED, /* by whoever asked for it */
     FINISH_DEADLINE   /* its time was over */
 };
@@ -32,6 +32,9 @@ struct token_mask {
     /* Writes a bit for each token of the vocabulary, lowest bit first: may it come next? False: any may. */
     bool (*allow)(void *context, int choice, uint32_t *allowed);
     void (*accept)(void *context, int choice, int32_t id); /* it came; NULL: not asked for */
+    /* Where the mask said something: `id` was chosen, and `room` more may come behind it. What must come instead, so that
+     * the answer comes to its end in time; -1: nothing. NULL: not asked for. */
+    int32_t (*instead)(void *context, int choice, int32_t id, int64_t room);
 };
 
 /* Reasoning that is counted, and ended when it takes too long, so that an answer comes. Zeroed: neither. */
@@ -75,7 +78,8 @@ struct reply {
     int32_t *id;  /* [tokens] the answer, the end token included */
     int tokens;
     enum finish finish;
-    bool cut; /* a stop string ended it: what follows is dropped */
+    bool cut;       /* a stop string ended it: what follows is dropped */
+    bool shortened; /* a token came so that the answer ends in time: then it ends by its length */
 };
 
 /* `room`: tokens that fit behind the prompt. STATUS_INPUT for options out of range. The lists of `options` are copied.

@@ -2,6 +2,7 @@
 #include "server/job_mask.h"
 
 #include "base/clock.h"
+#include "text/mask_ending.h"
 #include "text/tool_calls.h"
 
 #include <stdlib.h>
@@ -17,6 +18,7 @@ enum hold {
 
 struct masked_answer {
     struct matcher matcher;
+    struct mask_ending ending;
     enum hold hold;
     size_t followed; /* bytes: of the grammar while watched, of the binding's text while waiting */
     bool thinking, separated, cut; /* separated: the separator came */
@@ -24,6 +26,7 @@ struct masked_answer {
 
 struct job_mask {
     const struct engine *engine;
+    const struct token_trie *trie;
     struct grammar *grammar;
     struct mask_table *table;
     struct masked_answer *answer; /* [choices] */
@@ -81,6 +84,7 @@ enum status job_mask_open(struct job_mask **mask, struct grammar *grammar,
         return fail(STATUS_MEMORY, "out of memory for the grammar of an answer");
     }
     opened->engine = engine;
+    opened->trie = trie;
     opened->grammar = grammar;
     opened->separator = opened->token = -1;
     opened->thought = tokenizer_find(engine->tokenizer, "</think>");
@@ -103,7 +107,10 @@ enum status job_mask_open(struct job_mask **mask, struct grammar *grammar,
 
 void job_mask_close(struct job_mask *mask) {
     if (!mask) return;
-    for (int i = 0; i < mask->choices; i++) matcher_close(&mask->answer[i].matcher);
+    for (int i = 0; i < mask->choices; i++) {
+        matcher_close(&mask->answer[i].matcher);
+        mask_ending_free(&mask->answer[i].ending);
+    }
     free(mask->answer);
     mask_table_close(mask->table);
     grammar_close(mask->grammar);
@@ -175,6 +182,21 @@ static bool is_end(const struct job_mask *mask, int32_t id) {
     return false;
 }
 
+static int32_t instead(void *context, int choice, int32_t id, int64_t room) {
+    struct job_mask *mask = context;
+    struct masked_answer *answer = &mask->answer[choice];
+    struct control_token separator = {.id = answer->separated ? -1 : mask->separator};
+    struct chosen_token chosen = {.id = id, .room = room};
+    if (answer->thinking || answer->hold != HOLD_BOUND || is_end(mask, id)) return -1;
+    if (separator.id >= 0)
+        separator.text = tokenizer_bytes(mask->engine->tokenizer, separator.id, &separator.bytes);
+    chosen.text = tokenizer_bytes(mask->engine->tokenizer, id, &chosen.bytes);
+    const int32_t better =
+        mask_ending_choose(&answer->ending, mask->trie, &answer->matcher, &separator, &chosen);
+    if (better != ENDING_NOW) return better;
+    return mask->engine->end_tokens ? mask->engine->end_token[0] : -1;
+}
+
 /* The call is complete: what follows is free again. */
 static void release(const struct job_mask *mask, struct masked_answer *answer) {
     if (mask->bound_by_calls && answer->matcher.set.places == 0)
@@ -196,6 +218,7 @@ static void accept_text(const struct job_mask *mask, struct masked_answer *answe
 static void bind(struct masked_answer *answer) {
     answer->separated = false;
     answer->followed = 0;
+    answer->ending.now.known = false;
     answer->hold = matcher_restart(&answer->matcher) ? HOLD_BOUND : HOLD_FREE;
 }
 
@@ -232,5 +255,5 @@ static void accept(void *context, int choice, int32_t id) {
 }
 
 struct token_mask job_mask_hooks(struct job_mask *mask) {
-    return (struct token_mask){.context = mask, .allow = allow, .accept = accept};
+    return (struct token_mask){.context = mask, .allow = allow, .accept = accept, .instead = instead};
 }

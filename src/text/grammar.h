@@ -7,6 +7,7 @@
 #define HADAL_TEXT_GRAMMAR_H
 
 #include "base/arena.h"
+#include "base/buffer.h"
 #include "base/status.h"
 
 #include <stdbool.h>
@@ -69,9 +70,13 @@ struct grammar {
     int32_t *start; /* [rules] */
     int32_t *
         alike; /* [nodes] one that is the same for as long as a token is: itself, or that of another repetition */
+    int32_t *rest; /* [nodes] bytes that it takes at least to the end of the rule */
     int nodes, sets, rules, root;
     int shared_nodes; /* the first ones: those of the shared rules */
 };
+
+/* Of `rest`: there is no end; so many or more. */
+enum { GRAMMAR_NO_REST = INT32_MAX, GRAMMAR_REST_LIMIT = 1 << 30 };
 
 /* For how many bytes nodes must be the same to be alike: no token is longer. */
 enum { GRAMMAR_AHEAD_BYTES = 32 };
@@ -102,6 +107,7 @@ struct place_set {
 
 struct frame {
     int32_t node, parent;
+    int32_t rest; /* bytes that it takes at least from its node to the end of the text */
 };
 
 struct matcher {
@@ -123,8 +129,17 @@ void matcher_close(struct matcher *matcher);   /* also of a zeroed one */
 /* False: the text does not follow the grammar; the matcher then stays where nothing may come. */
 bool matcher_push(struct matcher *matcher, const char *text, size_t bytes);
 bool matcher_may_end(const struct matcher *matcher);
-/* Would it be true? The matcher stays where it is. */
+/* Would it be true, of a byte at least? The matcher stays where it is. */
 bool matcher_would_push(struct matcher *matcher, const char *text, size_t bytes);
+/* The places that there would be behind it, to be freed. */
+void matcher_look(struct matcher *matcher, const char *text, size_t bytes, struct place_set *set);
+/* Bytes that it takes at least from a node to the end of the text. */
+int32_t place_rest(const struct matcher *matcher, int32_t node, int32_t frame);
+/* And from the nearest of places; GRAMMAR_NO_REST: there is none. */
+int32_t matcher_rest(const struct matcher *matcher, const struct place_set *set);
+/* Appends the first `limit` bytes of a text as short as that. False: it is too hard to find. */
+bool matcher_shortest(const struct matcher *matcher, const struct place_set *set, size_t limit,
+                      struct buffer *text);
 
 /* The parts of it, for masks: adds what follows a place at once to `set`; the places after a byte. */
 void matcher_follow(struct matcher *matcher, int32_t node, int32_t frame, struct place_set *set);

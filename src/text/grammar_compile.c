@@ -265,34 +265,16 @@ static enum status check_beginnings(const struct grammar *grammar, int *circular
 
 /* ---- ways that lead nowhere are cut off ---- */
 
-static bool is_live(const struct grammar *grammar, const uint8_t *live, const struct grammar_node *at) {
-    static const struct byte_set none = {{0}};
-    switch (at->kind) {
-    case NODE_END: return true;
-    case NODE_BYTES: return live[at->next] && memcmp(&grammar->set[at->other], &none, sizeof none) != 0;
-    case NODE_SPLIT: return live[at->next] || live[at->other];
-    case NODE_CALL: return live[at->next] && live[grammar->start[at->other]];
-    }
-    return false;
-}
-
 /* A text that follows the grammar can always come to its end: splits lose the side from which there is none. */
 static enum status cut_dead_ends(struct grammar *grammar, bool *any) {
-    uint8_t *live = calloc((size_t)grammar->nodes + 1, 1);
-    if (!live) return fail(STATUS_MEMORY, "out of memory for a grammar");
-    for (bool changed = true; changed;) {
-        changed = false;
-        for (int n = 0; n < grammar->nodes; n++)
-            if (!live[n] && is_live(grammar, live, &grammar->node[n])) live[n] = changed = true;
-    }
+    TRY(grammar_measure(grammar));
     for (int n = 0; n < grammar->nodes; n++) {
         struct grammar_node *at = &grammar->node[n];
-        if (at->kind != NODE_SPLIT || !live[n]) continue;
-        if (!live[at->other]) at->other = at->next;
-        if (!live[at->next]) at->next = at->other;
+        if (at->kind == NODE_SPLIT && grammar->rest[n] != GRAMMAR_NO_REST &&
+            grammar->rest[at->other] == GRAMMAR_NO_REST)
+            at->other = at->next;
     }
-    *any = live[grammar->start[grammar->root]];
-    free(live);
+    *any = grammar->rest[grammar->start[grammar->root]] != GRAMMAR_NO_REST;
     return STATUS_OK;
 }
 
@@ -339,6 +321,7 @@ void grammar_close(struct grammar *grammar) {
     if (!grammar) return;
     free(grammar->node);
     free(grammar->alike);
+    free(grammar->rest);
     free(grammar->set);
     free(grammar->start);
     free(grammar);

@@ -59,7 +59,7 @@ static int32_t frame_of(struct matcher *matcher, int32_t node, int32_t parent) {
         return FRAME_ROOT;
     }
     int32_t *head = &matcher->bucket[hash & (uint32_t)(matcher->buckets - 1)];
-    matcher->frame[matcher->frames] = (struct frame){node, parent};
+    matcher->frame[matcher->frames] = (struct frame){node, parent, place_rest(matcher, node, parent)};
     matcher->chain[matcher->frames] = *head;
     return *head = matcher->frames++;
 }
@@ -209,19 +209,25 @@ bool matcher_push(struct matcher *matcher, const char *text, size_t bytes) {
     return matcher->set.places > 0 || matcher->set.ended;
 }
 
-bool matcher_would_push(struct matcher *matcher, const char *text, size_t bytes) {
-    struct place_set set = {0}, next = {0};
-    bool follows = matcher->set.places > 0;
-    for (size_t i = 0; i < bytes && follows; i++) {
-        matcher_step(matcher, i ? &set : &matcher->set, (unsigned char)text[i], &next);
-        struct place_set swap = set;
-        set = next;
+void matcher_look(struct matcher *matcher, const char *text, size_t bytes, struct place_set *set) {
+    struct place_set next = {0};
+    place_set_clear(set);
+    for (size_t i = 0; i < bytes; i++) {
+        matcher_step(matcher, i ? set : &matcher->set, (unsigned char)text[i], &next);
+        struct place_set swap = *set;
+        *set = next;
         next = swap;
-        follows = set.places > 0 || (set.ended && i == bytes - 1);
     }
-    place_set_free(&set);
+    if (matcher->failed) place_set_clear(set);
     place_set_free(&next);
-    return follows && !matcher->failed;
+}
+
+bool matcher_would_push(struct matcher *matcher, const char *text, size_t bytes) {
+    struct place_set set = {0};
+    matcher_look(matcher, text, bytes, &set);
+    const bool follows = set.places > 0 || set.ended;
+    place_set_free(&set);
+    return follows;
 }
 
 bool matcher_may_end(const struct matcher *matcher) {

@@ -20,9 +20,12 @@ cp tests/api/*.mjs "$modules"
 "$HADAL" serve -m "$model" --template deepseek-v3 --port 0 --no-log --parallel 8 2> "$work/errors" &
 server=$!
 server_await "$work/errors"
-if node "$modules/schemas.mjs" "$url" none ../shared/schemas "${SCHEMAS:-}" > "$work/output" 2>&1; then
-    [ -z "${SCHEMAS:-}" ] || cat "$work/output"
-    pass "answers follow their schemas: $(tail -1 "$work/output")"
+node "$modules/schemas.mjs" "$url" none ../shared/schemas "${SCHEMAS:-}" > "$work/output" 2>&1
+status=$?
+# all of it also when something is wrong, of which a failure shows the first lines
+if [ $status != 0 ] || [ -n "${SCHEMAS:-}" ]; then cat "$work/output"; fi
+if [ $status = 0 ]; then
+    pass "answers follow their schemas: $(head -1 "$work/output")"
 else
     fail "answers follow their schemas" "$(cat "$work/output")"
 fi

@@ -262,13 +262,59 @@ static void a_mask_decides_what_may_come(void **state) {
     client_open(&client);
     client_prompt(prompt, 20, 5);
     struct service_request request = client_request(prompt, 20, 12);
-    request.reply.mask = (struct token_mask){&rule, allow, see};
+    request.reply.mask = (struct token_mask){.context = &rule, .allow = allow, .accept = see};
     struct service *service = open_service(2);
     require(client_submit(&client, service, request));
     client_wait(&client);
     assert_int_equal(rule.accepted, 12);
     assert_int_equal(client.id[0][0], 900);
     for (int i = 2; i < 12; i += 2) assert_int_equal(client.id[0][i], (client.id[0][i - 1] + 1) % 1024);
+    close_service(service);
+    client_close(&client);
+}
+
+struct narrow {
+    int32_t id, instead;
+    int64_t room[8];
+    int asked;
+};
+
+static bool allow_one(void *context, int choice, uint32_t *allowed) {
+    const struct narrow *narrow = context;
+    (void)choice;
+    memset(allowed, 0, 1024 / 8);
+    allowed[narrow->id / 32] = UINT32_C(1) << narrow->id % 32;
+    return true;
+}
+
+static int32_t end_third(void *context, int choice, int32_t id, int64_t room) {
+    struct narrow *narrow = context;
+    (void)choice;
+    assert_int_equal(id, narrow->id);
+    narrow->room[narrow->asked++] = room;
+    return narrow->asked == 3 ? narrow->instead : -1;
+}
+
+/* A token that would leave no room for the rest of an answer is replaced, and the answer then ended by its length. */
+static void a_mask_brings_an_answer_to_its_end(void **state) {
+    (void)state;
+    int32_t prompt[20];
+    struct client client;
+    client_open(&client);
+    client_prompt(prompt, 20, 5);
+    struct service *service = open_service(2);
+    struct narrow narrow = {.id = 77, .instead = service_engine(service)->end_token[0]};
+    struct service_request request = client_request(prompt, 20, 8);
+    request.reply.mask = (struct token_mask){.context = &narrow, .allow = allow_one, .instead = end_third};
+    request.reply.ignore_end = false;
+    require(client_submit(&client, service, request));
+    client_wait(&client);
+    assert_int_equal(narrow.asked, 3);
+    for (int i = 0; i < 3; i++) assert_int_equal(narrow.room[i], 7 - i);
+    assert_int_equal(client.ids[0], 3);
+    assert_int_equal(client.id[0][1], 77);
+    assert_int_equal(client.id[0][2], narrow.instead);
+    assert_int_equal(client.finish[0], FINISH_LENGTH);
     close_service(service);
     client_close(&client);
 }
@@ -457,6 +503,7 @@ int main(void) {
         cmocka_unit_test(a_stop_text_ends_an_answer_and_is_named),
         cmocka_unit_test(reasoning_ends_when_its_budget_is_used_up),
         cmocka_unit_test(a_mask_decides_what_may_come),
+        cmocka_unit_test(a_mask_brings_an_answer_to_its_end),
         cmocka_unit_test(a_cancelled_request_ends_at_once),
         cmocka_unit_test(deadlines_end_what_waits_and_what_runs),
         cmocka_unit_test(draining_refuses_and_finishes),

@@ -188,12 +188,73 @@ static void an_answer_that_nothing_can_follow_is_cut(void **state) {
     job_mask_close(mask);
 }
 
+/* A call of a strict function that has begun ends with its arguments, and what closes it is free. */
+static void calls_end_in_their_room(void **state) {
+    static const enum tool_format formats[] = {TOOL_FORMAT_FENCED, TOOL_FORMAT_PLAIN, TOOL_FORMAT_TAGGED};
+    static const char *const begins[] = {"<\xEF\xBD\x9Ctool\xE2\x96\x81sep\xEF\xBD\x9C>",
+                                         "<\xEF\xBD\x9Ctool\xE2\x96\x81"
+                                         "call\xE2\x96\x81"
+                                         "begin\xEF\xBD\x9C>",
+                                         "<tool_call>"};
+    struct fixture *fixture = *state;
+    char text[257];
+    if (!fixture->trie) skip();
+    for (size_t i = 0; i < COUNT_OF(formats); i++) {
+        struct job_mask *mask = open_calls(fixture, formats[i], false);
+        const struct token_mask hooks = job_mask_hooks(mask);
+        assert_int_equal(hooks.instead(hooks.context, 0, 5, 0), -1); /* nothing binds it yet */
+        come(fixture, mask, begins[i]);
+        int room = 60;
+        for (; room > 0 && strcmp(next_bytes(fixture, mask, text), "*") != 0; room--) {
+            int32_t id = 0;
+            while (!(fixture->allowed[id >> 5] >> (id & 31) & 1)) id++;
+            const int32_t better = hooks.instead(hooks.context, 0, id, room - 1);
+            hooks.accept(hooks.context, 0, better >= 0 ? better : id);
+        }
+        assert_string_equal(next_bytes(fixture, mask, text), "*");
+        job_mask_close(mask);
+    }
+}
+
+static int32_t token_of(const struct fixture *fixture, const char *text) {
+    struct token_list list = {0};
+    assert_int_equal(tokenizer_encode(fixture->engine.tokenizer, text, strlen(text), TOKENIZE_PLAIN, &list),
+                     STATUS_OK);
+    assert_int_equal(list.count, 1);
+    const int32_t id = list.id[0];
+    token_list_free(&list);
+    return id;
+}
+
+/* Where only the end is left, it comes; where no room suffices, anything. */
+static void answers_end_in_their_room(void **state) {
+    static const char lines[] = "root ::= (\"ab\" \"cdef\")*";
+    struct fixture *fixture = *state;
+    struct grammar *grammar;
+    struct job_mask *mask;
+    if (!fixture->trie) skip();
+    assert_int_equal(gbnf_grammar(&grammar, lines, strlen(lines), "test"), STATUS_OK);
+    assert_int_equal(job_mask_open(&mask, grammar,
+                                   &(struct job_vocabulary){&fixture->engine, fixture->trie, NULL}, 1, false),
+                     STATUS_OK);
+    const struct token_mask hooks = job_mask_hooks(mask);
+    const int32_t a = token_of(fixture, "a"), b = token_of(fixture, "b");
+    assert_int_equal(hooks.instead(hooks.context, 0, 1, 0), -1); /* the end itself */
+    assert_int_equal(hooks.instead(hooks.context, 0, a, 0), 1);
+    assert_int_equal(hooks.instead(hooks.context, 0, a, 5), -1);
+    come(fixture, mask, "a");
+    assert_int_equal(hooks.instead(hooks.context, 0, b, 0), -1);
+    job_mask_close(mask);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strict_calls_are_bound_and_text_is_free),
         cmocka_unit_test(functions_that_are_not_strict_take_any_object),
         cmocka_unit_test(an_answer_that_is_a_call_is_bound_once_it_has_begun_as_one),
         cmocka_unit_test(an_answer_that_nothing_can_follow_is_cut),
+        cmocka_unit_test(calls_end_in_their_room),
+        cmocka_unit_test(answers_end_in_their_room),
     };
     return cmocka_run_group_tests(tests, open_fixture, close_fixture);
 }
