@@ -190,7 +190,8 @@ static int lead_tokens(const struct replay *replay, const struct replay_answer *
     return leads;
 }
 
-void replay_note(struct replay *replay, const struct prefix_key *root, const struct replay_answer *answer) {
+static void note_answer(struct replay *replay, const struct prefix_key *root,
+                        const struct replay_answer *answer) {
     int leads = lead_tokens(replay, answer);
     const int32_t *id = answer->id, *lead = answer->prompt + answer->prompt_tokens - leads;
     for (int begin = 0, end = 0; begin < answer->ids; begin = ++end) {
@@ -198,6 +199,23 @@ void replay_note(struct replay *replay, const struct prefix_key *root, const str
         note_stretch(replay, root, lead, leads, id + begin, end - begin);
         leads = 0;
     }
+}
+
+/* A part of a token is what the tokenizer makes of it. */
+void replay_note(struct replay *replay, const struct prefix_key *root, const struct replay_answer *answer) {
+    struct replay_answer whole = *answer;
+    struct token_list list = {0};
+    enum status status = STATUS_OK;
+    for (int i = 0; answer->part && i < answer->ids && status == STATUS_OK; i++)
+        status = token_list_append(&list, answer->id[i]);
+    if (answer->part && status == STATUS_OK) {
+        const char *text = tokenizer_bytes(replay->tokenizer, answer->id[answer->ids], &(size_t){0});
+        status = tokenizer_encode(replay->tokenizer, text, answer->part, TOKENIZE_PLAIN, &list);
+        whole.id = list.id;
+        whole.ids = (int)list.count;
+    }
+    if (status == STATUS_OK) note_answer(replay, root, &whole);
+    token_list_free(&list);
 }
 
 /* ---- opening ---- */

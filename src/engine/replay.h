@@ -29,6 +29,7 @@ struct replay_answer {
         chat; /* words may stand for control tokens in the prompt, so that much text is behind the last of these */
     const int32_t *id;
     int ids;
+    size_t part; /* bytes of the token behind these that count as well: a stop string cut it */
 };
 /* Notes an answer: its stretches of text between control tokens. Text behind the prompt's last control token becomes one with
  * the beginning of the answer when they are rendered again. Without memory nothing is noted. */

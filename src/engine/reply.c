@@ -92,6 +92,23 @@ enum status reply_begin(struct reply *reply, const int32_t *prompt, int tokens) 
     return reply->id ? STATUS_OK : fail(STATUS_MEMORY, "no memory for an answer");
 }
 
+int reply_shown_tokens(const struct reply *reply, size_t *part) {
+    const struct tokenizer *tokenizer = reply->detokenizer.tokenizer;
+    int64_t left = reply->shown_bytes;
+    int shown = 0;
+    *part = 0;
+    if (!reply->cut) return reply->tokens;
+    for (; shown < reply->tokens; shown++) {
+        size_t bytes;
+        (void)tokenizer_bytes(tokenizer, reply->id[shown], &bytes);
+        if (!reply->options.show_special && tokenizer_is_special(tokenizer, reply->id[shown])) bytes = 0;
+        if ((int64_t)bytes > left) break;
+        left -= (int64_t)bytes;
+    }
+    if (shown < reply->tokens) *part = (size_t)left;
+    return shown;
+}
+
 /* ---- choosing ---- */
 
 bool reply_is_full(const struct reply *reply, int more) {
@@ -185,6 +202,7 @@ enum status reply_take(struct reply *reply, const struct choice *choice, struct 
     if (reply->detokenizer.tokenizer && (!end || (reply->options.show_special && !reply->options.hide_end)))
         detokenizer_push(&reply->detokenizer, choice->id, &reply->raw);
     reply->cut = stop_matcher_push(&reply->stop, reply->raw.data, reply->raw.bytes, &reply->shown);
+    reply->shown_bytes += (int64_t)reply->shown.bytes;
     if (reply->cut || end) reply->finish = reply->shortened && !reply->cut ? FINISH_LENGTH : FINISH_STOP;
     return give_piece(reply, choice, piece);
 }

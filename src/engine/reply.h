@@ -74,8 +74,9 @@ struct reply {
     int closings, closed; /* closed > 0: tokens of `closing` that came */
     bool thinking;
     int reasoning_tokens;
-    int64_t room; /* tokens that the answer may have */
-    int32_t *id;  /* [tokens] the answer, the end token included */
+    int64_t room;        /* tokens that the answer may have */
+    int64_t shown_bytes; /* of all pieces */
+    int32_t *id;         /* [tokens] the answer, the end token included */
     int tokens;
     enum finish finish;
     bool cut;       /* a stop string ended it: what follows is dropped */
@@ -93,6 +94,10 @@ void reply_close(struct reply *reply); /* also of a zeroed one */
 must_use enum status reply_begin(struct reply *reply, const int32_t *prompt, int tokens);
 /* Would it be with so many tokens more? */
 bool reply_is_full(const struct reply *reply, int more);
+
+/* How many of its tokens say what was shown: all, but where a stop string cut it. *part: bytes that were shown of the one
+ * behind them. */
+int reply_shown_tokens(const struct reply *reply, size_t *part);
 
 /* Chooses from logits [vocab]. */
 must_use enum status reply_choose(struct reply *reply, struct sample_space *space, const float *logits,

@@ -176,17 +176,24 @@ void job_pause(struct scheduler *scheduler, struct job *job) {
     job_close_sequence(scheduler, job);
 }
 
+static void note_answer(const struct scheduler *scheduler, const struct job *job) {
+    const struct request *request = job->request;
+    size_t part;
+    const int shown = reply_shown_tokens(&job->reply, &part);
+    replay_note(scheduler->replay, &request->root,
+                &(struct replay_answer){.prompt = request->prompt,
+                                        .prompt_tokens = request->prompt_tokens,
+                                        .chat = request->chat,
+                                        .id = job->reply.id,
+                                        .ids = shown,
+                                        .part = part});
+}
+
 void job_end(struct scheduler *scheduler, struct job *job, enum finish finish) {
     struct request *request = job->request;
     struct piece piece;
     if (job->sequence) job_pause(scheduler, job);
-    if (scheduler->replay && finish != FINISH_NONE)
-        replay_note(scheduler->replay, &request->root,
-                    &(struct replay_answer){.prompt = request->prompt,
-                                            .prompt_tokens = request->prompt_tokens,
-                                            .chat = request->chat,
-                                            .id = job->reply.id,
-                                            .ids = job->reply.tokens});
+    if (scheduler->replay && finish != FINISH_NONE) note_answer(scheduler, job);
     job->reply.finish = finish;
     job->ended = true;
     request->ended_jobs++;

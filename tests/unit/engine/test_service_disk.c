@@ -464,6 +464,61 @@ static void an_answer_that_is_cut_oddly_comes_back_too(void **state) {
     memcpy(path, small, sizeof path);
 }
 
+/* An answer that a stop string ended comes back as far as it was shown, which ends inside a token. */
+static void an_answer_that_was_stopped_comes_back_too(void **state) {
+    char small[sizeof path], stop[3] = "";
+    static struct client whole, first, second;
+    struct token_list turn = {0}, next = {0};
+    (void)state;
+    if (access("../shared/models/tiny-v3", R_OK)) skip();
+    memcpy(small, path, sizeof path);
+    snprintf(path, sizeof path, "../shared/models/tiny-v3");
+    struct service_options options = options_of(false);
+    options.limits.cache_dir = NULL;
+    struct service *service = open_with(options);
+    encode_chat(service, "me", NULL, &turn);
+    struct service_request request = client_request(turn.id, (int)turn.count, 200);
+    request.isolation = "me";
+    request.reply.sampling.temperature = 100;
+    request.reply.mask = (struct token_mask){.context = service, .allow = allow_letters};
+    ask(service, &whole, request);
+    /* two letters inside a token near the end, which do not come before */
+    const struct tokenizer *tokenizer = service_engine(service)->tokenizer;
+    size_t at = 0, bytes = 0, before = 0;
+    int tokens = 0;
+    for (; tokens < whole.ids[0] && !(before > 150 && bytes >= 4); tokens++) {
+        before = at;
+        (void)tokenizer_bytes(tokenizer, whole.id[0][tokens], &bytes);
+        at += bytes;
+        if (bytes < 4) continue;
+        memcpy(stop, whole.text[0].data + before + 1, 2);
+        const char *found = strstr(whole.text[0].data, stop);
+        if (found != whole.text[0].data + before + 1) bytes = 0;
+    }
+    assert_true(bytes >= 4 && tokens >= 2);
+    tokens--; /* that lie before that one */
+    const char *const list[] = {stop};
+    request.reply.stop = list;
+    request.reply.stops = 1;
+    request.isolation = "us";
+    ask(service, &first, request);
+    assert_int_equal(first.finish[0], FINISH_STOP);
+    assert_int_equal(first.text[0].bytes, before + 1);
+    encode_chat(service, "us", &first.text[0], &next);
+    assert_memory_equal(next.id + turn.count, whole.id[0], (size_t)tokens * sizeof *next.id);
+    struct service_request later = client_request(next.id, (int)next.count, 5);
+    later.isolation = "us";
+    ask(service, &second, later);
+    assert_int_equal(second.usage.cache.hit_tokens, turn.count + (size_t)tokens);
+    token_list_free(&turn);
+    token_list_free(&next);
+    service_close(service);
+    client_close(&whole);
+    client_close(&first);
+    client_close(&second);
+    memcpy(path, small, sizeof path);
+}
+
 static void damage_answers(void) {
     char deeper[512], file[1024];
     each_folder(deeper);
@@ -541,6 +596,7 @@ int main(void) {
         cmocka_unit_test(what_was_dropped_is_read),
         cmocka_unit_test(an_answer_comes_back_as_the_tokens_that_it_was),
         cmocka_unit_test(an_answer_that_is_cut_oddly_comes_back_too),
+        cmocka_unit_test(an_answer_that_was_stopped_comes_back_too),
         cmocka_unit_test(an_answer_comes_back_after_a_restart),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);
