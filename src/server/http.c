@@ -1,9 +1,12 @@
 /* http.c - the listener and the life of a connection: reading, answering, closing.
  *
- * While an answer is on its way the connection is still read, because that is how one learns that the
- * client has left. A connection that ends after its answer is first closed for writing, and what the client still sends
+ * While an answer is being made the connection is still read, because that is how one learns that the
+ * client has left. One that ends its own side behind a request has left, too, unless the answer is complete by then. A
+ * connection that ends after its answer is first closed for writing, and what the client still sends
  * is dropped for a moment: closing at once could destroy the answer before the client reads it. */
 #include "server/http_connection.h"
+
+#include "base/clock.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,6 +27,7 @@ struct http_limits http_limits_default(void) {
                                 .connections = 4096,
                                 .request_seconds = 120,
                                 .idle_seconds = 120,
+                                .crowded_seconds = 5,
                                 .write_seconds = 120};
 }
 
@@ -62,8 +66,9 @@ void http_on_gone(struct http_exchange *exchange, void (*gone)(void *context), v
     exchange->gone_context = context;
 }
 
-static void set_timer(struct http_exchange *exchange, int seconds) {
-    const struct timeval wait = {seconds, 0};
+static void set_timer(struct http_exchange *exchange, double seconds) {
+    const time_t whole = (time_t)seconds;
+    const struct timeval wait = {whole, (suseconds_t)((seconds - (double)whole) * 1e6)};
     evtimer_add(exchange->timer, &wait);
 }
 
@@ -99,10 +104,28 @@ void http_exchange_free(struct http_exchange *exchange) {
     accept_again(server);
 }
 
+static bool has_output(const struct http_exchange *exchange) {
+    return evbuffer_get_length(bufferevent_get_output(exchange->events)) > 0;
+}
+
 /* Everything is sent: no more comes from here. */
 static void half_close(struct http_exchange *exchange) {
+    if (exchange->client_ended) {
+        http_exchange_free(exchange);
+        return;
+    }
     if (!exchange->server->tls) shutdown(bufferevent_getfd(exchange->events), SHUT_WR);
     set_timer(exchange, LINGER_SECONDS);
+}
+
+/* There is no request, and none is waited for; answers still go out. */
+static void end_idle(struct http_exchange *exchange) {
+    if (!has_output(exchange)) {
+        http_exchange_free(exchange);
+        return;
+    }
+    evtimer_del(exchange->timer);
+    exchange->state = CONNECTION_CLOSING;
 }
 
 /* ---- one request after the other ---- */
@@ -117,13 +140,30 @@ static void answer(struct http_exchange *exchange) {
         options->handle(options->context, exchange);
 }
 
-static void wait_for_request(struct http_exchange *exchange) {
+/* For what an idle connection still may wait; less where others wait for one. */
+static double idle_rest(const struct http_exchange *exchange, double now) {
     const struct http_limits *limits = &exchange->server->options.limits;
+    const bool hurried = exchange->server->paused && limits->crowded_seconds < limits->idle_seconds;
+    const int allowed = hurried ? limits->crowded_seconds : limits->idle_seconds;
+    return allowed - (now - exchange->idle_since);
+}
+
+static void set_idle_timer(struct http_exchange *exchange, double now) {
+    const double rest = idle_rest(exchange, now);
+    set_timer(exchange, rest > 0 ? rest : 0);
+}
+
+static bool is_idle(const struct http_exchange *exchange) {
+    return exchange->state == CONNECTION_READING && !exchange->begun;
+}
+
+static void wait_for_request(struct http_exchange *exchange) {
     bool begun = exchange->begun;
     http_parse_begin(exchange);
     exchange->state = CONNECTION_READING;
     if (begun) bufferevent_trigger(exchange->events, EV_READ, BEV_TRIG_IGNORE_WATERMARKS);
-    set_timer(exchange, limits->idle_seconds);
+    exchange->idle_since = clock_seconds();
+    set_idle_timer(exchange, exchange->idle_since);
 }
 
 void http_exchange_finish(struct http_exchange *exchange) {
@@ -133,7 +173,7 @@ void http_exchange_finish(struct http_exchange *exchange) {
         return;
     }
     exchange->state = CONNECTION_CLOSING;
-    if (evbuffer_get_length(bufferevent_get_output(exchange->events)) == 0) half_close(exchange);
+    if (!has_output(exchange)) half_close(exchange);
 }
 
 static void on_read(struct bufferevent *events, void *context) {
@@ -154,22 +194,40 @@ static void on_read(struct bufferevent *events, void *context) {
 
 static void on_written(struct bufferevent *events, void *context) {
     struct http_exchange *exchange = context;
-    bool empty = evbuffer_get_length(bufferevent_get_output(events)) == 0;
-    if (exchange->state == CONNECTION_CLOSING && empty) half_close(exchange);
-    if (exchange->state == CONNECTION_READING && empty)
+    if (has_output(exchange)) return;
+    if (exchange->state == CONNECTION_CLOSING) {
+        half_close(exchange);
+    } else if (exchange->state == CONNECTION_READING) {
+        exchange->idle_since = clock_seconds();
         bufferevent_trigger(events, EV_READ, BEV_TRIG_IGNORE_WATERMARKS);
+    }
 }
 
 static void on_event(struct bufferevent *events, short what, void *context) {
     struct http_exchange *exchange = context;
     (void)events;
-    if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)) http_exchange_free(exchange);
+    const short ends = what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT);
+    if (!ends) return;
+    /* libevent writes no more behind an error, which may come together with an end, and behind a farewell of TLS */
+    const bool writable = ends == BEV_EVENT_EOF && !exchange->server->tls;
+    exchange->client_ended = true;
+    if (writable && exchange->state != CONNECTION_ANSWERING)
+        end_idle(exchange);
+    else
+        http_exchange_free(exchange);
 }
 
 static void on_timer(evutil_socket_t none, short what, void *context) {
     struct http_exchange *exchange = context;
     (void)none;
     (void)what;
+    const double now = clock_seconds();
+    if (is_idle(exchange) && has_output(exchange))
+        exchange->idle_since = now; /* an answer is still on its way */
+    if (is_idle(exchange) && idle_rest(exchange, now) > 0) {
+        set_idle_timer(exchange, now);
+        return;
+    }
     if (exchange->state != CONNECTION_READING || !exchange->begun) {
         http_exchange_free(exchange);
         return;
@@ -194,15 +252,23 @@ static struct bufferevent *make_events(struct http_server *server, evutil_socket
     return bufferevent_socket_new(server->base, socket, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
 }
 
+/* Connections that wait for nothing give way to those that are not accepted yet. All of them are looked at once a second. */
+static void pause_accepting(struct http_server *server) {
+    const double now = clock_seconds();
+    server->paused = true;
+    evconnlistener_disable(server->listener);
+    if (now - server->hurried < 1) return;
+    server->hurried = now;
+    for (struct http_exchange *exchange = server->first; exchange; exchange = exchange->next)
+        if (exchange->timer && is_idle(exchange)) set_idle_timer(exchange, now);
+}
+
 static void link_exchange(struct http_server *server, struct http_exchange *exchange) {
     exchange->server = server;
     exchange->next = server->first;
     if (server->first) server->first->previous = exchange;
     server->first = exchange;
-    if (++server->connections >= server->options.limits.connections) {
-        server->paused = true;
-        evconnlistener_disable(server->listener);
-    }
+    if (++server->connections >= server->options.limits.connections) pause_accepting(server);
 }
 
 static void on_accept(struct evconnlistener *listener, evutil_socket_t socket, struct sockaddr *address,
@@ -238,9 +304,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t socket, s
 /* The system has no more descriptors or memory: connections wait until some end. */
 static void on_accept_error(struct evconnlistener *listener, void *context) {
     struct http_server *server = context;
-    if (server->connections == 0) return;
-    server->paused = true;
-    evconnlistener_disable(listener);
+    (void)listener;
+    if (server->connections > 0) pause_accepting(server);
 }
 
 /* ---- the listener ---- */
@@ -329,7 +394,7 @@ void http_server_drain(struct http_server *server) {
     evconnlistener_disable(server->listener);
     for (struct http_exchange *exchange = server->first, *next; exchange; exchange = next) {
         next = exchange->next;
-        if (exchange->state == CONNECTION_READING && !exchange->begun) http_exchange_free(exchange);
+        if (is_idle(exchange)) end_idle(exchange);
     }
 }
 

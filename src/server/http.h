@@ -45,6 +45,7 @@ struct http_limits {
     int connections;         /* more wait in the system's queue */
     int request_seconds;     /* from its first byte to its last */
     int idle_seconds;        /* between requests */
+    int crowded_seconds;     /* the same while there are as many connections as allowed, if that is less */
     int write_seconds;       /* without the client taking a byte */
 };
 struct http_limits http_limits_default(void);
@@ -93,7 +94,7 @@ struct buffer http_request_take_body(struct http_exchange *exchange);
 /* Frees body and headers of the request, whose pointers are dead afterwards, while a long answer is on its way. */
 void http_request_forget(struct http_exchange *exchange);
 
-/* Called once when the client leaves before the answer is complete; the exchange is dead then. NULL: nobody asks. */
+/* Called once when the client leaves, or ends its side, before the answer is complete; the exchange is dead then. NULL: nobody asks. */
 void http_on_gone(struct http_exchange *exchange, void (*gone)(void *context), void *context);
 
 /* A header of the answer, before it begins. Control characters in `value` become '?'. */

@@ -3,6 +3,7 @@
 #define HADAL_SERVER_HTTP_CONNECTION_H
 
 #include "server/http.h"
+#include "server/http_chunks.h"
 
 #include <event2/bufferevent.h>
 #include <event2/event.h>
@@ -24,14 +25,17 @@ struct http_exchange {
     struct http_exchange *next, *previous; /* of the server's list */
     struct bufferevent *events;
     struct event *timer; /* request deadline, idle time or end of a closing connection */
+    double idle_since;   /* of clock_seconds() */
     http_parser parser;
     enum connection_state state;
 
     struct buffer head; /* target, then names and values, each ended by a NUL */
     struct header_span span[HTTP_HEADERS_LIMIT];
     int spans;
-    bool value_began, headers_end, begun, complete;
-    bool expects; /* "100-continue" */
+    bool value_began, begun, complete, client_ended; /* client_ended: nothing more comes in */
+    bool expects;                                    /* "100-continue" */
+    bool in_chunks;                                  /* the head is read, and the body comes in chunks */
+    struct http_chunks chunks;
     struct buffer body;
     struct http_header header[HTTP_HEADERS_LIMIT];
     struct http_request request;
@@ -60,6 +64,7 @@ struct http_server {
     struct event *trim;
     int64_t replies[HTTP_REPLY_CLASSES];
     bool draining, paused; /* paused: as many connections as allowed */
+    double hurried;        /* of clock_seconds(): when idle ones were last told that others wait */
 };
 
 /* http_tls.c */

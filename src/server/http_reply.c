@@ -31,7 +31,8 @@ static const char *status_words(int status) {
                 {431, "Request Header Fields Too Large"},
                 {500, "Internal Server Error"},
                 {501, "Not Implemented"},
-                {503, "Service Unavailable"}};
+                {503, "Service Unavailable"},
+                {505, "HTTP Version Not Supported"}};
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         if (rows[i].status == status) return rows[i].words;
     return "Status";
@@ -58,7 +59,7 @@ static void write_date(struct evbuffer *output) {
 static void write_head(struct http_exchange *exchange, int status, const char *type, int64_t bytes) {
     struct evbuffer *output = bufferevent_get_output(exchange->events);
     if (bytes < 0 && !exchange->chunked) exchange->keep_alive = false;
-    if (exchange->server->draining) exchange->keep_alive = false;
+    if (exchange->server->draining || exchange->server->paused) exchange->keep_alive = false;
     if (status / 100 < HTTP_REPLY_CLASSES) exchange->server->replies[status / 100]++;
     evbuffer_add_printf(output, "HTTP/1.1 %d %s\r\n", status, status_words(status));
     write_date(output);

@@ -35,7 +35,7 @@ static void take_piece(struct client *client, const struct service_event *event)
 static void hear(void *context, const struct service_event *event) {
     struct client *client = context;
     pthread_mutex_lock(&client->lock);
-    client->number = event->request;
+    if (!client->number) client->number = event->request; /* once: tests read it while the request runs */
     if (event->kind == SERVICE_STARTED) client->starts++;
     if (event->kind == SERVICE_PREFILL) client->prefilled = event->prefilled;
     if (event->kind == SERVICE_PIECE) take_piece(client, event);
@@ -86,6 +86,13 @@ void client_wait(struct client *client) {
 }
 void client_wait_tokens(struct client *client, int tokens) {
     wait_for(client, tokens);
+}
+
+bool client_has_ended(struct client *client) {
+    pthread_mutex_lock(&client->lock);
+    const bool ended = client->ends > 0;
+    pthread_mutex_unlock(&client->lock);
+    return ended;
 }
 
 void client_prompt(int32_t *id, int tokens, uint32_t salt) {

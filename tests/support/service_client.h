@@ -36,6 +36,8 @@ enum status client_submit(struct client *client, struct service *service, struct
 void client_wait(struct client *client);
 /* Until there are so many tokens of the first answer, or the end. */
 void client_wait_tokens(struct client *client, int tokens);
+/* While the request may still run. */
+bool client_has_ended(struct client *client);
 
 /* A prompt that `salt` decides, with ids of 4 .. 4 + 499. */
 void client_prompt(int32_t *id, int tokens, uint32_t salt);

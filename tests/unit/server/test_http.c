@@ -197,6 +197,13 @@ static void requests_are_understood(void **state) {
                       "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nx-echo:\r\n" CLOSE
                       "3\r\nabc\r\n2\r\nde\r\n0\r\nX-Echo: late\r\n\r\n",
                       cut, "200", "POST|/|||abcde");
+        expect_answer(&server,
+                      "POST / HTTP/1.1\r\nTransfer-Encoding: Chunked \r\n" CLOSE
+                      "0003;a=\"b\"\r\n0\r\n\r\nA ; c\r\n0123456789\r\n000\r\n\r\n",
+                      cut, "200", "POST|/||-|0\r\n0123456789");
+        expect_answer(&server, "GET http://host:80/a?b HTTP/1.1\r\n" CLOSE, cut, "200", "GET|/a|b|-|");
+        expect_answer(&server, "GET HTTP://host?b HTTP/1.1\r\n" CLOSE, cut, "200", "GET|/|b|-|");
+        expect_answer(&server, "GET http://host HTTP/1.1\r\n" CLOSE, cut, "200", "GET|/||-|");
         expect_answer(&server, "HEAD /x HTTP/1.1\r\n" CLOSE, cut, "200", "\r\n\r\n");
         expect_answer(&server, "GET /old HTTP/1.0\r\n\r\n", cut, "200", "GET|/old||-|");
     }
@@ -226,6 +233,84 @@ static void streams_reach_old_clients(void **state) {
     (void)state;
     start(&server, http_limits_default());
     expect_answer(&server, "GET /stream HTTP/1.0\r\n\r\n", 0, "200", "\r\n\r\none two");
+    close_server(&server);
+}
+
+/* What a proxy in front may read as another request than we do. */
+static void ambiguous_requests_are_refused(void **state) {
+    static const char *const chunked[] = {
+        "2\r\nabXX0\r\n\r\n",  "2\r\nab\r0\r\n\r\n",    "2\nab\r\n0\r\n\r\n",
+        "2\rXab\r\n0\r\n\r\n", "2\r\nab0\r\n\r\n",      "0x2\r\nab\r\n0\r\n",
+        "\r\n0\r\n\r\n",       ";a\r\n0\r\n\r\n",       "-1\r\n",
+        " 2\r\nab\r\n0\r\n",   "fffffffffffffffff\r\n", "0\r\na: b\n\r\n\r\n",
+        "2;a\nb\r\nab\r\n",
+    };
+    static const char *const heads[] = {
+        "Content-Length : 2\r\n",
+        "Transfer-Encoding : chunked\r\n",
+        " Content-Length: 2\r\n",
+        "X Y: z\r\n",
+        "X\"Y: z\r\n",
+        ": z\r\n",
+        "Content-Length: +2\r\n",
+        "Content-Length: 2, 2\r\n",
+        "Content-Length: 2\r\nContent-Length: 2\r\n",
+        "Content-Length:\r\n",
+        "Content-Length: 99999999999999999999\r\n",
+        "Transfer-Encoding: gzip\r\nContent-Length: 2\r\n",
+    };
+    struct server server = open_server();
+    (void)state;
+    start(&server, http_limits_default());
+    for (size_t i = 0; i < COUNT_OF(chunked); i++)
+        for (size_t cut = 0; cut < 2; cut++) {
+            struct buffer text = {0};
+            buffer_printf(&text, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n%s", chunked[i]);
+            expect_answer(&server, text.data, cut, "400", "}");
+            buffer_free(&text);
+        }
+    for (size_t i = 0; i < COUNT_OF(heads); i++) {
+        struct buffer text = {0};
+        buffer_printf(&text, "POST / HTTP/1.1\r\n%s\r\n{}", heads[i]);
+        expect_answer(&server, text.data, 0, "400", "}");
+        buffer_free(&text);
+    }
+    expect_answer(&server, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked, x\r\n\r\n0\r\n\r\n", 0, "501",
+                  "}");
+    expect_answer(&server,
+                  "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", 0,
+                  "501", "}");
+    expect_answer(&server, "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0, "400", "}");
+    expect_answer(&server, "GET / HTTP/2.0\r\n\r\n", 0, "505", "}");
+    assert_int_equal(atomic_load(&server.requests), 0);
+    close_server(&server);
+}
+
+/* Lines of a body in chunks that mean nothing are bounded, and so is the body. */
+static void chunks_are_bounded(void **state) {
+    static const char head[] = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    struct server server = open_server();
+    struct http_limits limits = http_limits_default();
+    struct buffer text = {0};
+    (void)state;
+    limits.body_bytes = 1000;
+    start(&server, limits);
+    buffer_printf(&text, "%s1;%020000d\r\n", head, 0);
+    expect_answer(&server, text.data, 0, "400", "}");
+    buffer_clear(&text);
+    buffer_printf(&text, "%s0\r\na: %020000d\r\n", head, 0);
+    expect_answer(&server, text.data, 0, "400", "}");
+    buffer_clear(&text);
+    buffer_printf(&text, "%s%020000d\r\n", head, 0);
+    expect_answer(&server, text.data, 0, "400", "}");
+    buffer_clear(&text);
+    buffer_printf(&text, "%s3e9\r\n", head);
+    expect_answer(&server, text.data, 0, "413", "{\"413\":\"the request body is too large\"}");
+    buffer_clear(&text);
+    buffer_printf(&text, "%s1\r\na\r\n3e8\r\n", head);
+    expect_answer(&server, text.data, 0, "413", "{\"413\":\"the request body is too large\"}");
+    buffer_free(&text);
+    assert_int_equal(atomic_load(&server.requests), 0);
     close_server(&server);
 }
 
@@ -362,6 +447,69 @@ static void requests_have_a_deadline(void **state) {
     close_server(&server);
 }
 
+static int64_t read_rest(struct server *server, int fd) {
+    static char piece[1 << 16];
+    int64_t got = 0;
+    for (ssize_t bytes = -1; bytes != 0;) {
+        event_base_loop(server->base, EVLOOP_NONBLOCK);
+        bytes = recv(fd, piece, sizeof piece, MSG_DONTWAIT);
+        assert_true(bytes >= 0 || errno == EAGAIN || errno == EWOULDBLOCK);
+        got += bytes > 0 ? bytes : 0;
+    }
+    return got;
+}
+
+static int ask_for_large(struct server *server, const char *request) {
+    const int fd = connect_to(http_server_port(server->http));
+    assert_int_equal(send(fd, request, strlen(request), 0), strlen(request));
+    while (http_server_unsent(server->http) == 0) event_base_loop(server->base, EVLOOP_NONBLOCK);
+    return fd;
+}
+
+/* What was answered comes whole: to one who ends his side, when the server drains, and to one who reads for longer than
+ * connections may be idle. */
+static void complete_answers_arrive(void **state) {
+    static const char *const requests[] = {"GET /large HTTP/1.1\r\n\r\n", "GET /large HTTP/1.0\r\n\r\n"};
+    struct server server = open_server();
+    struct http_limits limits = http_limits_default();
+    (void)state;
+    limits.unsent_bytes = 2 * LARGE;
+    limits.idle_seconds = 1;
+    start(&server, limits);
+    for (size_t i = 0; i < COUNT_OF(requests); i++) {
+        const int fd = ask_for_large(&server, requests[i]);
+        shutdown(fd, SHUT_WR);
+        pass_seconds(&server, 0.05);
+        assert_true(read_rest(&server, fd) > LARGE);
+        close(fd);
+    }
+    int fd = ask_for_large(&server, requests[0]);
+    pass_seconds(&server, 1.5);
+    assert_true(read_rest(&server, fd) > LARGE);
+    close(fd);
+    fd = ask_for_large(&server, requests[0]);
+    http_server_drain(server.http);
+    assert_true(read_rest(&server, fd) > LARGE);
+    close(fd);
+    while (http_server_connections(server.http) > 0) event_base_loop(server.base, EVLOOP_NONBLOCK);
+    close_server(&server);
+}
+
+/* Those who ask for nothing leave their places to those who wait for one. */
+static void idle_connections_give_way(void **state) {
+    struct server server = open_server();
+    struct http_limits limits = http_limits_default();
+    int idle[2];
+    (void)state;
+    limits.connections = 2;
+    limits.crowded_seconds = 1;
+    start(&server, limits);
+    for (int i = 0; i < 2; i++) idle[i] = connect_to(http_server_port(server.http));
+    expect_answer(&server, "GET /a HTTP/1.1\r\n" CLOSE, 0, "200", "GET|/a||-|");
+    for (int i = 0; i < 2; i++) close(idle[i]);
+    close_server(&server);
+}
+
 static void more_connections_wait(void **state) {
     struct server server = open_server();
     struct http_limits limits = http_limits_default();
@@ -457,12 +605,16 @@ int main(void) {
         cmocka_unit_test(requests_are_understood),
         cmocka_unit_test(answers_keep_their_order),
         cmocka_unit_test(streams_reach_old_clients),
+        cmocka_unit_test(ambiguous_requests_are_refused),
+        cmocka_unit_test(chunks_are_bounded),
         cmocka_unit_test(what_is_wrong_is_refused),
         cmocka_unit_test(the_handler_learns_who_left),
         cmocka_unit_test(slow_readers_are_bounded),
         cmocka_unit_test(slow_readers_are_bounded_together),
         cmocka_unit_test(requests_without_readers_are_not_taken),
         cmocka_unit_test(requests_have_a_deadline),
+        cmocka_unit_test(complete_answers_arrive),
+        cmocka_unit_test(idle_connections_give_way),
         cmocka_unit_test(more_connections_wait),
         cmocka_unit_test(closing_tells_the_handler),
         cmocka_unit_test(drained_connections_end),
