@@ -58,10 +58,14 @@ static const struct action_row rows[] = {
             "makes the better ones of each group likelier. Sampler and trainer compute the same bits: before "
             "the first update of a step every ratio of probabilities is exactly 1. It says in words when "
             "there is nothing to learn from.",
-        .examples = "Questions with numbers for answers:\n"
-                    "hadal train grpo --init run/latest --data questions.jsonl --verifier numeric -o better\n"
-                    "How reward, length and accuracy went:\n"
-                    "hadal train plot better -o better.svg",
+        .examples =
+            "Questions with numbers for answers:\n"
+            "hadal train grpo --init run/latest --data questions.jsonl --verifier numeric -o better\n"
+            "How reward, length and accuracy went:\n"
+            "hadal train plot better -o better.svg\n"
+            "The same by several processes, to the same bits (of a build with MPI=1):\n"
+            "mpirun -n 2 hadal train grpo --init run/latest --data questions.jsonl --verifier numeric -o "
+            "better",
     },
     {
         .command = COMMAND_TRAIN,

@@ -358,7 +358,8 @@ static bool alone(const struct option_values *values, enum status *status, const
     if (!job && option_flag(values, "selftest")) job = train_selftest;
     if (!job) return false;
     *status = comm->ranks == 1 ? job(values)
-                               : fail(STATUS_USAGE, "only pretrain and sft are shared by several processes");
+                               : fail(STATUS_USAGE,
+                                      "only pretrain, sft, grpo and distill are shared by several processes");
     return true;
 }
 

@@ -81,7 +81,7 @@
      .commands = TRAIN,
      .actions = "pretrain|sft|grpo|distill",
      .help = "Sequences that go through the model together; the gradients of a step add up over them. Unset: "
-             "about 2048 tokens."},
+             "about 2048 tokens, of answers 1024."},
     {.name = "lr",
      .kind = OPTION_REAL,
 

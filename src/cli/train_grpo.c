@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum {
-    MICRO_TOKENS = 4096,
+    MICRO_TOKENS = 1024,
     SAMPLING_COSTS = 4 /* times the time of as many operations on whole texts: tokens come one by one */
 };
 
@@ -76,6 +76,21 @@ static void show_validation(void *context, const struct grpo_validation *validat
 static bool going(void *context) {
     (void)context;
     return !interrupt_seen();
+}
+
+/* ---- other ranks: what is shown the first shows ---- */
+
+static void pass_beginning(void *context, const struct grpo_report *report, int64_t tasks) {
+    (void)context, (void)report, (void)tasks;
+}
+
+static bool pass_step(void *context, const struct grpo_report *report) {
+    (void)context, (void)report;
+    return !interrupt_seen();
+}
+
+static void pass_validation(void *context, const struct grpo_validation *validation) {
+    (void)context, (void)validation;
 }
 
 /* ---- options ---- */
@@ -177,8 +192,8 @@ static enum status print_plan(const struct grpo_options *options) {
                options->base.trainer.lora.rank);
     printf("tasks              %lld, with prompts of up to %d tokens\n", (long long)plan.tasks,
            plan.longest_prompt);
-    printf("memory             %s of %s\n", bytes_text(plan.memory, memory),
-           bytes_text(plan.available, available));
+    printf("memory             %s of %s%s\n", bytes_text(plan.memory, memory),
+           bytes_text(plan.available, available), options->base.comm->ranks > 1 ? ", each rank" : "");
     print_bytes("policy", plan.policy);
     print_bytes("moments", plan.moments);
     print_bytes("reference", plan.reference);
@@ -200,7 +215,10 @@ enum status train_grpo(const struct option_values *values, bool distill,
     struct verifiers verifiers;
     struct screen screen = {.every = option_int(values, "log-every")};
     struct grpo_listener listener = {&screen, show_beginning, going, show_step, show_validation};
-    struct grpo_options options = {.base = *base, .verifiers = &verifiers, .listener = &listener};
+    struct grpo_listener silent = {NULL, pass_beginning, going, pass_step, pass_validation};
+    bool first = base->comm->rank == 0;
+    struct grpo_options options = {
+        .base = *base, .verifiers = &verifiers, .listener = first ? &listener : &silent};
     if (!base->datas) return fail(STATUS_USAGE, "--data PATH says what is asked");
     if (!base->run && !dry) return fail(STATUS_USAGE, "-o RUN says where the run goes");
     TRY(read_options(values, &options));
@@ -210,11 +228,11 @@ enum status train_grpo(const struct option_values *values, bool distill,
     verifiers_set_command(&verifiers, option_text(values, "verifier-command"));
     enum status status;
     if (dry) {
-        status = print_plan(&options);
+        status = first ? print_plan(&options) : STATUS_OK;
     } else {
         interrupt_catch();
         status = grpo_run(&options);
-        progress_finish(&screen.progress);
+        if (first) progress_finish(&screen.progress);
     }
     verifiers_close(&verifiers);
     return status;

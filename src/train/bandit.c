@@ -28,6 +28,7 @@ struct bandit {
     const struct bandit_options *options;
     struct comm comm;
     struct trainer trainer;
+    struct crew crew;
     struct optimizer optimizer;
     struct learner learner;
     struct rollout *rollout;
@@ -61,7 +62,8 @@ static enum status open_bandit(struct bandit *bandit) {
     TRY(trainer_open(&bandit->trainer, &desc, &trainer));
     parameters_initialise(&bandit->trainer.parameters, 0.1, bandit->options->seed);
     TRY(optimizer_open(&bandit->optimizer, &bandit->trainer, &optimizer, &bandit->comm));
-    TRY(learner_open(&bandit->learner, &bandit->trainer, &learner));
+    TRY(crew_open(&bandit->crew, &bandit->trainer, &trainer, 1, &bandit->comm));
+    TRY(learner_open(&bandit->learner, &bandit->crew, &learner));
     struct rollout_options rollout = {&bandit->trainer, NULL, PROMPT_TOKENS + 2, GROUP};
     return rollout_open(&bandit->rollout, &rollout);
 }
@@ -74,6 +76,7 @@ static void close_bandit(struct bandit *bandit) {
     free_answers(bandit);
     rollout_close(bandit->rollout);
     learner_close(&bandit->learner);
+    crew_close(&bandit->crew);
     optimizer_close(&bandit->optimizer);
     trainer_close(&bandit->trainer);
 }

@@ -64,6 +64,10 @@ void crew_close(struct crew *crew) {
     *crew = (struct crew){0};
 }
 
+struct trainer *crew_trainer(const struct crew *crew, int hand) {
+    return &crew->hand[hand].trainer;
+}
+
 /* ---- a round ---- */
 
 struct round {

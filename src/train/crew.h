@@ -34,6 +34,7 @@ int64_t crew_bytes(const struct model_desc *desc, const struct trainer_options *
 must_use enum status crew_open(struct crew *crew, struct trainer *lead, const struct trainer_options *options,
                                int hands, struct comm *comm);
 void crew_close(struct crew *crew); /* zeroed allowed */
+struct trainer *crew_trainer(const struct crew *crew, int hand);
 
 /* What a hand does with a batch, on its thread: what it adds to gradient and loads of its own trainer is the batch's. */
 typedef enum status crew_task(void *context, struct trainer *trainer, int hand, int64_t batch);

@@ -5,10 +5,16 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "train/grpo_job.h"
+#include "train/start.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
+
+static bool is_first(const struct grpo_job *job) {
+    return job->options->base.comm->rank == 0;
+}
 
 /* ---- opening ---- */
 
@@ -31,10 +37,11 @@ static enum status read_tasks(struct grpo_job *job) {
     return task_order_open(&job->order, &job->tasks, base->seed);
 }
 
-static enum status check_memory(const struct grpo_job *job) {
+static enum status make_plan(struct grpo_job *job) {
     struct grpo_plan plan;
     char needed[32], available[32];
     TRY(grpo_plan_job(job, &plan));
+    job->hands = plan.hands;
     if (plan.memory <= plan.available) return STATUS_OK;
     return fail(STATUS_MEMORY,
                 "training needs %s and %s are available; fewer answers at once or --recompute "
@@ -42,8 +49,8 @@ static enum status check_memory(const struct grpo_job *job) {
                 bytes_text(plan.memory, needed), bytes_text(plan.available, available));
 }
 
-static enum status open_teacher(struct grpo_job *job, int context) {
-    const struct trainer_options trainer = grpo_teacher_options(job, context);
+static enum status open_teacher(struct grpo_job *job) {
+    const struct trainer_options trainer = grpo_teacher_options(job);
     struct model_desc desc;
     if (!job->options->teacher) return STATUS_OK;
     TRY(grpo_teacher_desc(job, &desc));
@@ -51,16 +58,8 @@ static enum status open_teacher(struct grpo_job *job, int context) {
     return run_load_weights(job->options->teacher, &job->teacher);
 }
 
-static enum status open_model(struct grpo_job *job) {
+static enum status open_learner(struct grpo_job *job) {
     const struct grpo_options *options = job->options;
-    int context;
-    TRY(grpo_context(job, &context));
-    const struct trainer_options trainer = grpo_trainer_options(job, context);
-    TRY(check_memory(job));
-    TRY(trainer_open(&job->trainer, &job->desc, &trainer));
-    TRY(run_load_base(job->options->base.init, &job->trainer));
-    TRY(open_teacher(job, context));
-    TRY(optimizer_open(&job->optimizer, &job->trainer, &options->base.optimizer, options->base.comm));
     struct learner_options learner = {.policy = options->policy,
                                       .temperature = options->sampling.temperature,
                                       .mtp = job->desc.mtp_layers ? options->mtp : 0,
@@ -68,14 +67,41 @@ static enum status open_model(struct grpo_job *job) {
                                       .teacher = options->teacher ? &job->teacher : NULL,
                                       .teacher_weight = options->teacher_weight};
     learner.policy.longest = options->longest;
-    TRY(learner_open(&job->learner, &job->trainer, &learner));
+    return learner_open(&job->learner, &job->crew, &learner);
+}
+
+static enum status open_model(struct grpo_job *job) {
+    const struct grpo_options *options = job->options;
+    const struct trainer_options lead = grpo_lead_options(job);
+    int context;
+    TRY(grpo_context(job, &context));
+    const struct trainer_options hand = grpo_hand_options(job, context);
+    TRY(trainer_open(&job->trainer, &job->desc, &lead));
+    TRY(run_load_base(options->base.init, &job->trainer));
+    TRY(crew_open(&job->crew, &job->trainer, &hand, job->hands, options->base.comm));
+    TRY(open_teacher(job));
+    TRY(open_learner(job));
+    TRY(optimizer_open(&job->optimizer, &job->trainer, &options->base.optimizer, options->base.comm));
     struct rollout_options rollout = {&job->trainer, job->tokenizer, context, grpo_at_once(job)};
     return rollout_open(&job->rollout, &rollout);
+}
+
+static enum status open_store(struct grpo_job *job) {
+    const struct pretrain_options *base = &job->options->base;
+    if (!is_first(job)) return STATUS_OK;
+    TRY(run_store_open(&job->store, base->run, base->resume));
+    job->store.config = job->config;
+    job->store.base = base->init;
+    job->store.tokenizer = base->tokenizer;
+    job->store.keep = base->keep;
+    job->store.reference = job->reference;
+    return STATUS_OK;
 }
 
 static enum status take_memory(struct grpo_job *job) {
     const struct grpo_options *options = job->options;
     size_t answers;
+    TRY(open_model(job));
     if (!multiply_size_fits((size_t)options->prompts, (size_t)options->group, &answers))
         return fail(STATUS_LIMIT, "%d prompts with %d answers each are too many", options->prompts,
                     options->group);
@@ -83,7 +109,8 @@ static enum status take_memory(struct grpo_job *job) {
     job->lesson = calloc(answers, sizeof *job->lesson);
     if (options->policy.kl > 0 && !(job->reference = take_floats(trainer_trained(&job->trainer)->elements)))
         return fail(STATUS_MEMORY, "no memory for the reference policy");
-    return job->live && job->lesson ? STATUS_OK : fail(STATUS_MEMORY, "no memory for %zu answers", answers);
+    if (!job->live || !job->lesson) return fail(STATUS_MEMORY, "no memory for %zu answers", answers);
+    return open_store(job);
 }
 
 static enum status begin_new(struct grpo_job *job) {
@@ -110,30 +137,29 @@ static enum status begin_again(struct grpo_job *job, int64_t step) {
                     options->base.run, (long long)state->batch_sequences, (long long)state->sequence_rows);
     if (state->data != tasks_identity(&job->tasks))
         return fail(STATUS_INPUT, "%s: was begun with other tasks or another tokenizer", options->base.run);
-    return STATUS_OK;
+    if (!job->reference) return STATUS_OK;
+    return comm_broadcast(options->base.comm, 0, job->reference,
+                          trainer_trained(&job->trainer)->elements * (int64_t)sizeof(float));
 }
 
-static enum status open_store(struct grpo_job *job) {
-    const struct pretrain_options *base = &job->options->base;
-    TRY(run_store_open(&job->store, base->run, base->resume));
-    job->store.config = job->config;
-    job->store.base = base->init;
-    job->store.tokenizer = base->tokenizer;
-    job->store.keep = base->keep;
-    job->store.reference = job->reference;
-    int64_t newest = base->resume ? run_store_newest(&job->store) : -1;
-    TRY(newest < 0 ? begin_new(job) : begin_again(job, newest));
-    trainer_refresh(&job->trainer);
-    int64_t known = newest < 0 ? -1 : job->state.step; /* a new run measures step 0 itself */
+static enum status open_files(struct grpo_job *job, bool new) {
+    int64_t known = new ? -1 : job->state.step; /* a new run measures step 0 itself */
+    if (!is_first(job)) return STATUS_OK;
     TRY(run_store_open_lines(&job->store, "samples.jsonl", known, &job->samples));
     return run_store_open_metrics(&job->store, known);
 }
 
+static enum status begin(struct grpo_job *job) {
+    const struct pretrain_options *base = &job->options->base;
+    int64_t newest = base->resume && is_first(job) ? run_store_newest(&job->store) : -1;
+    TRY(comm_broadcast(base->comm, 0, &newest, sizeof newest));
+    TRY(newest < 0 ? begin_new(job) : begin_again(job, newest));
+    trainer_refresh(&job->trainer);
+    return open_files(job, newest < 0);
+}
+
 static enum status read_inputs(struct grpo_job *job) {
     const struct pretrain_options *base = &job->options->base;
-    if (base->comm->ranks > 1)
-        return fail(STATUS_UNSUPPORTED, "%d ranks: what learns from its own answers learns in one process",
-                    base->comm->ranks);
     TRY(make_config(job));
     TRY(tokenizer_open(&job->tokenizer, base->tokenizer));
     if (tokenizer_vocabulary(job->tokenizer) > job->desc.vocab)
@@ -142,11 +168,78 @@ static enum status read_inputs(struct grpo_job *job) {
     return read_tasks(job);
 }
 
-static enum status open_job(struct grpo_job *job) {
+static enum status read_and_plan(struct grpo_job *job) {
     TRY(read_inputs(job));
-    TRY(open_model(job));
-    TRY(take_memory(job));
-    return open_store(job);
+    return make_plan(job);
+}
+
+/* ---- among ranks ---- */
+
+/* What the numbers of a run depend on beside what pretrain.h has. */
+static uint64_t options_identity(const struct grpo_options *o) {
+    const struct policy_options *p = &o->policy;
+    const struct verifiers *verifiers = o->verifiers;
+    const double number[] = {p->advantage,
+                             p->ratio,
+                             p->normaliser,
+                             p->clip_low,
+                             p->clip_high,
+                             p->dual_clip,
+                             p->kl,
+                             p->kl_unbiased,
+                             p->off_policy,
+                             o->sampling.temperature,
+                             (double)o->sampling.top_k,
+                             o->sampling.top_p,
+                             o->sampling.min_p,
+                             o->prompts,
+                             o->group,
+                             o->longest,
+                             o->micro_rows,
+                             o->refill,
+                             o->least_groups,
+                             o->updates,
+                             o->epochs,
+                             o->overlong,
+                             o->mask_truncated,
+                             o->keep_routing,
+                             (double)o->reference_every,
+                             o->mtp,
+                             o->balance,
+                             o->bias_rate,
+                             o->teacher != NULL,
+                             o->teacher_weight};
+    uint64_t hash = XXH64(number, sizeof number, 0);
+    for (int i = 0; i < verifiers->choices; i++) {
+        const char *name = verifiers->choice[i].row->name;
+        hash = XXH64(name, strlen(name), hash);
+        hash = XXH64(&verifiers->choice[i].weight, sizeof verifiers->choice[i].weight, hash);
+    }
+    return hash;
+}
+
+/* All have as many hands, so that they meet after as many rounds. */
+static enum status meet(struct grpo_job *job) {
+    const struct grpo_options *options = job->options;
+    struct comm *comm = options->base.comm;
+    int64_t hands;
+    if (comm->ranks > options->prompts)
+        return fail(STATUS_USAGE, "the %d prompts of a step cannot be shared by %d ranks", options->prompts,
+                    comm->ranks);
+    TRY(start_compare(&options->base, &job->desc, tasks_identity(&job->tasks), tasks_identity(&job->valid),
+                      options_identity(options)));
+    TRY(comm_least(comm, job->hands, &hands));
+    job->hands = (int)hands;
+    return STATUS_OK;
+}
+
+/* Ranks agree wherever one may fail alone. */
+static enum status open_job(struct grpo_job *job) {
+    struct comm *comm = job->options->base.comm;
+    TRY(comm_agree(comm, read_and_plan(job)));
+    TRY(meet(job));
+    TRY(comm_agree(comm, take_memory(job)));
+    return comm_agree(comm, begin(job));
 }
 
 static void close_job(struct grpo_job *job) {
@@ -159,6 +252,7 @@ static void close_job(struct grpo_job *job) {
     free(job->reference);
     rollout_close(job->rollout);
     learner_close(&job->learner);
+    crew_close(&job->crew);
     optimizer_close(&job->optimizer);
     trainer_close(&job->trainer);
     trainer_close(&job->teacher);
@@ -188,6 +282,7 @@ static enum status take_step(struct grpo_job *job, struct grpo_report *report) {
 }
 
 static enum status write_metrics(struct grpo_job *job, const struct grpo_report *r) {
+    if (!is_first(job)) return STATUS_OK;
     json_t *line =
         json_pack("{s:I, s:f, s:f, s:f, s:f, s:i, s:i, s:f, s:i, s:i}", "step", (json_int_t)r->step, "reward",
                   r->reward, "reward_deviation", r->reward_deviation, "right", r->right, "truncated",
@@ -212,14 +307,17 @@ static enum status validate(struct grpo_job *job) {
     if (!job->valid.tasks) return STATUS_OK;
     TRY(grpo_validate(job, &validation));
     job->options->listener->validated(job->options->listener->context, &validation);
+    if (!is_first(job)) return STATUS_OK;
     return run_store_write_metrics(&job->store,
                                    json_pack("{s:I, s:f, s:f, s:f}", "step", (json_int_t)validation.step,
                                              "valid_right", validation.right, "valid_reward",
                                              validation.reward, "valid_length", validation.length));
 }
 
-static enum status save(struct grpo_job *job) {
-    return run_store_save(&job->store, &job->trainer, &job->optimizer, &job->state);
+static enum status save(struct grpo_job *job, int64_t *saved) {
+    *saved = job->state.step;
+    return comm_agree(job->options->base.comm,
+                      run_store_save(&job->store, &job->trainer, &job->optimizer, &job->state));
 }
 
 static bool due(int64_t step, int64_t every, int64_t steps) {
@@ -231,12 +329,28 @@ static enum status stopped(const struct grpo_job *job) {
                 (long long)job->options->base.steps);
 }
 
+static enum status report_step(struct grpo_job *job, const struct grpo_report *report, bool *going) {
+    const struct grpo_listener *listener = job->options->listener;
+    struct comm *comm = job->options->base.comm;
+    TRY(comm_agree(comm, write_metrics(job, report)));
+    return comm_all(comm, listener->step(listener->context, report), going);
+}
+
+/* Stopped in the middle of it a step is saved all the same. */
+static enum status validate_step(struct grpo_job *job, bool *going) {
+    enum status status = validate(job);
+    if (status == STATUS_CANCELLED) {
+        *going = false;
+        return STATUS_OK;
+    }
+    return comm_agree(job->options->base.comm, status);
+}
+
 static enum status run_steps(struct grpo_job *job) {
     const struct pretrain_options *base = &job->options->base;
-    const struct grpo_listener *listener = job->options->listener;
     int64_t saved = job->state.step;
     bool going = true;
-    if (!job->state.step) TRY(validate(job));
+    if (!job->state.step) TRY(validate_step(job, &going));
     while (going && job->state.step < base->steps) {
         struct grpo_report report;
         struct run_state before = job->state;
@@ -246,15 +360,11 @@ static enum status run_steps(struct grpo_job *job) {
             break;
         }
         TRY(status);
-        TRY(write_metrics(job, &report));
-        going = listener->step(listener->context, &report);
-        if (due(job->state.step, base->valid_every, base->steps)) TRY(validate(job));
-        if (due(job->state.step, base->save_every, base->steps)) {
-            TRY(save(job));
-            saved = job->state.step;
-        }
+        TRY(report_step(job, &report, &going));
+        if (due(job->state.step, base->valid_every, base->steps)) TRY(validate_step(job, &going));
+        if (due(job->state.step, base->save_every, base->steps)) TRY(save(job, &saved));
     }
-    if (job->state.step > saved) TRY(save(job));
+    if (job->state.step > saved) TRY(save(job, &saved));
     return job->state.step < base->steps ? stopped(job) : STATUS_OK;
 }
 
@@ -268,7 +378,7 @@ enum status grpo_run(const struct grpo_options *options) {
         status = run_steps(&job);
     }
     close_job(&job);
-    return status;
+    return comm_agree(options->base.comm, status);
 }
 
 enum status grpo_plan(const struct grpo_options *options, struct grpo_plan *plan) {

@@ -6,7 +6,11 @@
  *
  *   RUN/samples.jsonl    some answers of some steps, as text
  *
- * The rest of the directory is as in run_store.h. Owned by one thread. */
+ * The rest of the directory is as in run_store.h. Owned by one thread.
+ *
+ * Several ranks share the prompts of a step, tell each other their answers and rewards, and share the batches of what is learnt:
+ * they come to the same bits as one would, which decide everything, on all of them. The first alone touches the run's directory,
+ * which any number of ranks may go on with. */
 #ifndef HADAL_TRAIN_GRPO_H
 #define HADAL_TRAIN_GRPO_H
 
@@ -64,7 +68,7 @@ struct grpo_validation {
     double right, reward, length; /* of the likeliest answers */
 };
 
-struct grpo_listener {
+struct grpo_listener { /* of each rank */
     void *context;
     void (*began)(void *context, const struct grpo_report *report, int64_t tasks);
     bool (*going)(void *context); /* between steps of the engine; false: stop without the step */
@@ -79,7 +83,9 @@ struct grpo_plan {
     int64_t adapters; /* numbers that are learnt instead; 0: all of the parameters are */
     int64_t tasks;
     int longest_prompt, at_once;
-    int64_t policy, moments; /* bytes: weights, gradients and activations; the optimizer's */
+    int hands; /* of each rank's crew that learns */
+    /* Bytes of one rank: weights, gradients and activations; the optimizer's moments, and the least of them over ranks. */
+    int64_t policy, moments, moments_least;
     int64_t reference, teacher,
         cache; /* bytes: another policy's weights; the teacher; pages of the answers at once */
     int64_t memory, available;

@@ -59,14 +59,6 @@ static void swap_weights(struct grpo_job *job) {
     trainer_refresh(&job->trainer);
 }
 
-static enum status measure_reference(struct grpo_job *job, int lessons) {
-    if (!job->reference) return STATUS_OK;
-    swap_weights(job);
-    enum status status = learner_measure(&job->learner, job->lesson, lessons, MEASURE_REFERENCE);
-    swap_weights(job);
-    return status;
-}
-
 static void renew_reference(struct grpo_job *job) {
     int64_t every = job->options->reference_every;
     const struct parameters *trained = trainer_trained(&job->trainer);
@@ -112,12 +104,13 @@ static enum status update(struct grpo_job *job, const struct lesson *lesson, int
     TRY(learner_learn(&job->learner, lesson, lessons, &totals, replay, &sums));
     add_sums(report, &sums, *tokens == 0);
     *tokens += sums.policy.tokens;
-    report->norm = optimizer_gradient_norm(&job->trainer);
+    TRY(crew_gradient_norm(&job->crew, &report->norm));
     report->rate = schedule_rate(&options->base.schedule, job->state.step);
     if (spike_seen(&job->state.norm, report->norm, 0)) {
         report->words = "the gradient is no number: the update is left out";
         return STATUS_OK;
     }
+    TRY(crew_deal_gradient(&job->crew, job->optimizer.border));
     TRY(optimizer_step(&job->optimizer, &job->trainer, report->rate, report->norm));
     if (options->bias_rate > 0) trainer_balance(&job->trainer, options->bias_rate);
     return STATUS_OK;
@@ -129,31 +122,69 @@ struct part { /* of the lessons, for one update at a time */
     struct lesson_routes routes;
 };
 
-/* Before the weights move: the experts that tokens were sampled with are those of a pass with the same weights. */
-static enum status record_parts(struct grpo_job *job, struct part *part, int parts) {
-    for (int p = 0; p < parts; p++)
-        TRY(learner_record(&job->learner, part[p].lesson, part[p].lessons, &part[p].routes));
+struct parts {
+    struct part *part;
+    int count;
+};
+
+static enum status open_parts(struct grpo_job *job, int lessons, struct parts *parts) {
+    parts->count = job->options->updates < lessons ? job->options->updates : lessons;
+    parts->part = calloc((size_t)parts->count, sizeof *parts->part);
+    if (!parts->part) return fail(STATUS_MEMORY, "no memory for %d parts of a step", parts->count);
+    for (int p = 0; p < parts->count; p++) {
+        int begin = (int)((int64_t)lessons * p / parts->count);
+        int end = (int)((int64_t)lessons * (p + 1) / parts->count);
+        parts->part[p] = (struct part){.lesson = job->lesson + begin, .lessons = end - begin};
+    }
     return STATUS_OK;
 }
 
-static enum status update_parts(struct grpo_job *job, int lessons, struct grpo_report *report,
+static void close_parts(struct parts *parts) {
+    for (int p = 0; parts->part && p < parts->count; p++) lesson_routes_free(&parts->part[p].routes);
+    free(parts->part);
+}
+
+/* Part by part, so that each rank measures the batches that it will learn from. */
+static enum status measure_reference(struct grpo_job *job, const struct parts *parts) {
+    enum status status = STATUS_OK;
+    if (!job->reference) return STATUS_OK;
+    swap_weights(job);
+    for (int p = 0; status == STATUS_OK && p < parts->count; p++)
+        status =
+            learner_measure(&job->learner, parts->part[p].lesson, parts->part[p].lessons, MEASURE_REFERENCE);
+    swap_weights(job);
+    return status;
+}
+
+/* Before the weights move: the experts that tokens were sampled with are those of a pass with the same weights. */
+static enum status record_parts(struct grpo_job *job, const struct parts *parts) {
+    for (int p = 0; p < parts->count; p++)
+        TRY(learner_record(&job->learner, parts->part[p].lesson, parts->part[p].lessons,
+                           &parts->part[p].routes));
+    return STATUS_OK;
+}
+
+static enum status update_parts(struct grpo_job *job, const struct parts *parts, struct grpo_report *report,
                                 int64_t *tokens) {
     const struct grpo_options *options = job->options;
-    int parts = options->updates < lessons ? options->updates : lessons;
-    bool replay = (parts > 1 || options->epochs > 1) && options->keep_routing && job->desc.experts;
-    struct part *part = calloc((size_t)parts, sizeof *part);
-    if (!part) return fail(STATUS_MEMORY, "no memory for %d parts of a step", parts);
-    for (int p = 0; p < parts; p++) {
-        int begin = (int)((int64_t)lessons * p / parts), end = (int)((int64_t)lessons * (p + 1) / parts);
-        part[p] = (struct part){.lesson = job->lesson + begin, .lessons = end - begin};
+    int updates = parts->count * options->epochs;
+    bool replay = updates > 1 && options->keep_routing && job->desc.experts;
+    TRY(measure_reference(job, parts));
+    if (replay) TRY(record_parts(job, parts));
+    for (int i = 0; i < updates; i++) {
+        const struct part *now = &parts->part[i % parts->count];
+        TRY(update(job, now->lesson, now->lessons, replay ? &now->routes : NULL, report, tokens));
     }
-    enum status status = replay ? record_parts(job, part, parts) : STATUS_OK;
-    for (int i = 0; status == STATUS_OK && i < parts * options->epochs; i++) {
-        const struct part *now = &part[i % parts];
-        status = update(job, now->lesson, now->lessons, replay ? &now->routes : NULL, report, tokens);
-    }
-    for (int p = 0; p < parts; p++) lesson_routes_free(&part[p].routes);
-    free(part);
+    return STATUS_OK;
+}
+
+static enum status learn_lessons(struct grpo_job *job, int lessons, int64_t tokens,
+                                 struct grpo_report *report, int64_t *seen) {
+    struct parts parts = {0};
+    enum status status = take_logprobs(job, lessons, tokens);
+    if (status == STATUS_OK) status = open_parts(job, lessons, &parts);
+    if (status == STATUS_OK) status = update_parts(job, &parts, report, seen);
+    close_parts(&parts);
     return status;
 }
 
@@ -164,9 +195,7 @@ enum status grpo_learn(struct grpo_job *job, struct grpo_report *report) {
     bool few = !job->options->teacher && report->live < job->options->least_groups;
     report->skipped = !lessons || few;
     if (!report->skipped) {
-        TRY(take_logprobs(job, lessons, tokens));
-        TRY(measure_reference(job, lessons));
-        TRY(update_parts(job, lessons, report, &seen));
+        TRY(learn_lessons(job, lessons, tokens, report, &seen));
         double all = (double)max_i64(seen, 1);
         report->entropy /= all;
         report->teacher /= all;

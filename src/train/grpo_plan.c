@@ -5,7 +5,12 @@
 
 #include <stdio.h>
 
-enum { MOST_AT_ONCE = 256, CONFIG_LIMIT = 1 << 20, PATH_BYTES = 4096 };
+enum {
+    MOST_AT_ONCE = 256,
+    LEAD_ROWS = 512 /* of prompts at a time */,
+    CONFIG_LIMIT = 1 << 20,
+    PATH_BYTES = 4096
+};
 
 static int longest_prompt(const struct grpo_job *job) {
     return job->tasks.longest > job->valid.longest ? job->tasks.longest : job->valid.longest;
@@ -28,18 +33,33 @@ int grpo_at_once(const struct grpo_job *job) {
     return options->at_once ? options->at_once : (int)min_i64(all, MOST_AT_ONCE);
 }
 
-struct trainer_options grpo_trainer_options(const struct grpo_job *job, int context) {
+/* A token has the same bits when it is sampled and when it is learnt from. */
+static struct trainer_options strict_options(const struct grpo_job *job) {
     struct trainer_options trainer = job->options->base.trainer;
-    trainer.strict = true; /* a token has the same bits when it is sampled and when it is learnt from */
-    trainer.max_rows = (int)max_i64(max_i64(job->options->micro_rows, context), grpo_at_once(job));
+    trainer.strict = true;
     return trainer;
 }
 
-/* Of the teacher only what goes forward is used: layers share what they keep. */
-struct trainer_options grpo_teacher_options(const struct grpo_job *job, int context) {
-    struct trainer_options trainer = grpo_trainer_options(job, context);
+/* It samples alone: layers share what they would keep. */
+struct trainer_options grpo_lead_options(const struct grpo_job *job) {
+    struct trainer_options trainer = strict_options(job);
     trainer.recompute = true;
+    trainer.max_rows = (int)max_i64(LEAD_ROWS, grpo_at_once(job));
+    return trainer;
+}
+
+struct trainer_options grpo_hand_options(const struct grpo_job *job, int context) {
+    struct trainer_options trainer = strict_options(job);
+    trainer.max_rows = (int)max_i64(job->options->micro_rows, context);
+    return trainer;
+}
+
+/* Hands go forward with it, each in memory of its own. */
+struct trainer_options grpo_teacher_options(const struct grpo_job *job) {
+    struct trainer_options trainer = strict_options(job);
+    trainer.frozen = trainer.recompute = true;
     trainer.lora = (struct adapter_options){0};
+    trainer.max_rows = 1;
     return trainer;
 }
 
@@ -60,20 +80,55 @@ enum status grpo_teacher_desc(const struct grpo_job *job, struct model_desc *des
 
 /* ---- memory ---- */
 
+/* Of an update at most. */
+static int most_batches(const struct grpo_job *job, int context, int rows) {
+    const struct grpo_options *options = job->options;
+    int64_t all = (int64_t)options->prompts * options->group * context;
+    return (int)min_i64(max_i64(1, divide_up(divide_up(all, options->updates), rows)), INT32_MAX);
+}
+
+static int64_t hands_bytes(const struct grpo_job *job, const struct trainer_options *options, int hands) {
+    int64_t bytes;
+    bool fits = add_fits(crew_bytes(&job->desc, options, hands), learner_bytes(&job->desc, hands), &bytes);
+    return fits ? bytes : INT64_MAX;
+}
+
+static int64_t sum_of(const struct grpo_plan *plan) {
+    const int64_t part[] = {plan->policy, plan->moments, plan->reference, plan->teacher, plan->cache};
+    int64_t sum = 0;
+    for (size_t i = 0; i < COUNT_OF(part); i++)
+        if (!add_fits(sum, part[i], &sum)) return INT64_MAX;
+    return sum;
+}
+
+static void plan_hands(const struct grpo_job *job, const struct trainer_options *hand,
+                       const struct model_desc *teacher, int hands, struct grpo_plan *plan) {
+    const struct trainer_options lead = grpo_lead_options(job), other = grpo_teacher_options(job);
+    plan->hands = hands;
+    if (!add_fits(trainer_plan(&job->desc, &lead).total, hands_bytes(job, hand, hands), &plan->policy))
+        plan->policy = INT64_MAX;
+    plan->teacher = 0;
+    if (teacher && !add_fits(trainer_plan(teacher, &other).total, learner_teacher_bytes(teacher, hand, hands),
+                             &plan->teacher))
+        plan->teacher = INT64_MAX;
+    plan->memory = sum_of(plan);
+}
+
+/* As many hands as fit. */
 static enum status plan_memory(const struct grpo_job *job, int context, const struct model_desc *teacher,
                                struct grpo_plan *plan) {
     struct kv_plane plane[KV_PLANES];
-    const struct trainer_options trainer = grpo_trainer_options(job, context);
-    const struct trainer_options other = grpo_teacher_options(job, context);
-    const struct trainer_plan policy = trainer_plan(&job->desc, &trainer);
+    const struct grpo_options *options = job->options;
+    const struct trainer_options hand = grpo_hand_options(job, context);
+    int64_t trained = trainer_plan(&job->desc, &hand).trained;
+    int hands = crew_hands(&hand, most_batches(job, context, hand.max_rows), options->base.comm->ranks);
     TRY(kv_planes_of(&job->desc, DTYPE_F32, plane));
-    plan->policy = policy.total;
-    plan->moments = 2 * policy.trained;
-    plan->reference = job->options->policy.kl > 0 ? policy.trained : 0;
-    plan->teacher = teacher ? trainer_plan(teacher, &other).total : 0;
+    TRY(training_moments(&options->base, &job->desc, trained, &plan->moments_least, &plan->moments));
+    plan->reference = options->policy.kl > 0 ? trained : 0;
     plan->cache =
         round_up(context, KV_PAGE_TOKENS) * grpo_at_once(job) * kv_bytes_per_token(&job->desc, plane, true);
-    plan->memory = plan->policy + plan->moments + plan->reference + plan->teacher + plan->cache;
+    plan_hands(job, &hand, teacher, hands, plan);
+    while (hands > 1 && plan->memory > plan->available) plan_hands(job, &hand, teacher, --hands, plan);
     return STATUS_OK;
 }
 
@@ -110,7 +165,7 @@ enum status grpo_plan_job(const struct grpo_job *job, struct grpo_plan *plan) {
                                .tasks = job->tasks.tasks,
                                .longest_prompt = longest_prompt(job),
                                .at_once = grpo_at_once(job),
-                               .available = memory_available()};
+                               .available = memory_available() / options->base.comm->neighbours};
     if (options->base.trainer.lora.rank)
         plan->adapters = adapters_elements(&job->desc, &options->base.trainer.lora);
     TRY(plan_memory(job, context, teacher, plan));

@@ -36,33 +36,43 @@ static enum status answer_text(const struct grpo_job *job, const struct rollout_
 
 /* ---- rewards ---- */
 
-static enum status verify_answer(struct grpo_job *job, const struct task_list *tasks, int64_t task,
-                                 const struct rollout_answer *answer, struct buffer *text,
-                                 struct verdict *verdict) {
-    TRY(answer_text(job, answer, text));
-    *verdict = (struct verdict){0};
+static enum status grade_answer(struct grpo_job *job, const struct task_list *tasks, int64_t task,
+                                const struct rollout_answer *answer, struct buffer *text,
+                                struct grpo_grade *grade) {
+    struct verdict verdict = {0};
+    *grade = (struct grpo_grade){.tokens = answer->tokens};
     if (job->options->teacher && !verifiers_apply(job->options->verifiers, tasks->task[task].line))
         return STATUS_OK;
-    return verify(job->options->verifiers, tasks->task[task].line, "a task", text->data ? text->data : "",
-                  text->bytes, verdict);
+    TRY(answer_text(job, answer, text));
+    TRY(verify(job->options->verifiers, tasks->task[task].line, "a task", text->data ? text->data : "",
+               text->bytes, &verdict));
+    grade->reward = verdict.reward;
+    grade->right = verdict.right;
+    return STATUS_OK;
+}
+
+static json_t *sample_line(const struct grpo_job *job, const struct rollout_answer *answer,
+                           const struct grpo_grade *grade, const struct buffer *prompt,
+                           const struct buffer *text) {
+    return json_pack("{s:I, s:s%, s:s%, s:f, s:b, s:i}", "step", (json_int_t)job->state.step + 1, "prompt",
+                     prompt->data, prompt->bytes, "answer", text->data ? text->data : "", text->bytes,
+                     "reward", grade->reward, "right", grade->right != 0, "tokens", answer->tokens);
 }
 
 static enum status write_sample(struct grpo_job *job, const struct grpo_group *group, int index,
-                                const struct verdict *verdict, const struct buffer *text) {
+                                const struct grpo_grade *grade) {
     const struct task *task = &job->tasks.task[group->task];
-    struct buffer prompt = {0};
+    struct buffer prompt = {0}, text = {0};
     enum status status = text_of(job, task_prompt(&job->tasks, group->task), task->tokens, &prompt);
-    json_t *line = NULL;
-    if (status == STATUS_OK)
-        line = json_pack("{s:I, s:s%, s:s%, s:f, s:b, s:i}", "step", (json_int_t)job->state.step + 1,
-                         "prompt", prompt.data, prompt.bytes, "answer", text->data ? text->data : "",
-                         text->bytes, "reward", verdict->reward, "right", verdict->right, "tokens",
-                         group->answer[index].tokens);
+    if (status == STATUS_OK) status = answer_text(job, &group->answer[index], &text);
+    json_t *line =
+        status == STATUS_OK ? sample_line(job, &group->answer[index], grade, &prompt, &text) : NULL;
     if (line) json_dumpf(line, job->samples, JSON_COMPACT);
     if (line) fputs("\n", job->samples);
     json_decref(line);
     buffer_free(&prompt);
-    if (!line || status != STATUS_OK || !fflush(job->samples)) return status;
+    buffer_free(&text);
+    if (!line || !fflush(job->samples)) return status;
     return fail(STATUS_IO, "%s/samples.jsonl: cannot write", job->store.path);
 }
 
@@ -73,41 +83,40 @@ struct tally { /* over all answers of a step */
     bool all_right, all_wrong;
 };
 
-static enum status reward_answer(struct grpo_job *job, struct grpo_group *group, int index, bool show,
-                                 struct buffer *text, struct tally *tally) {
-    const struct grpo_options *options = job->options;
-    const struct rollout_answer *answer = &group->answer[index];
-    struct verdict verdict;
-    TRY(verify_answer(job, &job->tasks, group->task, answer, text, &verdict));
-    group->reward[index] =
-        verdict.reward - policy_overlong(answer->tokens, options->longest, options->overlong);
-    if (show) TRY(write_sample(job, group, index, &verdict, text));
+static void count_answer(struct tally *tally, const struct rollout_answer *answer, double reward,
+                         bool right) {
     if (!tally->answers || answer->tokens < tally->shortest) tally->shortest = answer->tokens;
     if (answer->tokens > tally->longest) tally->longest = answer->tokens;
     tally->answers++;
-    tally->reward += group->reward[index];
-    tally->right += verdict.right;
+    tally->reward += reward;
+    tally->right += right;
     tally->truncated += answer->truncated;
     tally->length += answer->tokens;
-    tally->all_right &= verdict.right;
-    tally->all_wrong &= !verdict.right;
-    return STATUS_OK;
+    tally->all_right &= right;
+    tally->all_wrong &= !right;
 }
 
-static enum status reward_group(struct grpo_job *job, struct grpo_group *group, bool show,
-                                struct tally *tally, bool *alive) {
+/* False: all rewards are equal. */
+static bool reward_group(const struct grpo_job *job, struct grpo_group *group, const struct grpo_grade *grade,
+                         struct tally *tally) {
     const struct grpo_options *options = job->options;
-    struct buffer text = {0};
-    enum status status = STATUS_OK;
     double mean = 0, squares = 0;
-    for (int i = 0; status == STATUS_OK && i < options->group; i++)
-        status = reward_answer(job, group, i, show && i < 2, &text, tally);
-    buffer_free(&text);
-    TRY(status);
+    for (int i = 0; i < options->group; i++) {
+        const struct rollout_answer *answer = &group->answer[i];
+        group->reward[i] =
+            grade[i].reward - policy_overlong(answer->tokens, options->longest, options->overlong);
+        count_answer(tally, answer, group->reward[i], grade[i].right);
+    }
     for (int i = 0; i < options->group; i++) mean += group->reward[i] / options->group;
     for (int i = 0; i < options->group; i++) squares += pow(group->reward[i] - mean, 2) / options->group;
     tally->deviation += sqrt(squares);
-    *alive = policy_advantages(options->policy.advantage, group->reward, options->group, group->advantage);
+    return policy_advantages(options->policy.advantage, group->reward, options->group, group->advantage);
+}
+
+static enum status show_group(struct grpo_job *job, const struct grpo_group *group,
+                              const struct grpo_grade *grade) {
+    for (int i = 0; job->samples && i < job->options->group && i < 2; i++)
+        TRY(write_sample(job, group, i, &grade[i]));
     return STATUS_OK;
 }
 
@@ -147,32 +156,96 @@ static bool is_kept(const struct grpo_job *job, bool alive) {
     return alive || job->options->teacher || (job->reference && !job->options->refill);
 }
 
-static enum status take_groups(struct grpo_job *job, const int64_t *task, struct rollout_answer *answer,
-                               int count, struct tally *tally, struct grpo_report *report) {
+static enum status take_group(struct grpo_job *job, const struct grpo_round *round, int p, bool show,
+                              struct tally *tally, struct grpo_report *report) {
+    int64_t first = (int64_t)p * round->group;
+    struct grpo_group group;
+    TRY(make_group(job, round->task[p], round->answer + first, &group));
+    bool alive = reward_group(job, &group, round->grade + first, tally);
+    enum status status = show ? show_group(job, &group, round->grade + first) : STATUS_OK;
+    report->groups++;
+    report->live += alive;
+    if (status == STATUS_OK && is_kept(job, alive))
+        job->live[job->lives++] = group;
+    else
+        group_free(&group, round->group);
+    return status;
+}
+
+static enum status take_groups(struct grpo_job *job, const struct grpo_round *round, struct tally *tally,
+                               struct grpo_report *report) {
     const struct grpo_options *options = job->options;
     bool due = options->samples_every && (job->state.step + 1) % options->samples_every == 0;
-    for (int p = 0; p < count; p++) {
-        struct grpo_group group;
-        bool alive = false;
-        TRY(make_group(job, task[p], answer + (int64_t)p * options->group, &group));
-        enum status status = reward_group(job, &group, due && !report->groups, tally, &alive);
-        report->groups++;
-        report->live += alive;
-        if (status == STATUS_OK && is_kept(job, alive))
-            job->live[job->lives++] = group;
-        else
-            group_free(&group, options->group);
-        TRY(status);
-    }
+    for (int p = 0; p < round->count; p++)
+        TRY(take_group(job, round, p, due && !report->groups, tally, report));
     return STATUS_OK;
 }
 
-struct round { /* the prompts of one round of sampling */
-    struct rollout_prompt *prompt;
-    int64_t *task;
-    struct rollout_answer *answer;
-    int count;
-};
+/* ---- rounds ---- */
+
+static enum status round_open(struct grpo_round *round, int prompts, int group) {
+    size_t count = (size_t)prompts, answers;
+    *round = (struct grpo_round){.prompt = calloc(count, sizeof *round->prompt),
+                                 .task = calloc(count, sizeof *round->task),
+                                 .group = group};
+    if (multiply_size_fits(count, (size_t)group, &answers)) {
+        round->answer = calloc(answers, sizeof *round->answer);
+        round->grade = calloc(answers, sizeof *round->grade);
+    }
+    return round->prompt && round->task && round->answer && round->grade
+               ? STATUS_OK
+               : fail(STATUS_MEMORY, "no memory for %d prompts", prompts);
+}
+
+static void round_close(struct grpo_round *round) {
+    free(round->prompt);
+    free(round->task);
+    free(round->answer);
+    free(round->grade);
+}
+
+static void free_answers(struct grpo_round *round) {
+    for (int i = 0; i < round->count * round->group; i++) rollout_answer_free(&round->answer[i]);
+}
+
+/* This rank's part of the answers, sampled and graded. */
+static enum status answer_part(struct grpo_job *job, const struct task_list *tasks, struct grpo_round *round,
+                               const struct sampling *sampling) {
+    const struct grpo_options *options = job->options;
+    const struct comm *comm = options->base.comm;
+    struct buffer text = {0};
+    int begin, end;
+    grpo_round_part(round, comm, comm->rank, &begin, &end);
+    struct rollout_request request = {.prompt = round->prompt + begin,
+                                      .prompts = end - begin,
+                                      .group = round->group,
+                                      .sampling = *sampling,
+                                      .longest = options->longest,
+                                      .going = options->listener->going,
+                                      .context = options->listener->context};
+    enum status status = STATUS_OK;
+    if (begin < end)
+        status = rollout_run(job->rollout, &request, round->answer + (int64_t)begin * round->group);
+    for (int i = begin * round->group; status == STATUS_OK && i < end * round->group; i++)
+        status = grade_answer(job, tasks, round->task[i / round->group], &round->answer[i], &text,
+                              &round->grade[i]);
+    buffer_free(&text);
+    return status;
+}
+
+/* Collective: all get all grades. STATUS_CANCELLED for all where one was to stop, with which the run is not over: it saves. */
+static enum status answer_round(struct grpo_job *job, const struct task_list *tasks, struct grpo_round *round,
+                                const struct sampling *sampling) {
+    struct comm *comm = job->options->base.comm;
+    size_t grades = (size_t)round->count * (size_t)round->group * sizeof *round->grade;
+    bool going;
+    memset(round->grade, 0, grades);
+    enum status status = answer_part(job, tasks, round, sampling);
+    if (status != STATUS_CANCELLED) TRY(status);
+    TRY(comm_all(comm, status != STATUS_CANCELLED, &going));
+    if (!going) return fail(STATUS_CANCELLED, "stopped while answers were sampled");
+    return comm_merge(comm, round->grade, (int64_t)grades);
+}
 
 /* Each place of the run has a seed of its own. */
 static uint64_t seed_at(const struct grpo_job *job, int64_t place) {
@@ -181,47 +254,28 @@ static uint64_t seed_at(const struct grpo_job *job, int64_t place) {
     return rng_next(&rng);
 }
 
-static enum status sample_round(struct grpo_job *job, struct round *round, struct tally *tally,
+static void set_prompt(struct grpo_round *round, int p, const struct task_list *tasks, int64_t task,
+                       uint64_t seed) {
+    round->task[p] = task;
+    round->prompt[p] = (struct rollout_prompt){task_prompt(tasks, task), tasks->task[task].tokens, seed};
+}
+
+static enum status sample_round(struct grpo_job *job, struct grpo_round *round, struct tally *tally,
                                 struct grpo_report *report) {
-    const struct grpo_options *options = job->options;
     for (int p = 0; p < round->count; p++) {
-        int64_t place = job->state.sequence + p, task = task_order_at(&job->order, place);
-        round->task[p] = task;
-        round->prompt[p] = (struct rollout_prompt){task_prompt(&job->tasks, task),
-                                                   job->tasks.task[task].tokens, seed_at(job, place)};
+        int64_t place = job->state.sequence + p;
+        set_prompt(round, p, &job->tasks, task_order_at(&job->order, place), seed_at(job, place));
     }
-    struct rollout_request request = {.prompt = round->prompt,
-                                      .prompts = round->count,
-                                      .group = options->group,
-                                      .sampling = options->sampling,
-                                      .longest = options->longest,
-                                      .going = options->listener->going,
-                                      .context = options->listener->context};
-    enum status status = rollout_run(job->rollout, &request, round->answer);
-    if (status == STATUS_OK)
-        status = take_groups(job, round->task, round->answer, round->count, tally, report);
-    for (int i = 0; i < round->count * options->group; i++) rollout_answer_free(&round->answer[i]);
+    enum status status = answer_round(job, &job->tasks, round, &job->options->sampling);
+    if (status == STATUS_OK) status = grpo_share_answers(round, job->options->base.comm);
+    if (status == STATUS_OK) status = take_groups(job, round, tally, report);
+    free_answers(round);
     TRY(status);
     job->state.sequence += round->count;
     return STATUS_OK;
 }
 
-static enum status round_open(struct round *round, int prompts, int group) {
-    size_t count = (size_t)prompts, answers;
-    *round = (struct round){.prompt = calloc(count, sizeof *round->prompt),
-                            .task = calloc(count, sizeof *round->task)};
-    if (multiply_size_fits(count, (size_t)group, &answers))
-        round->answer = calloc(answers, sizeof *round->answer);
-    return round->prompt && round->task && round->answer
-               ? STATUS_OK
-               : fail(STATUS_MEMORY, "no memory for %d prompts", prompts);
-}
-
-static void round_close(struct round *round) {
-    free(round->prompt);
-    free(round->task);
-    free(round->answer);
-}
+/* ---- steps ---- */
 
 static const char *words_of(const struct grpo_job *job, const struct tally *tally,
                             const struct grpo_report *report) {
@@ -243,7 +297,7 @@ static const char *words_of(const struct grpo_job *job, const struct tally *tall
 enum status grpo_sample(struct grpo_job *job, struct grpo_report *report) {
     const struct grpo_options *options = job->options;
     struct tally tally = {.all_right = true, .all_wrong = true};
-    struct round round;
+    struct grpo_round round;
     double begin = clock_seconds();
     enum status status = round_open(&round, options->prompts, options->group);
     for (int i = 0; status == STATUS_OK && i <= options->refill && job->lives < options->prompts; i++) {
@@ -267,42 +321,27 @@ enum status grpo_sample(struct grpo_job *job, struct grpo_report *report) {
 
 /* ---- validation ---- */
 
-static enum status validate_round(struct grpo_job *job, const struct round *round, int64_t first,
-                                  struct grpo_validation *validation) {
-    struct buffer text = {0};
-    enum status status = STATUS_OK;
-    for (int p = 0; status == STATUS_OK && p < round->count; p++) {
-        struct verdict verdict;
-        status = verify_answer(job, &job->valid, first + p, &round->answer[p], &text, &verdict);
-        if (status != STATUS_OK) break;
-        validation->right += verdict.right;
-        validation->reward += verdict.reward;
-        validation->length += round->answer[p].tokens;
+/* In the order of the tasks, whoever had them. */
+static void add_grades(const struct grpo_round *round, struct grpo_validation *validation) {
+    for (int p = 0; p < round->count; p++) {
+        validation->right += (double)round->grade[p].right;
+        validation->reward += round->grade[p].reward;
+        validation->length += (double)round->grade[p].tokens;
     }
-    buffer_free(&text);
-    return status;
 }
 
 enum status grpo_validate(struct grpo_job *job, struct grpo_validation *validation) {
     enum { AT_ONCE = 256 };
-    struct round round;
+    const struct sampling likeliest = sampling_default();
+    struct grpo_round round;
     *validation = (struct grpo_validation){.step = job->state.step};
     enum status status = round_open(&round, AT_ONCE, 1);
     for (int64_t first = 0; status == STATUS_OK && first < job->valid.tasks; first += AT_ONCE) {
         round.count = (int)min_i64(AT_ONCE, job->valid.tasks - first);
-        for (int p = 0; p < round.count; p++)
-            round.prompt[p] = (struct rollout_prompt){task_prompt(&job->valid, first + p),
-                                                      job->valid.task[first + p].tokens, 0};
-        struct rollout_request request = {.prompt = round.prompt,
-                                          .prompts = round.count,
-                                          .group = 1,
-                                          .sampling = sampling_default(),
-                                          .longest = job->options->longest,
-                                          .going = job->options->listener->going,
-                                          .context = job->options->listener->context};
-        status = rollout_run(job->rollout, &request, round.answer);
-        if (status == STATUS_OK) status = validate_round(job, &round, first, validation);
-        for (int p = 0; p < round.count; p++) rollout_answer_free(&round.answer[p]);
+        for (int p = 0; p < round.count; p++) set_prompt(&round, p, &job->valid, first + p, 0);
+        status = answer_round(job, &job->valid, &round, &likeliest);
+        if (status == STATUS_OK) add_grades(&round, validation);
+        free_answers(&round);
     }
     round_close(&round);
     TRY(status);

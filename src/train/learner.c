@@ -1,5 +1,5 @@
-/* learner.c - see learner.h. How lessons fall into batches depends on their lengths alone, so that what one pass recorded
- * another finds in the same places. */
+/* learner.c - see learner.h. How lessons fall into batches, and these to ranks, depends on lengths alone, so that what one pass
+ * left another finds in the same places. */
 #include "train/learner.h"
 
 #include "base/bytes.h"
@@ -8,36 +8,102 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum status learner_open(struct learner *learner, struct trainer *trainer,
-                         const struct learner_options *options) {
+struct learner_hand { /* what one of the crew's hands needs for its batch */
+    struct trainer *trainer, teacher;
+    struct packed_batch packed;
+    int *row_lesson, *row_token; /* [rows] which token of which lesson a row predicts; -1: none */
+    double *slope;               /* [rows] */
+    double *share;               /* [rows] of the divergence from the teacher in the loss */
+    float *logits;               /* [LEARNER_ROWS, vocab] */
+    double *drawn;               /* [vocab] */
+};
+
+struct study { /* one pass, of all hands */
+    struct learner *learner;
+    const struct lesson *lesson;
+    const struct learner_totals *totals;
+    const struct lesson_routes *routes; /* NULL: free ones */
+    enum learner_measure what;
+};
+
+/* ---- opening ---- */
+
+/* Only what goes forward is used: layers share what they keep. */
+static struct trainer_options teacher_options(const struct trainer_options *options) {
+    struct trainer_options own = *options;
+    own.frozen = own.recompute = true;
+    own.lora = (struct adapter_options){0};
+    return own;
+}
+
+static enum status open_hand(struct learner_hand *hand, struct trainer *trainer,
+                             const struct learner_options *options) {
     size_t rows = (size_t)trainer->options.max_rows, vocab = (size_t)trainer->model.desc.vocab, floats;
-    *learner = (struct learner){.trainer = trainer, .options = *options};
-    learner->row_lesson = malloc(rows * sizeof *learner->row_lesson);
-    learner->row_token = malloc(rows * sizeof *learner->row_token);
-    learner->slope = malloc(rows * sizeof *learner->slope);
-    learner->share = malloc(rows * sizeof *learner->share);
-    learner->drawn = malloc(vocab * sizeof *learner->drawn);
-    if (multiply_size_fits(vocab, LEARNER_ROWS * sizeof(float), &floats)) learner->logits = malloc(floats);
-    enum status status = packed_batch_open(&learner->packed, trainer->options.max_rows);
-    if (status == STATUS_OK && (!learner->row_lesson || !learner->row_token || !learner->slope ||
-                                !learner->share || !learner->drawn || !learner->logits))
-        status = fail(STATUS_MEMORY, "no memory for the rows of a batch");
+    const struct trainer_options teacher = teacher_options(&trainer->options);
+    hand->trainer = trainer;
+    hand->row_lesson = malloc(rows * sizeof *hand->row_lesson);
+    hand->row_token = malloc(rows * sizeof *hand->row_token);
+    hand->slope = malloc(rows * sizeof *hand->slope);
+    hand->share = malloc(rows * sizeof *hand->share);
+    hand->drawn = malloc(vocab * sizeof *hand->drawn);
+    if (multiply_size_fits(vocab, LEARNER_ROWS * sizeof(float), &floats)) hand->logits = malloc(floats);
+    if (!hand->row_lesson || !hand->row_token || !hand->slope || !hand->share || !hand->drawn ||
+        !hand->logits)
+        return fail(STATUS_MEMORY, "no memory for the rows of a batch");
+    if (options->teacher) TRY(trainer_open_beside(&hand->teacher, options->teacher, &teacher));
+    return packed_batch_open(&hand->packed, trainer->options.max_rows);
+}
+
+static void close_hand(struct learner_hand *hand) {
+    packed_batch_close(&hand->packed);
+    trainer_close(&hand->teacher);
+    free(hand->row_lesson);
+    free(hand->row_token);
+    free(hand->slope);
+    free(hand->share);
+    free(hand->drawn);
+    free(hand->logits);
+}
+
+enum status learner_open(struct learner *learner, struct crew *crew, const struct learner_options *options) {
+    *learner = (struct learner){
+        .crew = crew, .options = *options, .hand = calloc((size_t)crew->hands, sizeof *learner->hand)};
+    enum status status =
+        learner->hand ? STATUS_OK : fail(STATUS_MEMORY, "no memory for %d hands", crew->hands);
+    for (int i = 0; status == STATUS_OK && i < crew->hands; i++)
+        status = open_hand(&learner->hand[i], crew_trainer(crew, i), options);
     if (status != STATUS_OK) learner_close(learner);
     return status;
 }
 
 void learner_close(struct learner *learner) {
-    packed_batch_close(&learner->packed);
-    free(learner->row_lesson);
-    free(learner->row_token);
-    free(learner->slope);
-    free(learner->share);
-    free(learner->drawn);
-    free(learner->logits);
+    for (int i = 0; learner->hand && i < learner->crew->hands; i++) close_hand(&learner->hand[i]);
+    free(learner->hand);
+    free(learner->batch);
+    free(learner->sums);
     *learner = (struct learner){0};
 }
 
+static int64_t of_hands(int64_t bytes, int hands) {
+    int64_t all;
+    return multiply_fits(bytes, hands, &all) ? all : INT64_MAX;
+}
+
+int64_t learner_bytes(const struct model_desc *desc, int hands) {
+    return of_hands((int64_t)LEARNER_ROWS * desc->vocab * (int64_t)sizeof(float), hands);
+}
+
+int64_t learner_teacher_bytes(const struct model_desc *teacher, const struct trainer_options *options,
+                              int hands) {
+    const struct trainer_options own = teacher_options(options);
+    return of_hands(trainer_plan(teacher, &own).activations, hands);
+}
+
 /* ---- batches ---- */
+
+static int batch_capacity(const struct learner *learner) {
+    return learner->hand[0].packed.capacity;
+}
 
 /* The last token is nobody's context. */
 static int lesson_rows(const struct lesson *lesson) {
@@ -48,8 +114,66 @@ static int32_t lesson_token(const struct lesson *lesson, int at) {
     return at < lesson->prompt_tokens ? lesson->prompt[at] : lesson->answer->id[at - lesson->prompt_tokens];
 }
 
-static void append_lesson(struct learner *learner, const struct lesson *lesson, int index) {
-    struct packed_batch *packed = &learner->packed;
+static enum status check_lessons(const struct learner *learner, const struct lesson *lesson, int lessons) {
+    int capacity = batch_capacity(learner);
+    for (int i = 0; i < lessons; i++) {
+        MUST(lesson[i].answer->tokens >= 1 && lesson[i].prompt_tokens >= 1);
+        if (lesson_rows(&lesson[i]) > capacity)
+            return fail(STATUS_LIMIT, "prompt and answer have %d tokens where %d fit into a batch",
+                        lesson_rows(&lesson[i]) + 1, capacity);
+    }
+    return STATUS_OK;
+}
+
+static enum status take_room(struct learner *learner, int lessons) {
+    if (lessons > learner->capacity) {
+        free(learner->batch);
+        free(learner->sums);
+        learner->batch = malloc((size_t)lessons * sizeof *learner->batch);
+        learner->sums = malloc((size_t)lessons * sizeof *learner->sums);
+        learner->capacity = learner->batch && learner->sums ? lessons : 0;
+    }
+    if (learner->capacity < lessons)
+        return fail(STATUS_MEMORY, "no memory for the batches of %d answers", lessons);
+    memset(learner->sums, 0, (size_t)lessons * sizeof *learner->sums);
+    return STATUS_OK;
+}
+
+/* Of about as many rows each. */
+static int64_t rows_of_batch(const struct learner *learner, const struct lesson *lesson, int lessons) {
+    int64_t rows = 0, capacity = batch_capacity(learner);
+    for (int i = 0; i < lessons; i++) rows += lesson_rows(&lesson[i]);
+    int64_t batches = max_i64(1, divide_up(rows, capacity));
+    return divide_up(rows, batches);
+}
+
+/* Lessons in their order to learner->batch. */
+static void cut_lessons(struct learner *learner, const struct lesson *lesson, int lessons) {
+    const struct model_desc *d = &learner->crew->lead->model.desc;
+    int64_t wanted = rows_of_batch(learner, lesson, lessons), all = 0;
+    learner->batches = 0;
+    for (int first = 0, end; first < lessons; first = end) {
+        int64_t rows = 0;
+        for (end = first; end < lessons && rows < wanted; end++) {
+            if (rows + lesson_rows(&lesson[end]) > batch_capacity(learner)) break;
+            rows += lesson_rows(&lesson[end]);
+        }
+        learner->batch[learner->batches++] =
+            (struct learner_batch){.first = first, .end = end, .route = all * d->layers * d->experts_used};
+        all += rows;
+    }
+}
+
+/* How lessons fall into batches, and these to ranks, depends on their lengths alone. */
+static enum status begin_pass(struct learner *learner, const struct lesson *lesson, int lessons) {
+    TRY(check_lessons(learner, lesson, lessons));
+    TRY(take_room(learner, lessons));
+    cut_lessons(learner, lesson, lessons);
+    return STATUS_OK;
+}
+
+static void append_lesson(struct learner_hand *hand, const struct lesson *lesson, int index) {
+    struct packed_batch *packed = &hand->packed;
     struct train_batch *batch = &packed->batch;
     int rows = lesson_rows(lesson);
     packed->segment[batch->segments++] = (struct train_segment){batch->rows, rows};
@@ -58,38 +182,17 @@ static void append_lesson(struct learner *learner, const struct lesson *lesson, 
         packed->token[batch->rows] = lesson_token(lesson, i);
         packed->target[batch->rows] = lesson_token(lesson, i + 1);
         packed->weight[batch->rows] = t >= 0;
-        learner->row_lesson[batch->rows] = t >= 0 ? index : -1;
-        learner->row_token[batch->rows] = t;
+        hand->row_lesson[batch->rows] = t >= 0 ? index : -1;
+        hand->row_token[batch->rows] = t;
     }
 }
 
-/* Fills a batch with lessons from `first` on and returns the one behind the last. */
-static int fill_batch(struct learner *learner, const struct lesson *lesson, int first, int lessons) {
-    packed_batch_clear(&learner->packed);
-    while (first < lessons &&
-           learner->packed.batch.rows + lesson_rows(&lesson[first]) <= learner->packed.capacity) {
-        append_lesson(learner, &lesson[first], first);
-        first++;
-    }
-    learner->packed.batch.sequence_rows = learner->packed.batch.rows;
-    return first;
-}
-
-static enum status check_lessons(const struct learner *learner, const struct lesson *lesson, int lessons) {
-    for (int i = 0; i < lessons; i++) {
-        MUST(lesson[i].answer->tokens >= 1 && lesson[i].prompt_tokens >= 1);
-        if (lesson_rows(&lesson[i]) > learner->packed.capacity)
-            return fail(STATUS_LIMIT, "prompt and answer have %d tokens where %d fit into a batch",
-                        lesson_rows(&lesson[i]) + 1, learner->packed.capacity);
-    }
-    return STATUS_OK;
-}
-
-/* ---- experts ---- */
-
-static int64_t batch_routes(const struct learner *learner) {
-    const struct model_desc *d = &learner->trainer->model.desc;
-    return (int64_t)learner->packed.batch.rows * d->layers * d->experts_used;
+static const struct train_batch *pack_batch(struct learner_hand *hand, const struct lesson *lesson,
+                                            const struct learner_batch *batch) {
+    packed_batch_clear(&hand->packed);
+    for (int i = batch->first; i < batch->end; i++) append_lesson(hand, &lesson[i], i);
+    hand->packed.batch.sequence_rows = hand->packed.batch.rows;
+    return &hand->packed.batch;
 }
 
 /* ---- probabilities ---- */
@@ -101,57 +204,71 @@ static const int32_t *kept_tokens(const struct rollout_answer *answer, int t, in
     return answer->kept ? answer->kept + from : NULL;
 }
 
-static void measure_row(struct learner *learner, const struct lesson *lesson, int row, const float *logits,
-                        bool reference) {
-    int index = learner->row_lesson[row], t = learner->row_token[row], kepts;
+static void measure_row(const struct study *study, const struct learner_hand *hand, int row,
+                        const float *logits) {
+    int index = hand->row_lesson[row], t = hand->row_token[row], kepts;
     if (index < 0) return;
-    const struct rollout_answer *answer = lesson[index].answer;
-    const int32_t *kept = kept_tokens(answer, t, &kepts);
-    double *to = reference ? lesson[index].reference : lesson[index].now;
-    to[t] = sampled_logprob(logits, (int32_t)learner->trainer->model.desc.vocab, learner->options.temperature,
-                            kept, kepts, answer->id[t]);
+    const struct lesson *lesson = &study->lesson[index];
+    const int32_t *kept = kept_tokens(lesson->answer, t, &kepts);
+    double *to = study->what == MEASURE_REFERENCE ? lesson->reference : lesson->now;
+    to[t] = sampled_logprob(logits, (int32_t)hand->trainer->model.desc.vocab,
+                            study->learner->options.temperature, kept, kepts, lesson->answer->id[t]);
 }
 
-static void measure_batch(struct learner *learner, const struct lesson *lesson, bool reference) {
-    int64_t vocab = learner->trainer->model.desc.vocab;
-    const struct train_batch *batch = &learner->packed.batch;
+static void measure_batch(const struct study *study, struct learner_hand *hand) {
+    int64_t vocab = hand->trainer->model.desc.vocab;
+    const struct train_batch *batch = &hand->packed.batch;
     for (int first = 0; first < batch->rows; first += LEARNER_ROWS) {
         int begin = first, end = (int)min_i64(first + LEARNER_ROWS, batch->rows);
-        while (begin < end && learner->row_lesson[begin] < 0) begin++;
-        while (begin < end && learner->row_lesson[end - 1] < 0) end--;
+        while (begin < end && hand->row_lesson[begin] < 0) begin++;
+        while (begin < end && hand->row_lesson[end - 1] < 0) end--;
         if (begin == end) continue;
-        trainer_logits(learner->trainer, begin, end - begin, learner->logits);
-        for (int r = begin; r < end; r++)
-            measure_row(learner, lesson, r, learner->logits + (r - begin) * vocab, reference);
+        trainer_logits(hand->trainer, begin, end - begin, hand->logits);
+        for (int r = begin; r < end; r++) measure_row(study, hand, r, hand->logits + (r - begin) * vocab);
     }
+}
+
+static enum status measure_task(void *context, struct trainer *trainer, int index, int64_t number) {
+    const struct study *study = context;
+    struct learner_hand *hand = &study->learner->hand[index];
+    const struct train_batch *batch = pack_batch(hand, study->lesson, &study->learner->batch[number]);
+    TRY(trainer_forward(trainer, batch, NULL));
+    measure_batch(study, hand);
+    return STATUS_OK;
 }
 
 enum status learner_measure(struct learner *learner, const struct lesson *lesson, int lessons,
                             enum learner_measure what) {
-    TRY(check_lessons(learner, lesson, lessons));
-    for (int first = 0; first < lessons;) {
-        first = fill_batch(learner, lesson, first, lessons);
-        TRY(trainer_forward(learner->trainer, &learner->packed.batch, NULL));
-        measure_batch(learner, lesson, what == MEASURE_REFERENCE);
-    }
-    return STATUS_OK;
+    struct study study = {.learner = learner, .lesson = lesson, .what = what};
+    TRY(begin_pass(learner, lesson, lessons));
+    return crew_share(learner->crew, &(struct crew_work){measure_task, &study, learner->batches});
+}
+
+/* ---- experts ---- */
+
+static enum status record_task(void *context, struct trainer *trainer, int index, int64_t number) {
+    const struct study *study = context;
+    const struct learner_batch *part = &study->learner->batch[number];
+    struct train_routes record = {.expert = study->routes->expert + part->route};
+    return trainer_forward(trainer, pack_batch(&study->learner->hand[index], study->lesson, part), &record);
+}
+
+static enum status take_routes(const struct learner *learner, const struct lesson *lesson, int lessons,
+                               struct lesson_routes *routes) {
+    const struct model_desc *d = &learner->crew->lead->model.desc;
+    size_t count = 0;
+    for (int i = 0; i < lessons; i++) count += (size_t)lesson_rows(&lesson[i]);
+    routes->expert = malloc(count * (size_t)(d->layers * d->experts_used) * sizeof *routes->expert + 1);
+    return routes->expert ? STATUS_OK
+                          : fail(STATUS_MEMORY, "no memory for the experts of %d answers", lessons);
 }
 
 enum status learner_record(struct learner *learner, const struct lesson *lesson, int lessons,
                            struct lesson_routes *routes) {
-    int64_t count = 0, at = 0;
-    const struct model_desc *d = &learner->trainer->model.desc;
-    TRY(check_lessons(learner, lesson, lessons));
-    for (int i = 0; i < lessons; i++) count += (int64_t)lesson_rows(&lesson[i]) * d->layers * d->experts_used;
-    routes->expert = malloc((size_t)count * sizeof *routes->expert + 1);
-    if (!routes->expert) return fail(STATUS_MEMORY, "no memory for the experts of %d answers", lessons);
-    for (int first = 0; first < lessons;) {
-        first = fill_batch(learner, lesson, first, lessons);
-        struct train_routes record = {.expert = routes->expert + at};
-        TRY(trainer_forward(learner->trainer, &learner->packed.batch, &record));
-        at += batch_routes(learner);
-    }
-    return STATUS_OK;
+    struct study study = {.learner = learner, .lesson = lesson, .routes = routes};
+    TRY(begin_pass(learner, lesson, lessons));
+    TRY(take_routes(learner, lesson, lessons, routes));
+    return crew_share(learner->crew, &(struct crew_work){record_task, &study, learner->batches});
 }
 
 void lesson_routes_free(struct lesson_routes *routes) {
@@ -161,9 +278,9 @@ void lesson_routes_free(struct lesson_routes *routes) {
 
 /* ---- learning ---- */
 
-struct descent {
-    struct learner *learner;
-    const struct lesson *lesson;
+struct descent { /* of one batch */
+    const struct study *study;
+    struct learner_hand *hand;
     double entropy, teacher;
 };
 
@@ -189,12 +306,13 @@ static double add_divergence(const float *logits, const float *teacher, int32_t 
 
 /* Logits become slope * d log p(token) / d logits. */
 static void derive_row(struct descent *descent, int row, float *logits) {
-    struct learner *learner = descent->learner;
-    int32_t vocab = (int32_t)learner->trainer->model.desc.vocab;
-    int index = learner->row_lesson[row], t = learner->row_token[row], kepts = 0;
-    const struct rollout_answer *answer = index < 0 ? NULL : descent->lesson[index].answer;
+    const struct learner_hand *hand = descent->hand;
+    int32_t vocab = (int32_t)hand->trainer->model.desc.vocab;
+    int index = hand->row_lesson[row], t = hand->row_token[row], kepts = 0;
+    const struct rollout_answer *answer = index < 0 ? NULL : descent->study->lesson[index].answer;
     const int32_t *kept = answer ? kept_tokens(answer, t, &kepts) : NULL;
-    double slope = answer ? learner->slope[row] : 0, temperature = learner->options.temperature;
+    double slope = answer ? hand->slope[row] : 0;
+    double temperature = descent->study->learner->options.temperature;
     double highest = -INFINITY, sum = 0, weighted = 0;
     int32_t count = !answer ? 0 : kept ? kepts : vocab;
     for (int32_t i = 0; i < count; i++) highest = fmax(highest, (double)logits[kept ? kept[i] : i]);
@@ -224,61 +342,95 @@ static void derive_row(struct descent *descent, int row, float *logits) {
 
 static void derive(void *context, int begin, int rows, float *logits) {
     struct descent *descent = context;
-    struct learner *learner = descent->learner;
-    int64_t vocab = learner->trainer->model.desc.vocab;
-    if (learner->options.teacher) trainer_logits(learner->options.teacher, begin, rows, learner->logits);
+    struct learner_hand *hand = descent->hand;
+    int64_t vocab = hand->trainer->model.desc.vocab;
+    bool teacher = descent->study->learner->options.teacher;
+    if (teacher) trainer_logits(&hand->teacher, begin, rows, hand->logits);
     for (int r = 0; r < rows; r++) {
         float *row = logits + r * vocab;
-        bool taught = learner->options.teacher && learner->row_lesson[begin + r] >= 0;
+        bool taught = teacher && hand->row_lesson[begin + r] >= 0;
         if (taught)
-            descent->teacher += add_divergence(row, learner->logits + r * vocab, (int32_t)vocab,
-                                               learner->share[begin + r], learner->drawn);
+            descent->teacher += add_divergence(row, hand->logits + r * vocab, (int32_t)vocab,
+                                               hand->share[begin + r], hand->drawn);
         derive_row(descent, begin + r, row);
-        for (int64_t v = 0; taught && v < vocab; v++) row[v] += (float)learner->drawn[v];
+        for (int64_t v = 0; taught && v < vocab; v++) row[v] += (float)hand->drawn[v];
     }
 }
 
-/* Of lessons [first, end), which are the batch. */
-static void set_slopes(struct learner *learner, const struct lesson *lesson, int first, int end,
-                       const struct learner_totals *totals, struct policy_sums *sums) {
-    const struct policy_options *policy = &learner->options.policy;
-    for (int i = first; i < end; i++) {
-        const struct train_segment *segment = &learner->packed.segment[i - first];
-        int tokens = lesson[i].answer->tokens;
-        struct policy_answer answer = {lesson[i].now, lesson[i].answer->logprob, lesson[i].reference, tokens,
-                                       lesson[i].advantage};
-        double share = policy_share(policy, tokens, totals->answers, totals->tokens);
-        int first_row = segment->row_begin + lesson[i].prompt_tokens - 1;
-        policy_slopes(policy, &answer, share, learner->slope + first_row, sums);
-        for (int t = 0; t < tokens; t++)
-            learner->share[first_row + t] = share * learner->options.teacher_weight;
+static void set_slopes(const struct study *study, struct learner_hand *hand, const struct learner_batch *part,
+                       struct policy_sums *sums) {
+    const struct learner_options *options = &study->learner->options;
+    for (int i = part->first; i < part->end; i++) {
+        const struct train_segment *segment = &hand->packed.segment[i - part->first];
+        const struct lesson *lesson = &study->lesson[i];
+        int tokens = lesson->answer->tokens;
+        struct policy_answer answer = {lesson->now, lesson->answer->logprob, lesson->reference, tokens,
+                                       lesson->advantage};
+        double share = policy_share(&options->policy, tokens, study->totals->answers, study->totals->tokens);
+        int first_row = segment->row_begin + lesson->prompt_tokens - 1;
+        policy_slopes(&options->policy, &answer, share, hand->slope + first_row, sums);
+        for (int t = 0; t < tokens; t++) hand->share[first_row + t] = share * options->teacher_weight;
     }
+}
+
+static struct loss_scale scale_of(const struct study *study) {
+    const struct learner_options *options = &study->learner->options;
+    double tokens = (double)study->totals->tokens;
+    if (!study->totals->tokens) return (struct loss_scale){0};
+    return (struct loss_scale){.mtp = options->mtp / tokens, .balance = options->balance / tokens};
+}
+
+static enum status learn_task(void *context, struct trainer *trainer, int index, int64_t number) {
+    const struct study *study = context;
+    struct learner_hand *hand = &study->learner->hand[index];
+    const struct learner_batch *part = &study->learner->batch[number];
+    struct learner_sums *sums = &study->learner->sums[number];
+    struct descent descent = {study, hand, 0, 0};
+    const struct train_batch *batch = pack_batch(hand, study->lesson, part);
+    const struct loss_scale scale = scale_of(study);
+    struct train_routes replay = {.replay = true}, *routes = study->routes ? &replay : NULL;
+    if (routes) replay.expert = study->routes->expert + part->route;
+    TRY(trainer_forward(trainer, batch, routes));
+    if (study->learner->options.teacher) TRY(trainer_forward(&hand->teacher, batch, NULL));
+    measure_batch(study, hand);
+    set_slopes(study, hand, part, &sums->policy);
+    trainer_backward(trainer, batch, routes, &scale, derive, &descent, &sums->loss);
+    sums->entropy = descent.entropy;
+    sums->teacher = descent.teacher;
+    sums->rows = batch->rows;
+    return STATUS_OK;
+}
+
+static void add_sums(struct learner_sums *to, const struct learner_sums *from) {
+    const struct policy_sums *policy = &from->policy;
+    to->policy.loss += policy->loss;
+    to->policy.kl += policy->kl;
+    to->policy.deviation = fmax(to->policy.deviation, policy->deviation);
+    to->policy.clipped_low += policy->clipped_low;
+    to->policy.clipped_high += policy->clipped_high;
+    to->policy.tokens += policy->tokens;
+    to->policy.answers += policy->answers;
+    to->policy.left_out += policy->left_out;
+    to->loss.token += from->loss.token;
+    to->loss.mtp += from->loss.mtp;
+    to->loss.balance += from->loss.balance;
+    to->entropy += from->entropy;
+    to->teacher += from->teacher;
+    to->rows += from->rows;
+}
+
+/* In the order of batches, whoever had them. */
+static enum status gather_sums(struct learner *learner, struct learner_sums *sums) {
+    TRY(comm_merge(learner->crew->comm, learner->sums, learner->batches * (int64_t)sizeof *learner->sums));
+    for (int64_t i = 0; i < learner->batches; i++) add_sums(sums, &learner->sums[i]);
+    return STATUS_OK;
 }
 
 enum status learner_learn(struct learner *learner, const struct lesson *lesson, int lessons,
                           const struct learner_totals *totals, const struct lesson_routes *replay,
                           struct learner_sums *sums) {
-    int64_t at = 0;
-    TRY(check_lessons(learner, lesson, lessons));
-
-    struct loss_scale scale = {.mtp = totals->tokens ? learner->options.mtp / (double)totals->tokens : 0,
-                               .balance =
-                                   totals->tokens ? learner->options.balance / (double)totals->tokens : 0};
-    for (int first = 0, end; first < lessons; first = end) {
-        end = fill_batch(learner, lesson, first, lessons);
-        struct train_routes routes = {.expert = replay ? replay->expert + at : NULL, .replay = true};
-        struct descent descent = {learner, lesson, 0, 0};
-        const struct train_batch *batch = &learner->packed.batch;
-        TRY(trainer_forward(learner->trainer, batch, replay ? &routes : NULL));
-        if (learner->options.teacher) TRY(trainer_forward(learner->options.teacher, batch, NULL));
-        measure_batch(learner, lesson, false);
-        set_slopes(learner, lesson, first, end, totals, &sums->policy);
-        trainer_backward(learner->trainer, batch, replay ? &routes : NULL, &scale, derive, &descent,
-                         &sums->loss);
-        at += replay ? batch_routes(learner) : 0;
-        sums->entropy += descent.entropy;
-        sums->teacher += descent.teacher;
-        sums->rows += batch->rows;
-    }
-    return STATUS_OK;
+    struct study study = {.learner = learner, .lesson = lesson, .totals = totals, .routes = replay};
+    TRY(begin_pass(learner, lesson, lessons));
+    TRY(crew_learn(learner->crew, &(struct crew_work){learn_task, &study, learner->batches}));
+    return gather_sums(learner, sums);
 }

@@ -101,7 +101,7 @@ static enum status meet(struct job *job) {
                     "more of them",
                     batches, comm->ranks);
     uint64_t valid = job->options->valids ? corpus_identity(&job->valid) : 0;
-    TRY(start_compare(job->options, &job->desc, corpus_identity(&job->corpus), valid));
+    TRY(start_compare(job->options, &job->desc, corpus_identity(&job->corpus), valid, 0));
     TRY(comm_least(comm, job->hands, &hands));
     job->hands = (int)hands;
     return STATUS_OK;

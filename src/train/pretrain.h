@@ -73,6 +73,9 @@ int pretrain_batches(const struct pretrain_options *options);    /* of a step */
 int pretrain_batch_rows(const struct pretrain_options *options); /* of each of them */
 /* Forward and back for a token of sequences of so many; a third of it is forward. */
 double training_flops_per_token(const struct model_desc *desc, int sequence_rows, bool mtp);
+/* Bytes of moments of `trained` bytes of weights, the least and the most that a rank has; of adapters about. */
+must_use enum status training_moments(const struct pretrain_options *options, const struct model_desc *desc,
+                                      int64_t trained, int64_t *least, int64_t *most);
 /* Of several batches a crew takes care; the lead then measures losses alone, a sequence at a time. */
 struct trainer_options pretrain_lead_options(const struct pretrain_options *options);
 

@@ -37,12 +37,11 @@ struct trainer_options pretrain_lead_options(const struct pretrain_options *opti
     return trainer;
 }
 
-/* Moments of the ranks' parts; of adapters about. */
-static enum status plan_moments(const struct pretrain_options *options, const struct model_desc *desc,
-                                int64_t trained, struct pretrain_plan *plan) {
+enum status training_moments(const struct pretrain_options *options, const struct model_desc *desc,
+                             int64_t trained, int64_t *least, int64_t *most) {
     int ranks = options->comm->ranks;
     struct parameters list;
-    plan->moments_least = plan->moments_most = divide_up(2 * trained, ranks);
+    *least = *most = divide_up(2 * trained, ranks);
     if (options->trainer.lora.rank || ranks == 1) return STATUS_OK;
     int64_t *border = calloc((size_t)ranks + 1, sizeof *border);
     if (!border) return fail(STATUS_MEMORY, "no memory for the parts of %d ranks", ranks);
@@ -53,8 +52,8 @@ static enum status plan_moments(const struct pretrain_options *options, const st
     }
     for (int r = 0; status == STATUS_OK && r < ranks; r++) {
         int64_t bytes = 2 * (border[r + 1] - border[r]) * (int64_t)sizeof(float);
-        plan->moments_least = r ? min_i64(plan->moments_least, bytes) : bytes;
-        plan->moments_most = r ? max_i64(plan->moments_most, bytes) : bytes;
+        *least = r ? min_i64(*least, bytes) : bytes;
+        *most = r ? max_i64(*most, bytes) : bytes;
     }
     free(border);
     return status;
@@ -66,7 +65,7 @@ static enum status plan_memory(const struct pretrain_options *options, const str
     struct trainer_options trainer = options->trainer, own = pretrain_lead_options(options);
     const struct trainer_plan whole = trainer_plan(desc, &own);
     int batches = pretrain_batches(options);
-    TRY(plan_moments(options, desc, whole.trained, plan));
+    TRY(training_moments(options, desc, whole.trained, &plan->moments_least, &plan->moments_most));
     plan->memory = whole.total + plan->moments_most;
     if (batches == 1) return STATUS_OK;
     trainer.max_rows = pretrain_batch_rows(options);

@@ -6,14 +6,14 @@
 #include <string.h>
 
 struct start {
-    uint64_t data, valid, seed;
+    uint64_t data, valid, more, seed;
     int64_t steps, batch, micro, rows, save_every, valid_every, parameters, trained;
     int64_t packing, strict, fp8, level, optimizer, schedule, keep_best;
     double real[20];
 };
 
 static struct start start_of(const struct pretrain_options *o, const struct model_desc *desc, uint64_t data,
-                             uint64_t valid) {
+                             uint64_t valid, uint64_t more) {
     const struct trainer_plan plan = trainer_plan(desc, &o->trainer);
     const struct optimizer_options *p = &o->optimizer;
     const struct schedule *s = &o->schedule;
@@ -22,6 +22,7 @@ static struct start start_of(const struct pretrain_options *o, const struct mode
     memset(&start, 0, sizeof start); /* it is compared as bytes */
     start.data = data;
     start.valid = valid;
+    start.more = more;
     start.seed = o->seed;
     start.steps = o->steps;
     start.batch = o->batch_sequences;
@@ -47,8 +48,8 @@ static struct start start_of(const struct pretrain_options *o, const struct mode
 }
 
 enum status start_compare(const struct pretrain_options *options, const struct model_desc *desc,
-                          uint64_t data, uint64_t valid) {
-    const struct start mine = start_of(options, desc, data, valid);
+                          uint64_t data, uint64_t valid, uint64_t more) {
+    const struct start mine = start_of(options, desc, data, valid, more);
     struct start first = mine;
     TRY(comm_broadcast(options->comm, 0, &first, sizeof first));
     enum status status = STATUS_OK;

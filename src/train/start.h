@@ -4,8 +4,8 @@
 
 #include "train/pretrain.h"
 
-/* Collective; `data` and `valid` are hashes of what each rank has read. */
+/* Collective; `data` and `valid` are hashes of what each rank has read, `more` of further options. */
 must_use enum status start_compare(const struct pretrain_options *options, const struct model_desc *desc,
-                                   uint64_t data, uint64_t valid);
+                                   uint64_t data, uint64_t valid, uint64_t more);
 
 #endif

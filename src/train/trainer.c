@@ -35,7 +35,7 @@ enum status trainer_open(struct trainer *trainer, const struct model_desc *desc,
                     desc->mtp_layers);
     if (options->lora.rank && options->fp8)
         return fail(STATUS_UNSUPPORTED, "adapters are not trained as in FP8");
-    TRY(parameters_open(&trainer->parameters, &weights, desc, options->lora.rank > 0));
+    TRY(parameters_open(&trainer->parameters, &weights, desc, options->frozen || options->lora.rank > 0));
     enum status status = options->fp8 ? parameters_use_fp8(&trainer->parameters, &weights) : STATUS_OK;
     if (status != STATUS_OK)
         weights_free(&weights);

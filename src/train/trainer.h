@@ -21,6 +21,7 @@ struct trainer_options {
     bool
         recompute; /* keep no more of a layer than its input, and run it again on the way back: less memory, a third
                        more work */
+    bool frozen;                 /* nothing is trained: it goes forward alone and has no gradient */
     struct adapter_options lora; /* rank 0: the model itself is trained */
 };
 

@@ -146,10 +146,12 @@ struct trainer_plan trainer_plan(const struct model_desc *desc, const struct tra
     struct backend_shape shape = model_backend_shape(desc, options->max_rows);
     carve_all(&carver, &memory, desc, options);
     const int64_t model = parameters_bytes(desc), adapters = adapters_elements(desc, &options->lora);
-    const int64_t trained = options->lora.rank ? adapters * (int64_t)sizeof(float) : model;
+    const int64_t trained = options->frozen      ? 0
+                            : options->lora.rank ? adapters * (int64_t)sizeof(float)
+                                                 : model;
     struct trainer_plan plan = {
         .trained = trained,
-        .parameters = options->lora.rank ? model + 2 * trained : (options->fp8 ? 3 : 2) * model,
+        .parameters = options->lora.rank ? model + 2 * trained : model + trained + (options->fp8 ? model : 0),
         .activations = carver.at * (int64_t)sizeof(float) + activations_bytes(desc, options->max_rows) +
                        backend_cpu_scratch_bytes(&shape, options->threads)};
     plan.total = plan.parameters + plan.activations;

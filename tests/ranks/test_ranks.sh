@@ -16,6 +16,7 @@ unset DISPLAY
 sed 's/"vocab_size": 500/"vocab_size": 1000/' tests/cli/small_v3.json > "$work/config.json"
 sed 's/"intermediate_size": [0-9]*/"intermediate_size": 6000/' "$work/config.json" > "$work/wide.json"
 "$HADAL" synth --config "$work/config.json" --type f32 -o "$work/model" > /dev/null || exit 1
+"$HADAL" synth --config "$work/config.json" --type f32 --seed 5 -o "$work/teacher" > /dev/null || exit 1
 for i in $(seq 200); do echo "{\"text\": \"text number $i says that $((i * 7)) is seven times $i and no more than that\"}"; done > "$work/data.jsonl"
 for i in $(seq 60); do
     echo "{\"messages\": [{\"role\": \"user\", \"content\": \"seven times $i\"}, {\"role\": \"assistant\", \"reasoning_content\": \"seven and $i\", \"content\": \"$((i * 7))\"}]}"
@@ -25,6 +26,14 @@ pretrain=(pretrain --config "$work/config.json" --tokenizer "$work/model" --data
     --batch 5 --micro-batch 1 --lr 1e-3 --threads 1 --save-every 3 --log-every 1)
 sft=(sft --init "$work/model" --template deepseek-r1 --data "$work/talk.jsonl" --valid "$work/talk.jsonl" --sequence 32
     --batch 4 --micro-batch 1 --steps 3 --valid-every 2 --lr 1e-3 --threads 1)
+# Any number is right and letters are worth something: what a random model says differs in reward.
+for i in $(seq 20); do
+    echo "{\"prompt\": \"say $i\", \"answer\": \"1\", \"tolerance\": 1e9, \"language\": \"en\", \"verifier\": [\"numeric\", {\"name\": \"language\", \"weight\": 0.5}]}"
+done > "$work/tasks.jsonl"
+asked=(--init "$work/model" --plain --data "$work/tasks.jsonl" --valid "$work/tasks.jsonl" --valid-every 2 --batch 4 --answer-tokens 8
+    --sequence 32 --micro-batch 1 --lr 1e-3 --threads 1 --save-every 2 --samples-every 1 --log-every 1)
+rewards=(grpo "${asked[@]}" --group 4 --steps 4 --updates 2 --kl 0.05 --reference-every 2)
+distill=(distill "${asked[@]}" --teacher "$work/teacher" --steps 3)
 ranks() { # COUNT ARGUMENTS...
     local count=$1
     shift
@@ -75,6 +84,21 @@ sft_lora=("${sft[@]}" --lora 4)
     cmp -s "$work/lora-one/latest/trainer/optimizer.safetensors" "$work/lora-two/latest/trainer/optimizer.safetensors"
 verdict "and adapters"
 
+# ---- one's own answers
+
+same_answers() { # RUN RUN
+    same "$1" "$2" && cmp -s "$work/$1/samples.jsonl" "$work/$2/samples.jsonl"
+}
+"$HADAL" train "${rewards[@]}" -o "$work/rewards-one" > "$work/out" 2> "$work/errors" && ranks 2 "${rewards[@]}" -o "$work/rewards-two" &&
+    same_answers rewards-one rewards-two && cmp -s "$work"/rewards-{one,two}/latest/trainer/reference.safetensors
+verdict "grpo by two ranks makes the bits of one process"
+[ "$(grep -c '^step [0-9]*  reward' "$work/out")" = 4 ] && [ "$(grep -c 'held-out' "$work/out")" = 3 ] && ! grep -q hadal "$work/errors" &&
+    [ "$(wc -l < "$work/rewards-two/samples.jsonl")" = 8 ]
+verdict "of which the first alone says how it goes"
+"$HADAL" train "${distill[@]}" -o "$work/taught-one" > "$work/out" 2> "$work/errors" && ranks 3 "${distill[@]}" -o "$work/taught-three" &&
+    same_answers taught-one taught-three
+verdict "distill by three ranks, too"
+
 # ---- interrupted, and gone on with by others
 
 "$HADAL" train "${pretrain[@]}" --optimizer muon -o "$work/muon" > "$work/out" 2> "$work/errors"
@@ -107,6 +131,14 @@ wait $pid
 ranks 2 "${long[@]}" --resume auto -o "$work/mixed" && same muon mixed
 verdict "a run of three ranks, one of which is killed, goes on with two to the same bits"
 
+begin 2 rewards-killed 3 "${rewards[@]}" --resume auto
+victim=$(process_of rewards-killed 1)
+[ -n "$victim" ] && kill -9 $victim 2> /dev/null
+wait $pid
+ranks 3 "${rewards[@]}" --resume auto -o "$work/rewards-killed" && same_answers rewards-one rewards-killed &&
+    cmp -s "$work"/rewards-{one,killed}/latest/trainer/reference.safetensors
+verdict "grpo of two ranks, one of which is killed, goes on with three to the same bits"
+
 begin 2 polite 1 "${pretrain[@]}" --save-every 0 --steps 100000 --schedule constant
 victim=$(process_of polite 1)
 kill -TERM $victim
@@ -134,8 +166,8 @@ refused() { # SENTENCE COUNT ARGUMENTS...
     fi
 }
 refused "cannot be shared by 2 ranks" 2 "${pretrain[@]}" --micro-batch 5 -o "$work/none"
-refused "3 ranks" 3 grpo --init "$work/model" --data "$work/talk.jsonl" --verifier exact --template deepseek-r1 -o "$work/none"
-refused "only pretrain and sft" 2 plot "$work/one"
+refused "the 2 prompts of a step cannot be shared by 3 ranks" 3 "${rewards[@]}" --batch 2 -o "$work/none"
+refused "only pretrain, sft, grpo and distill" 2 plot "$work/one"
 refused "No such file" 2 "${pretrain[@]}" --data "$work/nothing.jsonl" -o "$work/none"
 timeout 280 mpirun -n 1 "$HADAL" train "${pretrain[@]}" -o "$work/none" : -n 1 "$HADAL" train "${pretrain[@]}" --data "$work/nothing.jsonl" -o "$work/none" > "$work/out" 2> "$work/errors"
 status=$?
@@ -153,5 +185,7 @@ verdict "nothing is left of what is refused"
 ranks 2 "${pretrain[@]}" --dry-run && grep -q '^memory .*each rank' "$work/out" && grep -q '^of it moments .*2 ranks' "$work/out" &&
     [ "$(grep -c '^parameters' "$work/out")" = 1 ]
 verdict "--dry-run says what each rank takes"
+ranks 2 "${rewards[@]}" --dry-run && grep -q '^memory .*each rank' "$work/out" && [ "$(grep -c '^parameters' "$work/out")" = 1 ]
+verdict "of grpo as well"
 
 report_end

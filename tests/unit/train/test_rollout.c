@@ -23,6 +23,8 @@ static const struct rollout_prompt prompts[PROMPTS] = {
 
 struct scene {
     struct trainer trainer;
+    struct crew crew;
+    struct comm comm;
     struct rollout_answer answer[ANSWERS];
     struct lesson lesson[ANSWERS];
     double now[ANSWERS][LONGEST], reference[ANSWERS][LONGEST];
@@ -64,6 +66,8 @@ static void scene_open(struct scene *scene, enum tiny_model model, const struct 
     memset(scene, 0, sizeof *scene);
     scene->sampling = *sampling;
     tiny_trainer_open(&scene->trainer, model, &options);
+    scene->comm = comm_self();
+    must_ok(crew_open(&scene->crew, &scene->trainer, &options, 2, &scene->comm));
     sample_answers(&scene->trainer, sampling, 16, scene->answer);
     for (int i = 0; i < ANSWERS; i++)
         scene->lesson[i] = (struct lesson){prompts[i / GROUP].id, prompts[i / GROUP].tokens,
@@ -73,6 +77,7 @@ static void scene_open(struct scene *scene, enum tiny_model model, const struct 
 
 static void scene_close(struct scene *scene) {
     for (int i = 0; i < ANSWERS; i++) rollout_answer_free(&scene->answer[i]);
+    crew_close(&scene->crew);
     trainer_close(&scene->trainer);
 }
 
@@ -87,7 +92,7 @@ static struct learner_sums learn(struct scene *scene, const struct learner_optio
     struct learner_sums sums = {0};
     struct learner_totals totals = {ANSWERS, 0};
     for (int i = 0; i < ANSWERS; i++) totals.tokens += scene->answer[i].tokens;
-    must_ok(learner_open(&learner, &scene->trainer, options));
+    must_ok(learner_open(&learner, &scene->crew, options));
     struct lesson_routes routes = {0};
     if (replay) must_ok(learner_record(&learner, scene->lesson, ANSWERS, &routes));
     trainer_clear(&scene->trainer);
@@ -216,7 +221,7 @@ static void test_routes_stay(void **state) {
     double before[ANSWERS][LONGEST];
     scene_open(&scene, TINY_V3, &plain, 50);
     struct learner_options options = learner_usual(&scene);
-    must_ok(learner_open(&learner, &scene.trainer, &options));
+    must_ok(learner_open(&learner, &scene.crew, &options));
     struct lesson_routes routes = {0};
     must_ok(learner_record(&learner, scene.lesson, ANSWERS, &routes));
     must_ok(learner_measure(&learner, scene.lesson, ANSWERS, MEASURE_NOW));
@@ -281,7 +286,7 @@ static void test_reference_and_dead_groups(void **state) {
         scene.lesson[i].reference = scene.reference[i];
         scene.lesson[i].advantage = 0;
     }
-    must_ok(learner_open(&learner, &scene.trainer, &options));
+    must_ok(learner_open(&learner, &scene.crew, &options));
     must_ok(learner_measure(&learner, scene.lesson, ANSWERS, MEASURE_REFERENCE));
     learner_close(&learner);
     struct learner_sums sums = learn(&scene, &options, false);
