@@ -91,6 +91,20 @@ const struct expression *grammar_call(struct grammar_builder *builder, int rule)
     return make(builder, (struct expression){.kind = EXPRESSION_CALL, .low = rule});
 }
 
+bool expression_may_be_empty(const struct expression *expression) {
+    for (; expression && expression->kind == EXPRESSION_SEQUENCE; expression = expression->one)
+        if (!expression_may_be_empty(expression->two)) return false;
+    if (!expression) return false;
+    switch (expression->kind) {
+    case EXPRESSION_EMPTY: return true;
+    case EXPRESSION_TEXT: return expression->bytes == 0;
+    case EXPRESSION_EITHER:
+        return expression_may_be_empty(expression->two) || expression_may_be_empty(expression->one);
+    case EXPRESSION_REPEAT: return expression->low == 0 || expression_may_be_empty(expression->one);
+    default: return false;
+    }
+}
+
 /* ---- code points ---- */
 
 static const struct expression *byte_range(struct grammar_builder *builder, unsigned low, unsigned high) {

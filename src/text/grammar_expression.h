@@ -26,4 +26,7 @@ struct expression {
 /* Finds grammar->rest, and turns splits so that `next` is the shorter way. */
 must_use enum status grammar_measure(struct grammar *grammar);
 
+/* May it be nothing? It calls no rules. */
+bool expression_may_be_empty(const struct expression *expression);
+
 #endif

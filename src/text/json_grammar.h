@@ -39,9 +39,10 @@ must_use enum status schema_grammar(struct grammar **grammar, const json_t *sche
 /* The same as a part of a grammar. NULL with a failure recorded in *status. */
 const struct expression *schema_expression(const struct json_parts *parts, const json_t *schema,
                                            const char *origin, enum status *status);
-/* What a regular expression of ECMAScript matches anywhere in a string, as the inside of a JSON string. NULL with a
- * failure recorded in *status. */
+/* What a regular expression of ECMAScript matches anywhere in a string, as the inside of a JSON string; what it repeats
+ * more than `most` times is cut there; most < 0: nothing is cut, too much is refused. NULL with a failure recorded in *status. */
 const struct expression *regex_characters(struct grammar_builder *builder, const char *pattern,
-                                          const char *origin, enum status *status);
+                                          const char *origin, int most, enum status *status);
+enum { REGEX_REPETITIONS = 1000 }; /* of all that is asked for */
 
 #endif

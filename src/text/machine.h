@@ -10,7 +10,7 @@
 struct machine;
 
 /* STATUS_LIMIT: more states than MACHINE_STATES. An expression with calls of rules is none of these languages. */
-enum { MACHINE_STATES = 4096 };
+enum { MACHINE_STATES = 16384 };
 must_use enum status machine_open(struct machine **machine, const struct expression *expression);
 void machine_close(struct machine *machine); /* NULL allowed */
 /* What both have, or with `but_not` what `one` has and `other` has not. */

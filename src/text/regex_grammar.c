@@ -1,20 +1,32 @@
 /* regex_grammar.c - regular expressions of ECMAScript, as far as they are regular: no looking around, no references.
  *
- * An expression matches anywhere in the string unless ^ and $ hold it at the ends, where alone they may stand. */
+ * An expression matches anywhere in the string unless ^ and $ hold it at the ends. A group with one of them inside is written
+ * out first, an expression for each of its alternatives, so that they stand in no group: there what is before ^ and behind $
+ * has to be nothing. */
+#include "base/buffer.h"
 #include "text/code_set.h"
+#include "text/grammar_expression.h"
 #include "text/json_grammar.h"
 #include "text/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEPTH_LIMIT = 64, REPEAT_LIMIT = 1000 };
+enum { DEPTH_LIMIT = 64, WRITTEN_OUT_LIMIT = 256 };
+
+/* Alternatives by the ends that hold them, so that what may stand before and behind comes once for all of a kind. */
+struct ends {
+    const struct expression *held[2][2]; /* at the beginning, at the end; NULL: none */
+};
 
 struct regex {
     struct grammar_builder *builder;
     const char *at, *origin;
     enum status *status;
     int depth;
+    int most; /* repetitions that are told apart where the expression allows more */
+    int written;
+    struct ends ends;
 };
 
 static const struct expression *refuse(struct regex *regex, const char *what) {
@@ -185,7 +197,7 @@ static const struct expression *read_atom(struct regex *regex) {
         add_complement(regex, &set, &ends);
         return characters_of(regex, &set);
     case '^':
-    case '$': return refuse(regex, "^ or $ in the middle");
+    case '$': return refuse(regex, "^ or $ in a group");
     case '*':
     case '+':
     case '?': return refuse(regex, "nothing to repeat");
@@ -202,7 +214,8 @@ static const struct expression *read_atom(struct regex *regex) {
 }
 
 /* {n}, {n,}, {n,m}; anything else is a brace. */
-static bool read_braces(const char *at, int *low, int *high, const char **end) {
+static bool read_braces(const struct regex *regex, int *low, int *high, const char **end) {
+    const char *at = regex->at;
     char *stop;
     if (at[1] < '0' || at[1] > '9') return false;
     long first = strtol(at + 1, &stop, 10), last = first;
@@ -210,8 +223,10 @@ static bool read_braces(const char *at, int *low, int *high, const char **end) {
         at = stop + 1;
         last = *at >= '0' && *at <= '9' ? strtol(at, &stop, 10) : (stop++, -1);
     }
-    if (*stop != '}' || first > REPEAT_LIMIT || (last >= 0 && last < first)) return false;
-    if (last > REPEAT_LIMIT) last = REPEAT_LIMIT; /* fewer than it allows, never more */
+    if (*stop != '}' || first > REGEX_REPETITIONS || (last >= 0 && last < first)) return false;
+    const int most = regex->most < 0 ? REGEX_REPETITIONS : regex->most;
+    if (last > REGEX_REPETITIONS && regex->most < 0) return false;
+    if (last > most) last = most > first ? most : first; /* fewer than it allows, never more */
     *low = (int)first;
     *high = (int)last;
     *end = stop + 1;
@@ -227,7 +242,7 @@ static const struct expression *read_repeated(struct regex *regex) {
     case '+': high = -1; break;
     case '?': low = 0; break;
     case '{':
-        if (!read_braces(regex->at, &low, &high, &end)) return refuse(regex, "a brace, or too high a count");
+        if (!read_braces(regex, &low, &high, &end)) return refuse(regex, "a brace, or too high a count");
         break;
     default: return atom;
     }
@@ -236,25 +251,13 @@ static const struct expression *read_repeated(struct regex *regex) {
 }
 
 static bool is_end(const struct regex *regex) {
-    return !*regex->at || *regex->at == '|' || *regex->at == ')' ||
-           (regex->at[0] == '$' && !regex->depth && (!regex->at[1] || regex->at[1] == '|'));
+    return !*regex->at || *regex->at == '|' || *regex->at == ')';
 }
 
 static const struct expression *read_sequence(struct regex *regex) {
     const struct expression *all = grammar_empty(regex->builder);
     while (all && !is_end(regex)) all = grammar_sequence(regex->builder, all, read_repeated(regex));
     return all;
-}
-
-/* An alternative of the whole expression, with what may stand before and behind it. */
-static const struct expression *read_whole(struct regex *regex, const struct expression *anything) {
-    const bool begins = *regex->at == '^';
-    if (begins) regex->at++;
-    const struct expression *inside = read_sequence(regex);
-    const bool ends = inside && *regex->at == '$';
-    if (ends) regex->at++;
-    if (!begins) inside = grammar_sequence(regex->builder, anything, inside);
-    return ends ? inside : grammar_sequence(regex->builder, inside, anything);
 }
 
 static const struct expression *read_either(struct regex *regex) {
@@ -266,17 +269,162 @@ static const struct expression *read_either(struct regex *regex) {
     return sum;
 }
 
+/* ---- the ends ---- */
+
+static void add_to_ends(struct regex *regex, const struct expression *inside, bool begins, bool ends) {
+    const struct expression **held = &regex->ends.held[begins][ends];
+    *held = *held ? grammar_either(regex->builder, *held, inside) : inside;
+}
+
+/* One alternative, in no group. False: refused. */
+static bool read_whole(struct regex *regex) {
+    const struct expression *inside = grammar_empty(regex->builder);
+    bool begins = false, ends = false, never = false;
+    while (inside && !is_end(regex)) {
+        const char anchor = *regex->at == '^' || *regex->at == '$' ? *regex->at : '\0';
+        if (!anchor) {
+            const struct expression *next = read_repeated(regex);
+            if (!ends || !next)
+                inside = grammar_sequence(regex->builder, inside, next);
+            else
+                never |= !expression_may_be_empty(next);
+            continue;
+        }
+        if (regex->at[1] && strchr("*+?{", regex->at[1]))
+            return refuse(regex, "^ or $ that comes repeatedly"), false;
+        regex->at++;
+        begins |= anchor == '^';
+        ends |= anchor == '$';
+        if (anchor == '$') continue;
+        never |= !expression_may_be_empty(inside);
+        inside = grammar_empty(regex->builder);
+    }
+    if (inside && !never) add_to_ends(regex, inside, begins, ends);
+    return inside != NULL;
+}
+
+/* Where a part of a pattern ends, groups and brackets being whole; NULL: a group does not end. */
+static const char *part_end(const char *at, bool stop_at_or) {
+    int depth = 0;
+    bool bracket = false;
+    for (; *at; at++) {
+        if (*at == '\\' && at[1])
+            at++;
+        else if (bracket || *at == '[')
+            bracket = *at != ']';
+        else if (*at == '(')
+            depth++;
+        else if (*at == ')' && --depth < 0)
+            return at;
+        else if (*at == '|' && depth == 0 && stop_at_or)
+            return at;
+    }
+    return depth ? NULL : at;
+}
+
+static bool holds_anchor(const char *at, const char *end) {
+    bool bracket = false;
+    for (; at < end; at++) {
+        if (*at == '\\')
+            at++;
+        else if (bracket || *at == '[')
+            bracket = *at != ']';
+        else if (*at == '^' || *at == '$')
+            return true;
+    }
+    return false;
+}
+
+/* The first group with ^ or $ inside, and its end; NULL: none. */
+static const char *anchored_group(const char *at, const char **end) {
+    bool bracket = false;
+    for (; *at; at++) {
+        if (*at == '\\' && at[1]) {
+            at++;
+        } else if (bracket || *at == '[') {
+            bracket = *at != ']';
+        } else if (*at == '(') {
+            *end = part_end(at + 1, false);
+            if (!*end || !**end) return NULL;
+            if (holds_anchor(at + 1, *end)) return at;
+            at = *end;
+        }
+    }
+    return NULL;
+}
+
+static bool read_alternatives(struct regex *regex, const char *pattern);
+
+/* The pattern with one alternative of its group in the group's place. */
+static bool read_with(struct regex *regex, const char *pattern, const char *group, const char *inside,
+                      size_t bytes, const char *rest) {
+    struct buffer text = {0};
+    if (++regex->written > WRITTEN_OUT_LIMIT) return refuse(regex, "too many ^ and $ in groups"), false;
+    buffer_append(&text, pattern, (size_t)(group - pattern));
+    buffer_append(&text, inside, bytes);
+    buffer_append_text(&text, rest);
+    buffer_append_char(&text, '\0');
+    if (text.failed) regex->builder->failed = true;
+    const bool good = !text.failed && read_alternatives(regex, text.data);
+    buffer_free(&text);
+    return good;
+}
+
+/* One alternative, whose groups may hold ^ and $. */
+static bool read_written_out(struct regex *regex, const char *pattern) {
+    const char *end, *group = anchored_group(pattern, &end);
+    regex->at = pattern;
+    if (!group)
+        return read_whole(regex) && (!*regex->at || (refuse(regex, "more than one expression"), false));
+    const bool optional = end[1] == '?';
+    const char *inside = group + 1, *rest = end + 1 + optional;
+    regex->at = group;
+    if (strchr("*+{", end[1] ? end[1] : ' ')) return refuse(regex, "^ or $ that comes repeatedly"), false;
+    if (inside[0] == '?' && inside[1] == ':')
+        inside += 2;
+    else if (inside[0] == '?')
+        return refuse(regex, "a look around, or a name of a group with ^ or $,"), false;
+    for (;;) {
+        const char *stop = part_end(inside, true);
+        if (!stop || !read_with(regex, pattern, group, inside, (size_t)(stop - inside), rest)) return false;
+        if (stop == end) break;
+        inside = stop + 1;
+    }
+    return !optional || read_with(regex, pattern, group, "", 0, rest);
+}
+
+static bool read_alternatives(struct regex *regex, const char *pattern) {
+    for (;;) {
+        const char *end = part_end(pattern, true);
+        struct buffer text = {0};
+        regex->at = pattern;
+        if (!end || *end == ')') return refuse(regex, "a group that does not end"), false;
+        buffer_append(&text, pattern, (size_t)(end - pattern));
+        buffer_append_char(&text, '\0');
+        if (text.failed) regex->builder->failed = true;
+        const bool good = !text.failed && read_written_out(regex, text.data);
+        buffer_free(&text);
+        if (!good || !*end) return good;
+        pattern = end + 1;
+    }
+}
+
 const struct expression *regex_characters(struct grammar_builder *builder, const char *pattern,
-                                          const char *origin, enum status *status) {
-    struct regex regex = {.builder = builder, .at = pattern, .origin = origin, .status = status};
-    const struct expression *anything = grammar_repeat(builder, json_characters(builder, 0, 0x10FFFF), 0, -1);
+                                          const char *origin, int most, enum status *status) {
+    struct regex regex = {
+        .builder = builder, .at = pattern, .origin = origin, .status = status, .most = most};
+    const struct expression *anything = grammar_repeat(builder, json_characters(builder, 0, 0x10FFFF), 0, -1),
+                            *sum = NULL;
     *status = STATUS_OK;
     if (utf8_valid_bytes(pattern, strlen(pattern)) != strlen(pattern)) return refuse(&regex, "broken UTF-8");
-    const struct expression *sum = read_whole(&regex, anything);
-    while (sum && *regex.at == '|') {
-        regex.at++;
-        sum = grammar_either(builder, sum, read_whole(&regex, anything));
-    }
-    if (sum && *regex.at) return refuse(&regex, "more than one expression");
-    return *status == STATUS_OK ? sum : NULL;
+    if (!read_alternatives(&regex, pattern) || *status != STATUS_OK) return NULL;
+    for (int begins = 0; begins < 2; begins++)
+        for (int ends = 0; ends < 2; ends++) {
+            const struct expression *one = regex.ends.held[begins][ends];
+            if (!one) continue;
+            if (!begins) one = grammar_sequence(builder, anything, one);
+            if (!ends) one = grammar_sequence(builder, one, anything);
+            sum = sum ? grammar_either(builder, sum, one) : one;
+        }
+    return sum ? sum : grammar_set(builder, (struct byte_set){{0}});
 }

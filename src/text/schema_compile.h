@@ -20,7 +20,6 @@
 #define SCHEMA_PLACE             "hadal:"
 
 struct known_schema {
-    const json_t *schema;
     int rule;
     bool refused; /* nothing may call it */
 };
@@ -32,8 +31,12 @@ struct schema_compiler {
     bool placed; /* references are places */
     const char *origin;
     json_t *owned; /* array: schemas that were made by merging */
+    json_t *names; /* array: of properties that a schema speaks of, while alternatives to it are looked for */
     struct known_schema *known;
+    json_t *by_place, *by_text; /* their numbers (schema_known.c) */
     int knowns, capacity, depth, pair_depth;
+    int characters, few_characters; /* rules of parts of long strings; 0: none yet */
+    bool exact;           /* patterns are to be said in full: something is told by what they do not match */
     int states;           /* of all automata: bounded */
     int copied, compared; /* members of merged schemas; pairs of schemas: both are bounded */
     enum status status;
@@ -44,6 +47,14 @@ struct schema_compiler {
 /* Records the first failure: "ORIGIN: KEYWORD: sentence". */
 const struct expression *schema_refuse(struct schema_compiler *compiler, enum status status,
                                        const char *keyword, const char *sentence);
+
+/* The number of a known schema that is this one, or says the same; -1: none. */
+int schema_known(struct schema_compiler *compiler, const json_t *schema);
+/* Its number from now on. -1: there are too many, or out of memory. */
+int schema_keep(struct schema_compiler *compiler, const json_t *schema, int rule);
+void schema_forget_known(struct schema_compiler *compiler);
+/* Does the keyword say nothing about values? */
+bool schema_is_annotation(const char *keyword);
 
 /* A call of the rule for a schema, compiled once. */
 const struct expression *schema_rule(struct schema_compiler *compiler, const json_t *schema);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NESTING_LIMIT = 64, SCHEMAS_LIMIT = 1 << 14 };
+enum { NESTING_LIMIT = 64 };
 
 const struct expression *schema_refuse(struct schema_compiler *compiler, enum status status,
                                        const char *keyword, const char *sentence) {
@@ -389,33 +389,17 @@ static const struct expression *compile(struct schema_compiler *compiler, const 
     return by_types(compiler, schema);
 }
 
-static bool keep_known(struct schema_compiler *compiler, const json_t *schema, int rule) {
-    if (compiler->knowns == compiler->capacity) {
-        int more = compiler->capacity ? 2 * compiler->capacity : 64;
-        struct known_schema *grown =
-            more > SCHEMAS_LIMIT ? NULL : realloc(compiler->known, (size_t)more * sizeof *grown);
-        if (!grown) return false;
-        compiler->known = grown;
-        compiler->capacity = more;
-    }
-    compiler->known[compiler->knowns++] = (struct known_schema){schema, rule, false};
-    return true;
-}
-
 const struct expression *schema_rule(struct schema_compiler *compiler, const json_t *schema) {
     struct grammar_builder *b = compiler->builder;
     if (b->failed)
         return schema_refuse(compiler, b->full ? STATUS_LIMIT : STATUS_MEMORY, "schema",
                              b->full ? "is too large for a grammar" : "out of memory");
     if (compiler->status != STATUS_OK) return NULL;
-    for (int i = 0; json_is_object(schema) && i < compiler->knowns; i++) {
-        if (compiler->known[i].schema != schema) continue;
-        if (!compiler->known[i].refused) return grammar_call(b, compiler->known[i].rule);
-        return schema_refuse_left_out(compiler, "schema", "allows no value");
-    }
-    const int known = json_is_object(schema) ? compiler->knowns : -1;
+    int known = json_is_object(schema) ? schema_known(compiler, schema) : -1;
+    if (known >= 0 && !compiler->known[known].refused) return grammar_call(b, compiler->known[known].rule);
+    if (known >= 0) return schema_refuse_left_out(compiler, "schema", "allows no value");
     const int rule = grammar_declare(b);
-    if (json_is_object(schema) && !keep_known(compiler, schema, rule))
+    if (json_is_object(schema) && (known = schema_keep(compiler, schema, rule)) < 0)
         return schema_refuse(compiler, STATUS_LIMIT, "schema", "holds too many schemas");
     if (++compiler->depth > NESTING_LIMIT)
         return schema_refuse(compiler, STATUS_LIMIT, "schema", "is nested too deep");
@@ -438,7 +422,7 @@ const struct expression *schema_expression(const struct json_parts *parts, const
     const struct expression *expression = compiler.root ? schema_rule(&compiler, compiler.root) : NULL;
     if (compiler.status != STATUS_OK) *status = compiler.status;
     json_decref(compiler.owned);
-    free(compiler.known);
+    schema_forget_known(&compiler);
     return expression;
 }
 

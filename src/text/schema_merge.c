@@ -84,7 +84,7 @@ static bool says_nothing(const json_t *schema) {
     return json_is_true(schema) || (json_is_object(schema) && json_object_size(schema) == 0);
 }
 
-static bool is_annotation(const char *keyword) {
+bool schema_is_annotation(const char *keyword) {
     static const char *const names[] = {"$schema", "$id",        "$comment",    "$defs",     "definitions",
                                         "$anchor", "title",      "description", "default",   "examples",
                                         "example", "deprecated", "readOnly",    "writeOnly", "nullable"};
@@ -161,19 +161,30 @@ static json_t *stricter(const char *keyword, const json_t *one, const json_t *ot
     return json_incref((json_t *)(smaller == most ? one : other));
 }
 
+/* Where nothing can be both, the pair is no alternative. What cannot be compared may be. */
+static bool may_be_both(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
+    const enum status before = compiler->status;
+    const bool overlap = schemas_overlap(compiler, one, other);
+    if (compiler->status == STATUS_UNSUPPORTED || compiler->status == STATUS_INPUT) compiler->status = before;
+    return overlap;
+}
+
 /* One of each: every pair is an alternative. New reference. */
 static json_t *both_choices(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
     json_t *all = json_array();
-    if (json_array_size(one) * json_array_size(other) > CHOICES_LIMIT) {
+    for (size_t i = 0; i < json_array_size(one); i++)
+        for (size_t j = 0; j < json_array_size(other) && json_array_size(all) <= CHOICES_LIMIT; j++) {
+            const json_t *a = json_array_get(one, i), *b = json_array_get(other, j);
+            if (may_be_both(compiler, a, b))
+                (void)json_array_append_new(all, json_pack("{s:[O,O]}", "allOf", a, b));
+        }
+    if (json_array_size(all) > CHOICES_LIMIT) {
         json_decref(all);
         return schema_refuse(compiler, STATUS_UNSUPPORTED, "anyOf",
                              "stands in two large schemas that must hold at once"),
                NULL;
     }
-    for (size_t i = 0; i < json_array_size(one); i++)
-        for (size_t j = 0; j < json_array_size(other); j++)
-            (void)json_array_append_new(
-                all, json_pack("{s:[O,O]}", "allOf", json_array_get(one, i), json_array_get(other, j)));
+    if (json_array_size(all) == 0) (void)json_array_append_new(all, json_false());
     if (spend_copies(compiler, all)) return all;
     json_decref(all);
     return NULL;
@@ -190,6 +201,49 @@ static json_t *common_multiple(int64_t one, int64_t other) {
     return one > 0 && other > 0 && one / a < INT64_C(1000000) && other < INT64_C(1000000)
                ? json_integer(one / a * other)
                : NULL;
+}
+
+#define AT_ONCE "stands in two schemas that must hold at once"
+
+/* Keywords that cannot be said twice; what is left says nothing, or is unknown. */
+static bool is_rule(const char *keyword) {
+    static const char *const names[] = {"$ref",
+                                        "const",
+                                        "not",
+                                        "if",
+                                        "then",
+                                        "else",
+                                        "oneOf",
+                                        "prefixItems",
+                                        "additionalItems",
+                                        "contains",
+                                        "minContains",
+                                        "maxContains",
+                                        "multipleOf",
+                                        "pattern",
+                                        "format",
+                                        "minimum",
+                                        "maximum",
+                                        "exclusiveMinimum",
+                                        "exclusiveMaximum",
+                                        "minLength",
+                                        "maxLength",
+                                        "minItems",
+                                        "maxItems",
+                                        "minProperties",
+                                        "maxProperties",
+                                        "dependencies",
+                                        "dependentRequired",
+                                        "dependentSchemas",
+                                        "unevaluatedItems",
+                                        "unevaluatedProperties",
+                                        SCHEMA_UNEVALUATED,
+                                        SCHEMA_UNEVALUATED_ITEMS,
+                                        "$dynamicRef",
+                                        "$recursiveRef"};
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (!strcmp(names[i], keyword)) return true;
+    return false;
 }
 
 /* New reference; NULL where one keyword cannot say both. */
@@ -221,23 +275,39 @@ static json_t *merge_keyword(struct schema_compiler *compiler, const char *keywo
     if (!strcmp(keyword, "allOf") || !strcmp(keyword, SCHEMA_AND) || !strcmp(keyword, SCHEMA_NOT))
         return both_names(one, other);
     if (!strcmp(keyword, "anyOf")) return both_choices(compiler, one, other);
-    (void)schema_refuse(compiler, STATUS_UNSUPPORTED, keyword,
-                        "stands in two schemas that must hold at once");
+    if (!is_rule(keyword)) return json_incref((json_t *)one);
+    (void)schema_refuse(compiler, STATUS_UNSUPPORTED, keyword, AT_ONCE);
     return NULL;
+}
+
+/* Does the name certainly follow one of the patterns? */
+static bool follows_pattern(struct schema_compiler *compiler, const json_t *patterns, const char *name) {
+    const char *pattern;
+    json_t *schema, *text = patterns ? json_string(name) : NULL;
+    bool follows = false;
+    json_object_foreach((json_t *)patterns, pattern, schema) {
+        json_t *rule = json_pack("{s:s}", "pattern", pattern);
+        follows = follows || schema_allows(compiler, rule, text);
+        json_decref(rule);
+    }
+    json_decref(text);
+    return follows;
 }
 
 /* additionalProperties is about the names that its own schema does not list: it becomes a part of the other's. */
 static bool spread_additional(struct schema_compiler *compiler, json_t *into, const json_t *from) {
     const json_t *additional = json_object_get(from, "additionalProperties"),
-                 *listed = json_object_get(from, "properties");
+                 *listed = json_object_get(from, "properties"),
+                 *patterns = json_object_get(from, "patternProperties");
     const char *name;
     json_t *schema, *properties = json_object_get(into, "properties");
     void *next;
     if (!additional || json_is_true(additional) || !properties) return true;
     json_object_foreach_safe(properties, next, name, schema) {
-        if (json_object_get(listed, name)) continue;
+        if (json_object_get(listed, name) || follows_pattern(compiler, patterns, name)) continue;
         if (json_is_false(additional)) {
-            json_object_del(properties, name);
+            if (patterns && json_object_set_new(properties, name, json_false())) return false;
+            if (!patterns) json_object_del(properties, name);
             continue;
         }
         const json_t *merged = schema_merge(compiler, schema, additional);
@@ -250,7 +320,9 @@ static bool spread_additional(struct schema_compiler *compiler, json_t *into, co
 static bool names_remain(struct schema_compiler *compiler, const json_t *schema) {
     const json_t *required = json_object_get(schema, "required"),
                  *properties = json_object_get(schema, "properties");
-    if (!json_is_false(json_object_get(schema, "additionalProperties"))) return true;
+    if (!json_is_false(json_object_get(schema, "additionalProperties")) ||
+        json_object_get(schema, "patternProperties"))
+        return true;
     for (size_t i = 0; i < json_array_size(required); i++) {
         const char *name = json_string_value(json_array_get(required, i));
         if (name && json_object_get(properties, name)) continue;
@@ -325,7 +397,7 @@ static bool merge_all(struct schema_compiler *compiler, json_t *into, const json
     json_t *value;
     json_object_foreach((json_t *)other, keyword, value) {
         json_t *first = json_object_get(into, keyword);
-        if (is_annotation(keyword) && first) continue;
+        if (schema_is_annotation(keyword) && first) continue;
         const bool facet = !strcmp(keyword, "pattern") || !strcmp(keyword, "format");
         if (first && facet && !json_equal(first, value)) {
             if (!add_facet(into, keyword, value)) return false;
@@ -333,8 +405,7 @@ static bool merge_all(struct schema_compiler *compiler, json_t *into, const json
         }
         json_t *merged = first ? merge_keyword(compiler, keyword, first, value) : json_incref(value);
         if (!merged && compiler->status == STATUS_OK)
-            (void)schema_refuse(compiler, STATUS_UNSUPPORTED, keyword,
-                                "stands in two schemas that must hold at once");
+            (void)schema_refuse(compiler, STATUS_UNSUPPORTED, keyword, AT_ONCE);
         if (!merged || json_object_set_new(into, keyword, merged)) return false;
     }
     return true;
@@ -438,13 +509,13 @@ static bool requires_name(const json_t *schema, const char *name) {
     return false;
 }
 
-/* A property that both require and that tells them apart. */
+/* A property that one requires and that tells them apart. */
 static bool property_differs(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
     const char *name;
     json_t *schema;
     json_object_foreach(json_object_get(one, "properties"), name, schema) {
         const json_t *second = json_object_get(json_object_get(other, "properties"), name);
-        if (second && requires_name(one, name) && requires_name(other, name) &&
+        if (second && (requires_name(one, name) || requires_name(other, name)) &&
             !schemas_overlap(compiler, schema, second))
             return true;
     }
@@ -454,7 +525,9 @@ static bool property_differs(struct schema_compiler *compiler, const json_t *one
 /* One requires a property that the other forbids. */
 static bool property_is_forbidden(const json_t *one, const json_t *other) {
     const json_t *required = json_object_get(one, "required");
-    if (!json_is_false(json_object_get(other, "additionalProperties"))) return false;
+    if (!json_is_false(json_object_get(other, "additionalProperties")) ||
+        json_object_get(other, "patternProperties"))
+        return false;
     for (size_t i = 0; i < json_array_size(required); i++) {
         const char *name = json_string_value(json_array_get(required, i));
         if (name && !json_object_get(json_object_get(other, "properties"), name)) return true;
@@ -476,14 +549,47 @@ static int certain_types(struct schema_compiler *compiler, const json_t *schema)
     return types;
 }
 
+/* One is of schemas that hold at once, or of alternatives, which the other rules out. */
+static bool parts_are_apart(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
+    static const char *const alternatives[] = {"anyOf", "oneOf"};
+    const json_t *all = json_object_get(one, "allOf");
+    for (size_t i = 0; i < json_array_size(all); i++)
+        if (!schemas_overlap(compiler, json_array_get(all, i), other)) return true;
+    for (size_t k = 0; k < COUNT_OF(alternatives); k++) {
+        const json_t *any = json_object_get(one, alternatives[k]);
+        bool overlap = json_array_size(any) == 0;
+        for (size_t i = 0; i < json_array_size(any) && !overlap; i++)
+            overlap = schemas_overlap(compiler, json_array_get(any, i), other);
+        if (!overlap) return true;
+    }
+    return false;
+}
+
+static bool numbers_are_apart(const json_t *one, const json_t *other) {
+    static const char *const most[] = {"maximum", "exclusiveMaximum"}, *const least[] = {"minimum",
+                                                                                         "exclusiveMinimum"};
+    for (size_t i = 0; i < COUNT_OF(most); i++)
+        for (size_t j = 0; j < COUNT_OF(least); j++) {
+            const json_t *high = json_object_get(one, most[i]), *low = json_object_get(other, least[j]);
+            if (!json_is_number(high) || !json_is_number(low)) continue;
+            if (json_number_value(high) < json_number_value(low)) return true;
+            if (i + j > 0 && json_number_value(high) == json_number_value(low)) return true;
+        }
+    return false;
+}
+
 static bool expanded_overlap(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
     if (json_is_false(one) || json_is_false(other)) return false;
     if (!json_is_object(one) || !json_is_object(other)) return true;
+    if (parts_are_apart(compiler, one, other) || parts_are_apart(compiler, other, one)) return false;
     int types = certain_types(compiler, one), others = certain_types(compiler, other);
     if (types < 0 || others < 0) return true;
     if (types & SCHEMA_NUMBER) types |= SCHEMA_INTEGER;
     if (others & SCHEMA_NUMBER) others |= SCHEMA_INTEGER;
     if (!(types & others) || constants_differ(one, other)) return false;
+    if (!(types & others & ~(SCHEMA_NUMBER | SCHEMA_INTEGER)) &&
+        (numbers_are_apart(one, other) || numbers_are_apart(other, one)))
+        return false;
     if ((types & others) != SCHEMA_OBJECT) return true;
     return !property_differs(compiler, one, other) && !property_is_forbidden(one, other) &&
            !property_is_forbidden(other, one);

@@ -189,7 +189,9 @@ static void read_others(struct object *object, const json_t *schema) {
 
 static struct machine *names_of(const struct object *object, const char *pattern) {
     json_t *schema = json_pack("{ss}", "pattern", pattern);
+    object->compiler->exact = true; /* others are those that it does not match */
     struct machine *machine = schema ? schema_strings(object->compiler, schema) : NULL;
+    object->compiler->exact = false;
     json_decref(schema);
     return machine;
 }

@@ -124,6 +124,111 @@ static void negate_properties(struct schema_compiler *compiler, json_t *list, co
     }
 }
 
+/* ---- what breaks the rules for members that are not listed ---- */
+
+static bool is_listed(const json_t *list, const char *name) {
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (!strcmp(json_string_value(json_array_get(list, i)), name)) return true;
+    return false;
+}
+
+/* Names of properties that a schema, and what holds beside it, speaks of: they are worth being asked for. */
+static void collect_names(const struct schema_compiler *compiler, json_t *names, const json_t *schema,
+                          int depth) {
+    enum { NAMES_LIMIT = 64, DEPTH = 4 };
+    static const char *const parts[] = {"allOf", "anyOf", "oneOf"};
+    const char *name, *reference = json_string_value(json_object_get(schema, "$ref"));
+    json_t *value;
+    if (depth == DEPTH) return;
+    json_object_foreach(json_object_get(schema, "properties"), name, value) {
+        if (json_array_size(names) < NAMES_LIMIT && !json_is_false(value) && !is_listed(names, name))
+            add(names, json_string(name));
+    }
+    for (size_t i = 0; i < COUNT_OF(parts); i++)
+        for (size_t j = 0; j < json_array_size(json_object_get(schema, parts[i])); j++)
+            collect_names(compiler, names, json_array_get(json_object_get(schema, parts[i]), j), depth + 1);
+    if (reference) collect_names(compiler, names, schema_at(compiler, reference), depth + 1);
+}
+
+/* An object with this member. */
+static json_t *with_member(const char *name, json_t *value) {
+    return json_pack("{s:s,s:[s],s:{s:O},s:b}", "type", "object", "required", name, "properties", name, value,
+                     SCHEMA_SILENT, 1);
+}
+
+/* Objects of at least one member, of which all have such names and such values. */
+static void add_members(json_t *list, json_t *names, json_t *values) {
+    add(list, json_pack("{s:s,s:i,s:o,s:{s:O},s:b}", "type", "object", "minProperties", 1, "propertyNames",
+                        names, "additionalProperties", "anyOf", values, SCHEMA_SILENT, 1));
+}
+
+static json_t *names_in(const json_t *properties) {
+    json_t *names = json_array(), *value;
+    const char *name;
+    json_object_foreach((json_t *)properties, name, value) add(names, json_string(name));
+    return names;
+}
+
+static void negate_additional(struct schema_compiler *compiler, json_t *list, const json_t *schema,
+                              int depth) {
+    const json_t *rule = json_object_get(schema, "additionalProperties"),
+                 *properties = json_object_get(schema, "properties");
+    if (!rule || json_is_true(rule) || json_object_size(json_object_get(schema, "patternProperties"))) return;
+    json_t *others = negate(compiler, rule, depth), *other;
+    size_t i;
+    for (size_t n = 0; n < json_array_size(compiler->names); n++) {
+        const char *name = json_string_value(json_array_get(compiler->names, n));
+        if (json_object_get(properties, name)) continue;
+        json_array_foreach(others, i, other) add(list, with_member(name, other));
+    }
+    if (json_array_size(others))
+        add_members(list, json_pack("{s:[{s:o}]}", SCHEMA_NOT, "enum", names_in(properties)), others);
+    json_decref(others);
+}
+
+static void negate_names(struct schema_compiler *compiler, json_t *list, const json_t *schema, int depth) {
+    json_t *names = json_object_get(schema, "propertyNames"), *any = json_pack("[{}]"), *value;
+    const char *pattern;
+    if (json_object_get(names, "pattern") || json_object_get(names, "enum"))
+        add_members(list, json_pack("{s:[O]}", SCHEMA_NOT, names), any);
+    json_decref(any);
+    json_object_foreach(json_object_get(schema, "patternProperties"), pattern, value) {
+        json_t *others = negate(compiler, value, depth);
+        if (json_array_size(others)) add_members(list, json_pack("{s:s}", "pattern", pattern), others);
+        json_decref(others);
+    }
+}
+
+static void negate_items(struct schema_compiler *compiler, json_t *list, const json_t *schema, int depth) {
+    const json_t *items = json_object_get(schema, "items"), *contains = json_object_get(schema, "contains");
+    json_t *others = json_is_array(items) || json_object_get(schema, "prefixItems")
+                         ? json_array()
+                         : negate(compiler, items, depth);
+    if (json_array_size(others))
+        add(list,
+            json_pack("{s:s,s:{s:O},s:b}", "type", "array", "contains", "anyOf", others, SCHEMA_SILENT, 1));
+    json_decref(others);
+    if (!contains || json_object_get(schema, "minContains")) return;
+    others = negate(compiler, contains, depth);
+    if (json_array_size(others))
+        add(list,
+            json_pack("{s:s,s:{s:O},s:b}", "type", "array", "items", "anyOf", others, SCHEMA_SILENT, 1));
+    add(list, json_pack("{s:s,s:i}", "type", "array", "maxItems", 0));
+    json_decref(others);
+}
+
+/* Some numbers between multiples. */
+static void negate_multiple(json_t *list, const json_t *schema) {
+    enum { NUMBERS = 64 };
+    const json_t *divisor = json_object_get(schema, "multipleOf");
+    json_t *numbers = json_array();
+    if (json_is_integer(divisor) && json_integer_value(divisor) > 1)
+        for (json_int_t n = 1; n <= NUMBERS; n++)
+            if (n % json_integer_value(divisor)) add(numbers, json_integer(n));
+    if (json_array_size(numbers)) add(list, json_pack("{s:O}", "enum", numbers));
+    json_decref(numbers);
+}
+
 /* None of them, or NULL where one cannot be ruled out. */
 static json_t *none_of(struct schema_compiler *compiler, const json_t *schemas, int depth, size_t except) {
     json_t *all = json_array();
@@ -190,6 +295,10 @@ static json_t *negate(struct schema_compiler *compiler, const json_t *schema, in
         add(list, json_pack("{s:s,s:[{s:O}]}", "type", "string", SCHEMA_NOT, "pattern", pattern));
     negate_bounds(list, schema);
     negate_properties(compiler, list, schema, depth + 1);
+    negate_additional(compiler, list, schema, depth + 1);
+    negate_names(compiler, list, schema, depth + 1);
+    negate_items(compiler, list, schema, depth + 1);
+    negate_multiple(list, schema);
     negate_combinations(compiler, list, schema, depth + 1);
     return list;
 }
@@ -315,12 +424,17 @@ const json_t *schema_plain(struct schema_compiler *compiler, const json_t *schem
         json_decref(copy);
         return schema_refuse(compiler, STATUS_INPUT, "oneOf", "must be an array of schemas"), NULL;
     }
+    json_t *outer = compiler->names;
+    compiler->names = json_array();
+    collect_names(compiler, compiler->names, schema, 0);
     if (copy && json_object_get(copy, "oneOf")) copy = plain_one_of(compiler, copy);
     if (copy && json_object_get(copy, "not")) copy = plain_not(compiler, copy);
     if (copy && json_object_get(copy, "if")) copy = plain_if(compiler, copy);
     for (size_t i = 0; copy && i < COUNT_OF(dependencies); i++)
         if (json_object_get(copy, dependencies[i]))
             copy = plain_dependencies(compiler, copy, dependencies[i]);
+    json_decref(compiler->names);
+    compiler->names = outer;
     if (!copy) {
         (void)schema_refuse(compiler, STATUS_MEMORY, "schema", "out of memory");
         return NULL;

@@ -3,52 +3,81 @@
  *
  * Characters of a string are written in one way only, escaped where they have to be, so that a difference of two languages
  * of such texts is one of strings. */
+#include "text/grammar_expression.h"
 #include "text/json_print.h"
 #include "text/schema_compile.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHARACTERS_LIMIT = 8192, USUAL_LIMIT = 512, COUNTED_LIMIT = 256, COUNTED_LEAST = 48 };
+enum { CHARACTERS_LIMIT = 8192, LENGTH_LIMIT = 1 << 16, PART = 256, COUNTED_LIMIT = 256, COUNTED_LEAST = 48 };
 
 static const char *format_pattern(const char *name) {
 #define OCTET "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+#define IPV4  OCTET "(\\." OCTET "){3}"
 #define H16   "[0-9a-fA-F]{1,4}"
+#define IPV6                                                                                                 \
+    "^((" H16 ":){7}" H16 "|(" H16 ":){1,7}:|(" H16 ":){1,6}:" H16 "|(" H16 ":){1,5}(:" H16 "){1,2}|(" H16   \
+    ":){1,4}(:" H16 "){1,3}|(" H16 ":){1,3}(:" H16 "){1,4}|(" H16 ":){1,2}(:" H16 "){1,5}|" H16 ":(:" H16    \
+    "){1,6}|:(:" H16 "){1,7}|::)$"
+/* Years begin with 1: some readers know no year 0. */
+#define YEAR "([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
+#define LEAP "([0-9]{2}(0[48]|[2468][048]|[13579][26])|(0[48]|[2468][048]|[13579][26])00)-02-29"
 #define DATE                                                                                                 \
-    "[0-9]{4}-(((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01]))|((0[469]|11)-(0[1-9]|[12][0-9]|30))|(02-(0[1-9]|" \
-    "1[0-9]|2[0-8])))"
-#define TIME  "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+    "(" YEAR                                                                                                 \
+    "-(((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01]))|((0[469]|11)-(0[1-9]|[12][0-9]|30))|(02-(0[1-9]|"         \
+    "1[0-9]|2[0-8])))|" LEAP ")"
+#define TIME  "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 #define LABEL "[a-zA-Z0-9]([a-zA-Z0-9-]{0,60}[a-zA-Z0-9])?"
-#define EMAIL "^[a-zA-Z0-9_+-]{1,40}(\\.[a-zA-Z0-9_+-]{1,20})?@" LABEL "(\\." LABEL "){0,2}\\.[a-zA-Z]{2,12}$"
-#define URL   "^https?://" LABEL "(\\." LABEL "){0,3}(/[a-zA-Z0-9_.~-]{0,64}){0,8}$"
+#define EMAIL                                                                                                \
+    "^[a-zA-Z0-9_+-]{1,30}(\\.[a-zA-Z0-9_+-]{1,10}){0,3}@" LABEL "(\\." LABEL "){0,2}\\.[a-zA-Z]{2,12}$"
+/* Of RFC 3986: a name of a host, no user. */
+#define PCHAR  "([a-zA-Z0-9._~!$&'()*+,;=:@-]|%[0-9a-fA-F]{2})"
+#define BEHIND "(\\?(" PCHAR "|[/?])*)?(#(" PCHAR "|[/?])*)?"
+#define URI                                                                                                  \
+    "[a-zA-Z][a-zA-Z0-9+.-]*:(//[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?(:[0-9]{1,5})?(/" PCHAR "*)*|" PCHAR \
+    "+(/" PCHAR "*)*)" BEHIND
+#define LOCAL "/?(([a-zA-Z0-9._~!$&'()*+,;=@-]|%[0-9a-fA-F]{2})+(/" PCHAR "*)*)?" BEHIND
+#define DAYS  "[0-9]{1,4}"
+#define SPAN                                                                                                 \
+    "^P((" DAYS "Y(" DAYS "M(" DAYS "D)?)?|" DAYS "M(" DAYS "D)?|" DAYS "D)(T" CLOCK ")?|T" CLOCK "|" DAYS   \
+    "W)$"
+#define CLOCK   "(" DAYS "H(" DAYS "M(" DAYS "S)?)?|" DAYS "M(" DAYS "S)?|" DAYS "S)"
+/* Without groups and counts. */
+#define ATOM    "([a-zA-Z0-9_ /:,@#%&=~<>!;'-]|\\.|\\\\[dwsDWS.]|\\[\\^?(a-z|A-Z|0-9|[_./ ])+\\])"
+#define REGEX   "^\\^?(" ATOM "[*+?]?)*\\$?$"
+/* "Characters of a pointer": all but those that it, or JSON, escapes. */
+#define POINTER "(/([^/~\\x00-\\x1f\"\\\\]|~[01])*)*"
     static const struct {
         const char *name, *pattern;
     } rows[] = {{"date", "^" DATE "$"},
                 {"time", "^" TIME "$"},
                 {"date-time", "^" DATE "T" TIME "$"},
                 {"uuid", "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"},
-                {"ipv4", "^" OCTET "(\\." OCTET "){3}$"},
-                {"ipv6", "^(" H16 ":){7}" H16 "$"},
+                {"ipv4", "^" IPV4 "$"},
+                {"ipv6", IPV6},
                 {"hostname", "^" LABEL "(\\." LABEL "){0,3}$"},
                 {"email", EMAIL},
-                {"duration", "^P([0-9]{1,4}D|T[0-9]{1,4}[HMS]|[0-9]{1,3}W)$"},
-                {"regex", "^[a-zA-Z0-9_ -]{0,64}$"},
-                {"json-pointer", "^(/[a-zA-Z0-9_-]{0,32}){0,8}$"},
-                {"relative-json-pointer", "^[0-9]{1,2}(/[a-zA-Z0-9_-]{1,32}){0,4}$"},
-                {"json-pointer-uri-fragment", "^#(/[a-zA-Z0-9_-]{0,32}){0,8}$"},
-                {"uri-template", "^https?://" LABEL "(/[a-zA-Z0-9_.~-]{0,64}){0,8}$"},
-                {"uri-reference", URL},
-                {"url", URL},
-                {"iri", URL},
-                {"iri-reference", URL},
+                {"duration", SPAN},
+                {"regex", REGEX},
+                {"json-pointer", "^" POINTER "$"},
+                {"relative-json-pointer", "^(0|[1-9][0-9]{0,2})(#|" POINTER ")$"},
+                {"json-pointer-uri-fragment", "^#(/[a-zA-Z0-9_-]*)*$"},
+                {"uri-template", "^([a-zA-Z0-9._~:/?#@!$&()*+,;=-]|%[0-9a-fA-F]{2}|\\{[a-zA-Z0-9_]+\\})*$"},
+                {"uri-reference", "^(" URI "|" LOCAL ")$"},
+                {"url",
+                 "^https?://[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?\\.[a-zA-Z]{2,12}(:[0-9]{2,5})?(/" PCHAR
+                 "*)*" BEHIND "$"},
+                {"iri", "^" URI "$"},
+                {"iri-reference", "^(" URI "|" LOCAL ")$"},
                 {"idn-email", EMAIL},
                 {"idn-hostname", "^" LABEL "(\\." LABEL "){0,3}$"},
                 {"host-name", "^" LABEL "(\\." LABEL "){0,3}$"},
-                {"ip-address", "^" OCTET "(\\." OCTET "){3}$"},
+                {"ip-address", "^" IPV4 "$"},
                 {"iso-date-time", "^" DATE "T" TIME "$"},
                 {"iso-time", "^" TIME "$"},
                 {"color", "^#[0-9a-fA-F]{6}$"},
-                {"uri", URL}};
+                {"uri", "^" URI "$"}};
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         if (!strcmp(rows[i].name, name)) return rows[i].pattern;
     return NULL;
@@ -59,11 +88,13 @@ static const struct expression *quoted(struct schema_compiler *compiler, const s
     return grammar_sequence(b, grammar_text(b, "\""), grammar_sequence(b, inside, grammar_text(b, "\"")));
 }
 
-static const struct expression *matched(struct schema_compiler *compiler, const char *pattern) {
+/* Strings that follow one pattern; NULL without a failure: `filled`, and it allows the empty one. */
+static const struct expression *matched(struct schema_compiler *compiler, const char *pattern, bool filled) {
     enum status status;
-    const struct expression *inside = regex_characters(compiler->builder, pattern, compiler->origin, &status);
+    const struct expression *inside =
+        regex_characters(compiler->builder, pattern, compiler->origin, REGEX_REPETITIONS, &status);
     if (status != STATUS_OK && compiler->status == STATUS_OK) compiler->status = status;
-    return quoted(compiler, inside);
+    return filled && inside && expression_may_be_empty(inside) ? NULL : quoted(compiler, inside);
 }
 
 /* ---- automata ---- */
@@ -72,7 +103,6 @@ struct strings {
     struct schema_compiler *compiler;
     struct grammar_builder builder; /* of expressions that become machines */
     struct machine *all;            /* so far; NULL: any string */
-    int64_t most;
 };
 
 bool schema_spend_states(struct schema_compiler *compiler, const struct machine *machine) {
@@ -156,13 +186,19 @@ static bool looks_around_first(const char *pattern) {
     return !strncmp(pattern, "^(?!", 4) || !strncmp(pattern, "^(?=", 4);
 }
 
+/* Where it has too many states, what must hold is repeated fewer times than it may. */
 static bool narrow_by_pattern(struct strings *strings, const char *pattern, bool but_not) {
-    enum status status;
     if (!but_not && looks_around_first(pattern) && !group_end(pattern + 4)) return false;
     if (!but_not && looks_around_first(pattern)) return narrow_by_looks(strings, pattern);
-    const struct expression *inside =
-        regex_characters(&strings->builder, pattern, strings->compiler->origin, &status);
-    return take_status(strings, status) && inside && narrow(strings, inside, but_not);
+    for (int most = but_not || strings->compiler->exact ? -1 : REGEX_REPETITIONS;; most /= 8) {
+        enum status status;
+        const struct expression *inside =
+            regex_characters(&strings->builder, pattern, strings->compiler->origin, most, &status);
+        if (!take_status(strings, status) || !inside) return false;
+        if (narrow(strings, inside, but_not)) return true;
+        if (most < 8 || strings->compiler->status != STATUS_LIMIT) return false;
+        strings->compiler->status = STATUS_OK;
+    }
 }
 
 static bool narrow_by_text(struct strings *strings, const json_t *list, bool but_not) {
@@ -263,14 +299,43 @@ static const struct expression *combined(struct schema_compiler *compiler, const
 
 /* ---- one rule alone ---- */
 
+static const struct expression *rule_of(struct grammar_builder *b, int *rule, int low, int high) {
+    if (*rule == 0) {
+        *rule = grammar_declare(b);
+        grammar_define(b, *rule, grammar_repeat(b, json_any_character(b), low, high));
+    }
+    return grammar_call(b, *rule);
+}
+
+/* Each character of a string that is counted is a place of its own: those of long ones are shared in parts. */
+static const struct expression *characters(struct schema_compiler *compiler, int64_t count) {
+    struct grammar_builder *b = compiler->builder;
+    const int left = (int)(count % PART);
+    const struct expression *all = grammar_repeat(b, json_any_character(b), left, left);
+    for (int64_t part = 0; part < count / PART; part++)
+        all = grammar_sequence(b, rule_of(b, &compiler->characters, PART, PART), all);
+    return all;
+}
+
+static const struct expression *characters_up_to(struct schema_compiler *compiler, int64_t most) {
+    struct grammar_builder *b = compiler->builder;
+    const struct expression *all = grammar_repeat(b, json_any_character(b), 0, (int)(most % PART));
+    for (int64_t part = 0; part < most / PART; part++)
+        all = grammar_either(b, rule_of(b, &compiler->few_characters, 0, PART - 1),
+                             grammar_sequence(b, rule_of(b, &compiler->characters, PART, PART), all));
+    return all;
+}
+
 static const struct expression *of_length(struct schema_compiler *compiler, int64_t least, int64_t most) {
     struct grammar_builder *b = compiler->builder;
     if (least > CHARACTERS_LIMIT)
         return schema_refuse(compiler, STATUS_UNSUPPORTED, "minLength", "is too large");
     if (most >= 0 && most < least)
         return schema_refuse(compiler, STATUS_INPUT, "maxLength", "is less than minLength");
-    if (most > USUAL_LIMIT) most = least > USUAL_LIMIT ? least : USUAL_LIMIT; /* a place for each character */
-    return quoted(compiler, grammar_repeat(b, json_any_character(b), (int)least, (int)most));
+    if (most > LENGTH_LIMIT) most = least > LENGTH_LIMIT ? least : LENGTH_LIMIT;
+    const struct expression *more =
+        most < 0 ? grammar_repeat(b, json_any_character(b), 0, -1) : characters_up_to(compiler, most - least);
+    return quoted(compiler, grammar_sequence(b, characters(compiler, least), more));
 }
 
 const struct expression *schema_string(struct schema_compiler *compiler, const json_t *schema) {
@@ -285,13 +350,17 @@ const struct expression *schema_string(struct schema_compiler *compiler, const j
     const char *known = format ? format_pattern(json_string_value(format)) : NULL;
     const bool bounded = least > 0 || most >= 0,
                more = json_object_get(schema, SCHEMA_AND) || json_object_get(schema, SCHEMA_NOT);
-    if ((pattern != NULL) + (known != NULL) + bounded > 1 || more || (text && looks_around_first(text)))
-        return combined(compiler, schema);
+    const bool looks = text && looks_around_first(text);
+    /* a pattern that allows no empty string keeps a length of at least one by itself */
+    if (least == 1 && most < 0 && !more && !looks && (text != NULL) != (known != NULL)) {
+        const struct expression *alone = matched(compiler, text ? text : known, true);
+        if (alone || compiler->status != STATUS_OK) return alone;
+    }
+    if ((pattern != NULL) + (known != NULL) + bounded > 1 || more || looks) return combined(compiler, schema);
     if (pattern && !text) return schema_refuse(compiler, STATUS_INPUT, "pattern", "must be a string");
     if (pattern && strlen(text) != json_string_length(pattern))
         return schema_refuse(compiler, STATUS_UNSUPPORTED, "pattern", "contains the character U+0000");
-    if (pattern) return matched(compiler, text);
-    if (known) return matched(compiler, known);
+    if (text || known) return matched(compiler, text ? text : known, false);
     return bounded ? of_length(compiler, least, most)
                    : grammar_call(compiler->builder, compiler->parts.string);
 }

@@ -21,19 +21,29 @@ struct digits {
     struct grammar_builder *builder;
     const char *low, *high;
     int length, decimals;
+    bool shorter; /* zeros at the end may be missing */
 };
 
 static const struct expression *digits_from(const struct digits *digits, int at, bool low_tight,
-                                            bool high_tight) {
+                                            bool high_tight);
+
+/* Behind the point nothing more has to come where zeros are allowed. */
+static bool zeros_may_follow(const struct digits *digits, int at, bool low_tight) {
+    return digits->shorter && at >= digits->length - digits->decimals &&
+           (!low_tight || strspn(digits->low + at, "0") == (size_t)(digits->length - at));
+}
+
+static const struct expression *all_digits_from(const struct digits *digits, int at, bool low_tight,
+                                                bool high_tight) {
     struct grammar_builder *b = digits->builder;
-    if (at == digits->length) return grammar_empty(b);
     const char low = low_tight ? digits->low[at] : '0', high = high_tight ? digits->high[at] : '9';
     const struct expression *sum = NULL, *point = grammar_empty(b);
     if (digits->decimals > 0 && at == digits->length - digits->decimals) point = grammar_text(b, ".");
     if (!low_tight && !high_tight) {
         const int rest = digits->length - at;
         if (digits->decimals == 0 || at >= digits->length - digits->decimals)
-            return grammar_sequence(b, point, grammar_repeat(b, digit_range(b, '0', '9'), rest, rest));
+            return grammar_sequence(
+                b, point, grammar_repeat(b, digit_range(b, '0', '9'), digits->shorter ? 1 : rest, rest));
     }
     char first = low, last = high;
     if (low_tight && high_tight && low == high)
@@ -57,6 +67,14 @@ static const struct expression *digits_from(const struct digits *digits, int at,
     return grammar_sequence(b, point, sum);
 }
 
+static const struct expression *digits_from(const struct digits *digits, int at, bool low_tight,
+                                            bool high_tight) {
+    struct grammar_builder *b = digits->builder;
+    if (at == digits->length) return grammar_empty(b);
+    const struct expression *all = all_digits_from(digits, at, low_tight, high_tight);
+    return zeros_may_follow(digits, at, low_tight) ? grammar_optional(b, all) : all;
+}
+
 static void print_digits(char *text, int length, int64_t number) {
     text[length] = '\0';
     for (int at = length; at-- > 0; number /= 10) text[at] = (char)('0' + number % 10);
@@ -64,7 +82,7 @@ static void print_digits(char *text, int length, int64_t number) {
 
 /* The numbers from low to high, 0 <= low <= high, divided by 10^decimals. */
 static const struct expression *positive_range(struct grammar_builder *b, int64_t low, int64_t high,
-                                               int decimals) {
+                                               int decimals, bool shorter) {
     const struct expression *sum = NULL;
     char from[24], to[24];
     const int least = decimals + 1; /* digits: one stands before the point */
@@ -75,7 +93,7 @@ static const struct expression *positive_range(struct grammar_builder *b, int64_
         if (begin > end) continue;
         print_digits(from, length, begin);
         print_digits(to, length, end);
-        const struct digits digits = {b, from, to, length, decimals};
+        const struct digits digits = {b, from, to, length, decimals, shorter};
         const struct expression *part = digits_from(&digits, 0, true, true);
         sum = sum ? grammar_either(b, sum, part) : part;
     }
@@ -85,12 +103,13 @@ static const struct expression *positive_range(struct grammar_builder *b, int64_
 /* `more`: further digits may follow, which only makes the size larger. */
 static const struct expression *size_range(struct grammar_builder *b, int64_t low, int64_t high, int decimals,
                                            bool more) {
-    const struct expression *exact = positive_range(b, low, high, decimals);
+    const struct expression *exact = positive_range(b, low, high, decimals, decimals > 0);
     if (!more || low > high - 1) return exact;
     const struct expression *tail =
         grammar_repeat(b, digit_range(b, '0', '9'), 1, 15 - decimals > 1 ? 15 - decimals : 1);
     if (decimals == 0) tail = grammar_sequence(b, grammar_text(b, "."), tail);
-    return grammar_either(b, exact, grammar_sequence(b, positive_range(b, low, high - 1, decimals), tail));
+    return grammar_either(b, exact,
+                          grammar_sequence(b, positive_range(b, low, high - 1, decimals, false), tail));
 }
 
 struct bounds {
@@ -139,6 +158,21 @@ static int decimals_of(const struct bounds *bounds) {
             return decimals;
     }
     return -1;
+}
+
+/* Bounds that no number reaches are none. Those with more digits than are told apart stand a little further inside. */
+static void move_inward(struct bounds *bounds) {
+    enum { DECIMALS = 1000000, USUAL = 999999999 };
+    const double never = 1e115, most = (double)WITHOUT_BOUND;
+    bounds->has_low = bounds->has_low && bounds->low > -never;
+    bounds->has_high = bounds->has_high && bounds->high < never;
+    if (bounds->has_low && bounds->low < -most) bounds->low = -most, bounds->low_open = false;
+    if (bounds->has_high && bounds->high > most) bounds->high = most, bounds->high_open = false;
+    if (decimals_of(bounds) >= 0) return;
+    const double low = ceil(fmax(bounds->low, -USUAL) * DECIMALS) / DECIMALS,
+                 high = floor(fmin(bounds->high, USUAL) * DECIMALS) / DECIMALS;
+    if (bounds->has_low && low > bounds->low) bounds->low = low, bounds->low_open = false;
+    if (bounds->has_high && high < bounds->high) bounds->high = high, bounds->high_open = false;
 }
 
 static const struct expression *join(struct grammar_builder *b, const struct expression *sum,
@@ -264,10 +298,12 @@ const struct expression *schema_number(struct schema_compiler *compiler, const j
         bounds.low = ceil(bounds.low), bounds.low_open = false;
     if (integer && bounds.has_high && bounds.high != floor(bounds.high))
         bounds.high = floor(bounds.high), bounds.high_open = false;
+    move_inward(&bounds);
     const int decimals = decimals_of(&bounds);
     if (decimals < 0)
-        return schema_refuse(compiler, STATUS_UNSUPPORTED, "minimum",
-                             "has more than six decimals, or is too large");
+        return schema_refuse(compiler, STATUS_UNSUPPORTED, "minimum", "is too large, or too small");
+    if (!bounds.has_low && !bounds.has_high)
+        return grammar_call(b, integer ? compiler->parts.integer : compiler->parts.number);
     if (bounds.has_low && bounds.has_high && bounds.low > bounds.high)
         return schema_refuse(compiler, STATUS_INPUT, "maximum", "is less than minimum");
     const double scale = pow(10, decimals);

@@ -316,6 +316,126 @@ static void gaps_between_keywords_let_nothing_through(void **state) {
           LIST("12345678901", "12345678901.2"));
 }
 
+/* ^ and $ hold an alternative wherever they stand. */
+static void patterns_are_held_at_their_ends(void **state) {
+    (void)state;
+    check("{\"type\":\"string\",\"pattern\":\"^$|(^[a-f]{2}$)|x(y|z$)\"}",
+          LIST("\"\"", "\"af\"", "\"-xy-\"", "\"-xz\""), LIST("\"a\"", "\"-xz-\"", "\"aff\""));
+    check("{\"type\":\"string\",\"pattern\":\"(?:^a|b)c($|d)?\"}", LIST("\"ac\"", "\"xbc\"", "\"acdd\""),
+          LIST("\"xac\"", "\"b\""));
+    check("{\"type\":\"string\",\"pattern\":\"^a$b|a*^c\\\\$[$^]$(d*)\"}", LIST("\"c$^\""),
+          LIST("\"ab\"", "\"ac$^\"", "\"c$^d\""));
+    check("{\"type\":\"string\",\"pattern\":\"red|green|blue\",\"minLength\":1}",
+          LIST("\"redgreen\"", "\"a blue\""), LIST("\"\"", "\"re\""));
+    check("{\"type\":\"string\",\"not\":{\"pattern\":\"^(a$|b)\"}}", LIST("\"\"", "\"ab\"", "\"c\""),
+          LIST("\"a\"", "\"bc\""));
+}
+
+/* What is told by names that a pattern does not match, or by strings that must not match, needs the pattern in full. */
+static void patterns_are_never_shortened_where_that_allows_more(void **state) {
+    (void)state;
+    static const char *const schemas[] = {"{\"type\":\"string\",\"not\":{\"pattern\":\"^a{0,1500}$\"}}",
+                                          "{\"type\":\"object\",\"patternProperties\":{\"^a{0,1500}$\":{"
+                                          "\"type\":\"null\"}},\"additionalProperties\":true}"};
+    for (size_t i = 0; i < COUNT_OF(schemas); i++) {
+        json_t *root;
+        struct grammar *grammar;
+        assert_int_equal(json_parse(schemas[i], strlen(schemas[i]), "test", &root), STATUS_OK);
+        assert_int_equal(schema_grammar(&grammar, root, "schema"), STATUS_UNSUPPORTED);
+        json_decref(root);
+    }
+    check("{\"type\":\"string\",\"pattern\":\"^a{0,1500}$\"}", LIST("\"aa\""), LIST("\"ab\""));
+    check("{\"type\":\"string\",\"pattern\":\"^([a-z]+ +){0,300}[a-z]+$\",\"maxLength\":900}",
+          LIST("\"a b c\""), LIST("\"a b \"", "\"\""));
+}
+
+static void long_strings_are_counted(void **state) {
+    (void)state;
+    static const int lengths[] = {511, 512, 513, 700, 767, 768, 1000};
+    struct grammar *most = grammar_of("{\"type\":\"string\",\"maxLength\":767}"),
+                   *both = grammar_of("{\"type\":\"string\",\"minLength\":513,\"maxLength\":40000}");
+    for (size_t i = 0; i < COUNT_OF(lengths); i++) {
+        char text[1024];
+        memset(text, 'x', sizeof text);
+        text[0] = text[lengths[i] + 1] = '"';
+        text[lengths[i] + 2] = '\0';
+        assert_int_equal(matches(most, text), lengths[i] <= 767);
+        assert_int_equal(matches(both, text), lengths[i] >= 513);
+    }
+    assert_true(both->nodes < 40000);
+    grammar_close(most);
+    grammar_close(both);
+}
+
+static void bounds_beyond_digits_are_kept_further_inside(void **state) {
+    (void)state;
+    check("{\"type\":\"number\",\"minimum\":0.205,\"exclusiveMaximum\":2.5}",
+          LIST("0.3", "0.21", "0.205", "1", "2.0", "2.499", "0.2051"),
+          LIST("0.2", "0", "2.5", "2.50", "0.2049", "3", "2.", "2.501"));
+    check("{\"type\":\"number\",\"minimum\":-0.25,\"maximum\":0.25}", LIST("0", "-0.2", "0.25", "0.1"),
+          LIST("-0.3", "1", "0.251", "-1"));
+    check("{\"type\":\"number\",\"minimum\":-1.7976931348623157e308,\"maximum\":1.7976931348623157e308}",
+          LIST("1e9", "-5.25"), LIST("\"1\""));
+    check("{\"type\":\"number\",\"minimum\":1e-9,\"maximum\":1e300}", LIST("0.5", "7"), LIST("0", "-1"));
+    check("{\"type\":\"number\",\"exclusiveMinimum\":0.00000025,\"maximum\":0.5}", LIST("0.25", "0.500000"),
+          LIST("0", "0.51", "0.00000025"));
+    check("{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372036854775807}",
+          LIST("0", "-123456789"), LIST("1.5"));
+}
+
+/* Keywords that nobody knows say nothing, be there two of them. */
+static void unknown_words_are_no_rules(void **state) {
+    (void)state;
+    check("{\"allOf\":[{\"help\":\"a\",\"x-y\":1,\"type\":\"integer\"},{\"help\":\"b\",\"x-y\":2,\"minimum\":"
+          "3}]}",
+          LIST("3"), LIST("2"));
+}
+
+/* Alternatives that forbid each other's members are told by a member. */
+static void closed_alternatives_are_told_by_members(void **state) {
+    (void)state;
+    check("{\"type\":\"object\",\"oneOf\":[{\"properties\":{\"next\":{\"type\":\"string\"}},"
+          "\"additionalProperties\":false},"
+          "{\"properties\":{\"last\":{\"type\":\"string\"}},\"additionalProperties\":false}]}",
+          LIST("{\"next\":\"\"}", "{\"last\":\"a\"}"), LIST("{}", "{\"next\":\"\",\"last\":\"\"}"));
+    check("{\"type\":\"object\",\"not\":{\"additionalProperties\":{\"type\":\"integer\"}}}",
+          LIST("{\"a\":\"x\"}"), LIST("{}", "{\"a\":1}"));
+    check("{\"type\":\"array\",\"not\":{\"items\":{\"type\":\"integer\"}}}", LIST("[null]", "[null,1]"),
+          LIST("[]", "[1,2]"));
+    check("{\"type\":\"array\",\"not\":{\"contains\":{\"type\":\"integer\"}}}", LIST("[]", "[null]"),
+          LIST("[1]", "[null,2]"));
+    check("{\"type\":\"integer\",\"not\":{\"multipleOf\":3}}", LIST("1", "4"), LIST("0", "3"));
+    /* one requires what the other has another kind of */
+    check("{\"oneOf\":[{\"type\":\"object\",\"properties\":{\"k\":{\"const\":1}},\"required\":[\"k\"]},"
+          "{\"type\":\"object\",\"properties\":{\"k\":{\"const\":2},\"a\":{\"type\":\"null\"}}}]}",
+          LIST("{\"k\":1}", "{\"k\":2}", "{}"), LIST("{\"k\":3}"));
+    check("{\"allOf\":[{\"properties\":{\"xa\":{\"type\":\"string\"},\"b\":{}},\"type\":\"object\"},"
+          "{\"patternProperties\":{\"^x\":{}},\"additionalProperties\":false}]}",
+          LIST("{\"xa\":\"\"}", "{\"xb\":5}"), LIST("{\"xa\":5}", "{\"b\":1}"));
+    check("{\"oneOf\":[{\"type\":\"object\",\"required\":[\"xa\"],\"properties\":{\"xa\":{\"type\":"
+          "\"integer\"}}},"
+          "{\"type\":\"object\",\"patternProperties\":{\"^x\":{\"type\":\"integer\"}},"
+          "\"additionalProperties\":false}]}",
+          LIST("{}"), LIST("{\"xa\":1}"));
+}
+
+static void formats_have_room(void **state) {
+    (void)state;
+    check("{\"type\":\"string\",\"format\":\"uri\"}",
+          LIST("\"https://example.com:8080/a%20b/c?q=1&r=x/y#top\"", "\"urn:oid:1.2.3\"", "\"mailto:a@b.c\""),
+          LIST("\"/a\"", "\"http://exa mple.com\"", "\"http://a/%2\"", "\"\""));
+    check("{\"type\":\"string\",\"format\":\"uri-reference\"}",
+          LIST("\"/a/b?c\"", "\"a#b\"", "\"http://a.b\""), LIST("\"//a b\"", "\"%\""));
+    check("{\"type\":\"string\",\"format\":\"date\"}",
+          LIST("\"2024-02-29\"", "\"2000-02-29\"", "\"2023-12-31\""),
+          LIST("\"2023-02-29\"", "\"1900-02-29\"", "\"0000-01-01\"", "\"2024-04-31\""));
+    check("{\"type\":\"string\",\"format\":\"ipv6\"}",
+          LIST("\"::1\"", "\"fe80::1:2\"", "\"::\"", "\"1:2:3:4:5:6:7:8\""),
+          LIST("\"1::2::3\"", "\"1:2:3\"", "\"1:2:3:4:5:6:7:8:9\"", "\":1\""));
+    check("{\"type\":\"string\",\"format\":\"duration\"}", LIST("\"P1Y2M3DT4H5M6S\"", "\"PT5M\"", "\"P2W\""),
+          LIST("\"P\"", "\"PT\"", "\"P1W2D\"", "\"P1D2M\""));
+}
+
 /* A schema of `head`, `part` so many times with a comma between, and `tail`. */
 static void try_repeated(const char *head, const char *part, int times, const char *tail,
                          enum status expected) {
@@ -502,6 +622,13 @@ int main(void) {
         cmocka_unit_test(names_lead_to_their_schemas),
         cmocka_unit_test(members_that_nothing_looks_at_follow_their_rule),
         cmocka_unit_test(contained_items_are_counted),
+        cmocka_unit_test(patterns_are_held_at_their_ends),
+        cmocka_unit_test(patterns_are_never_shortened_where_that_allows_more),
+        cmocka_unit_test(long_strings_are_counted),
+        cmocka_unit_test(bounds_beyond_digits_are_kept_further_inside),
+        cmocka_unit_test(unknown_words_are_no_rules),
+        cmocka_unit_test(closed_alternatives_are_told_by_members),
+        cmocka_unit_test(formats_have_room),
         cmocka_unit_test(gaps_between_keywords_let_nothing_through),
         cmocka_unit_test(huge_schemas_are_refused),
         cmocka_unit_test(nothing_invalid_is_allowed),
