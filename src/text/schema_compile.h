@@ -100,6 +100,9 @@ json_t *schema_own(struct schema_compiler *compiler, json_t *schema);
 /* A copy without one keyword, owned by the compiler. */
 json_t *schema_without(struct schema_compiler *compiler, const json_t *schema, const char *keyword);
 
+/* The pattern of strings of a format; NULL: the standard knows no such format. */
+const char *schema_format(const char *name);
+
 /* Counts an automaton that was made. False: there are too many. */
 bool schema_spend_states(struct schema_compiler *compiler, const struct machine *machine);
 
