@@ -66,7 +66,7 @@ must_use enum status comm_receive(struct comm *comm, int from, void *data, int64
 
 /* Collective: everybody gets what `from` has. */
 must_use enum status comm_broadcast(struct comm *comm, int from, void *data, int64_t bytes);
-/* Collective: sums of integers, in place. */
+/* Collective: sums of integers, in place. What each rank has a place of its own for, all have then. */
 must_use enum status comm_sum(struct comm *comm, int64_t *value, int64_t count);
 /* Collective: does everybody say yes? */
 must_use enum status comm_all(struct comm *comm, bool mine, bool *all);

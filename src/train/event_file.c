@@ -67,6 +67,7 @@ static void put_value(struct buffer *summary, const char *tag, float number) {
     put_varint(&value, VALUE_NUMBER);
     put_fixed(&value, bits, 4);
     put_bytes(summary, SUMMARY_VALUE, value.data, value.bytes);
+    summary->failed |= value.failed;
     buffer_free(&value);
 }
 
@@ -74,9 +75,11 @@ static void put_value(struct buffer *summary, const char *tag, float number) {
 
 static enum status write_record(struct event_file *events, const struct buffer *event) {
     struct buffer frame = {0};
+    unsigned char length[8];
     TRY(buffer_check(event, "an event"));
-    put_fixed(&frame, event->bytes, 8);
-    put_fixed(&frame, masked(frame.data, 8), 4);
+    for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)event->bytes >> 8 * i);
+    buffer_append(&frame, length, sizeof length);
+    put_fixed(&frame, masked(length, sizeof length), 4);
     buffer_append(&frame, event->data, event->bytes);
     put_fixed(&frame, masked(event->data, event->bytes), 4);
     enum status status = buffer_check(&frame, "an event");

@@ -2,28 +2,13 @@
 # test_ranks.sh - hadal train under mpirun: several ranks make the bits of one, go on with what others began, and end together
 # with one sentence. For builds with MPI=1.
 set -uo pipefail
-. tools/report.sh
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+. tests/ranks/ranks.sh
 
-# Root is refused otherwise; one machine, no network; ranks that wait give way, for there may be more of them than processors.
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 \
-    OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_btl=self,vader \
-    OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_plm=isolated OMPI_MCA_oob_tcp_if_include=lo
-unset DISPLAY
-
-# A small one, and one that goes in several pieces from rank to rank.
-sed 's/"vocab_size": 500/"vocab_size": 1000/' tests/cli/small_v3.json > "$work/config.json"
+# One that goes in several pieces from rank to rank.
 sed 's/"intermediate_size": [0-9]*/"intermediate_size": 6000/' "$work/config.json" > "$work/wide.json"
-"$HADAL" synth --config "$work/config.json" --type f32 -o "$work/model" > /dev/null || exit 1
+# Whom others learn from.
 "$HADAL" synth --config "$work/config.json" --type f32 --seed 5 -o "$work/teacher" > /dev/null || exit 1
-for i in $(seq 200); do echo "{\"text\": \"text number $i says that $((i * 7)) is seven times $i and no more than that\"}"; done > "$work/data.jsonl"
-for i in $(seq 60); do
-    echo "{\"messages\": [{\"role\": \"user\", \"content\": \"seven times $i\"}, {\"role\": \"assistant\", \"reasoning_content\": \"seven and $i\", \"content\": \"$((i * 7))\"}]}"
-done > "$work/talk.jsonl"
 
-pretrain=(pretrain --config "$work/config.json" --tokenizer "$work/model" --data "$work/data.jsonl" --steps 6 --sequence 32
-    --batch 5 --micro-batch 1 --lr 1e-3 --threads 1 --save-every 3 --log-every 1)
 sft=(sft --init "$work/model" --template deepseek-r1 --data "$work/talk.jsonl" --valid "$work/talk.jsonl" --sequence 32
     --batch 4 --micro-batch 1 --steps 3 --valid-every 2 --lr 1e-3 --threads 1)
 # Any number is right and letters are worth something: what a random model says differs in reward.
@@ -34,11 +19,6 @@ asked=(--init "$work/model" --plain --data "$work/tasks.jsonl" --valid "$work/ta
     --sequence 32 --micro-batch 1 --lr 1e-3 --threads 1 --save-every 2 --samples-every 1 --log-every 1)
 rewards=(grpo "${asked[@]}" --group 4 --steps 4 --updates 2 --kl 0.05 --reference-every 2)
 distill=(distill "${asked[@]}" --teacher "$work/teacher" --steps 3)
-ranks() { # COUNT ARGUMENTS...
-    local count=$1
-    shift
-    timeout 280 mpirun -n "$count" "$HADAL" train "$@" > "$work/out" 2> "$work/errors"
-}
 losses() {
     python3 -c '
 import json, sys
@@ -52,10 +32,6 @@ same() { # RUN RUN
         cmp -s "$work/$1/latest/$file" "$work/$2/latest/$file" || return 1
     done
     [ "$(losses "$1")" = "$(losses "$2")" ]
-}
-verdict() { # WHAT: of the last command
-    local status=$?
-    [ $status = 0 ] && pass "$1" || fail "$1" "$(tail -n 20 "$work/out" "$work/errors" 2> /dev/null)"
 }
 
 # ---- the bits of one
@@ -103,26 +79,6 @@ verdict "distill by three ranks, too"
 
 "$HADAL" train "${pretrain[@]}" --optimizer muon -o "$work/muon" > "$work/out" 2> "$work/errors"
 verdict "muon by one process"
-# begin COUNT RUN LINES ARGUMENTS...: ranks in the background as $pid, until so many steps are written or all have ended
-begin() {
-    local count=$1 run=$2 lines=$3
-    shift 3
-    timeout 280 mpirun -n "$count" "$HADAL" train "$@" -o "$work/$run" > "$work/out" 2> "$work/errors" &
-    pid=$!
-    for _ in $(seq 3000); do
-        [ -e "$work/$run/metrics.jsonl" ] && [ "$(wc -l < "$work/$run/metrics.jsonl")" -ge "$lines" ] && break
-        kill -0 $pid 2> /dev/null || break
-        sleep 0.02
-    done
-}
-# The process of rank R of those in RUN. Launchers above it have the arguments and not the rank.
-process_of() {
-    local process
-    for process in /proc/[0-9]*; do
-        tr '\0' '\n' 2> /dev/null < "$process/environ" | grep -qx "OMPI_COMM_WORLD_RANK=$2" &&
-            tr '\0' '\n' 2> /dev/null < "$process/cmdline" | grep -qxF "$work/$1" && echo "${process#/proc/}"
-    done
-}
 long=("${pretrain[@]}" --optimizer muon)
 begin 3 mixed 3 "${long[@]}" --resume auto
 victim=$(process_of mixed 2)
@@ -153,18 +109,6 @@ verdict "one process goes on with it"
 
 # ---- mistakes
 
-refused() { # SENTENCE COUNT ARGUMENTS...
-    local message=$1 status
-    shift
-    ranks "$@"
-    status=$?
-    if [ $status != 0 ] && [ $status != 124 ] && [ "$(grep -cF -- "$message" "$work/errors")" = 1 ] &&
-        [ "$(grep -c '^hadal' "$work/errors")" = 1 ]; then
-        pass "refused once: $message"
-    else
-        fail "refused once: $message" "status $status: $(cat "$work/out" "$work/errors")"
-    fi
-}
 refused "cannot be shared by 2 ranks" 2 "${pretrain[@]}" --micro-batch 5 -o "$work/none"
 refused "the 2 prompts of a step cannot be shared by 3 ranks" 3 "${rewards[@]}" --batch 2 -o "$work/none"
 refused "only pretrain, sft, grpo and distill" 2 plot "$work/one"

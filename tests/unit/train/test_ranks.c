@@ -1,12 +1,9 @@
 /* test_ranks.c - a run of training shared by several ranks: the bits of one, whatever their number and whoever goes on; each
  * with moments of its own part alone; a failure or a stop of one is everybody's. */
-#include "support/scratch.h"
-#include "support/thread_ranks.h"
-#include "support/tiny_train.h"
+#include "support/rank_run.h"
 
 #include "kernel/kernel.h"
 #include "train/crew.h"
-#include "train/pretrain.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -170,121 +167,12 @@ static void test_failure(void **state) {
 
 /* ---- whole runs ---- */
 
-struct run {
-    json_t *config;
-    const char *path, *data[1];
-    int64_t steps, stop_at; /* rank `stopper` wishes to stop after this step; 0: never */
-    int stopper, micro;
-    enum optimizer_kind kind;
-    bool other_data;
-    double valid[RANKS];
-    enum status status[RANKS];
-    char sentence[RANKS][256];
-};
-
-struct listening {
-    struct run *run;
-    int rank;
-};
-
-static void hear_beginning(void *context, const struct pretrain_report *report, int64_t tokens) {
-    (void)context, (void)report, (void)tokens;
-}
-
-static bool hear_step(void *context, const struct pretrain_report *report) {
-    const struct listening *listening = context;
-    return listening->rank != listening->run->stopper || report->step != listening->run->stop_at;
-}
-
-static void hear_validation(void *context, int64_t step, double loss) {
-    const struct listening *listening = context;
-    (void)step;
-    listening->run->valid[listening->rank] = loss;
-}
-
-static void hear_saved(void *context, int64_t step) {
-    const struct listening *listening = context;
-    (void)step;
-    MUST(listening->rank == 0);
-}
-
-static void train(void *context, struct comm *comm) {
-    struct run *run = context;
-    struct listening listening = {run, comm->rank};
-    struct pretrain_listener listener = {&listening,      NULL,      hear_beginning, hear_step,
-                                         hear_validation, hear_saved};
-    struct pretrain_options options = {
-        .config = run->config,
-        .origin = "config.json",
-        .tokenizer = "models/reasoner",
-        .data = run->data,
-        .datas = run->other_data && comm->rank == 1 ? 0 : 1,
-        .valid = run->data,
-        .valids = 1,
-        .comm = comm,
-        .run = run->path,
-        .resume = true,
-        .trainer = {.threads = 1, .cpu_level_cap = CPU_LEVEL_COUNT - 1},
-        .sequence_rows = 16,
-        .batch_sequences = 5,
-        .micro_sequences = run->micro,
-        .packing = PACK_CUT,
-        .steps = run->steps,
-        .valid_every = 4,
-        .keep = 2,
-        .seed = 3,
-        .deviation = 0.1,
-        .schedule = {.kind = SCHEDULE_CONSTANT, .peak = 1e-2, .steps = run->steps},
-        .mtp = {0.3, 0.1, 0.5},
-        .bias = {1e-2, 0, 1},
-        .balance = 1e-3,
-        .optimizer = optimizer_defaults(run->kind),
-        .listener = &listener};
-    run->status[comm->rank] = pretrain_run(&options);
-    snprintf(run->sentence[comm->rank], sizeof run->sentence[comm->rank], "%s", status_message());
-}
-
-/* Large enough for several pieces on the way from rank to rank. */
-static json_t *wide_config(void) {
-    json_t *config = tiny_config(TINY_V3);
-    json_object_set_new(config, "vocab_size", json_integer(512));
-    json_object_set_new(config, "intermediate_size", json_integer(20000));
-    return config;
-}
-
-struct bench { /* of the runs below */
-    struct scratch scratch;
-    struct run run;
-};
-
-static void open_bench(struct bench *bench, enum optimizer_kind kind) {
-    char text[3000] = "";
-    scratch_open(&bench->scratch);
-    for (int i = 0, at = 0; i < 60; i++)
-        at += snprintf(text + at, sizeof text - (size_t)at, "the number %d and seven times it is %d.\n", i,
-                       7 * i);
-    bench->run = (struct run){.config = wide_config(), .steps = 6, .stopper = -1, .micro = 1, .kind = kind};
-    bench->run.data[0] = strdup(scratch_text(&bench->scratch, "data.txt", text));
-}
-
-static void close_bench(struct bench *bench) {
-    char command[320]; /* scratch_close() removes files alone */
-    snprintf(command, sizeof command, "rm -rf %s/run*", bench->scratch.directory);
-    assert_int_equal(system(command), 0);
-    json_decref(bench->run.config);
-    free((char *)bench->run.data[0]);
-    scratch_close(&bench->scratch);
-}
-
 /* Steps up to `steps`, by so many ranks. */
-static void go(struct bench *bench, const char *name, int ranks, int64_t stop_at, int stopper) {
-    struct run *run = &bench->run;
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", bench->scratch.directory, name);
-    run->path = path;
+static void go(struct rank_run *run, const char *name, int ranks, int64_t stop_at, int stopper) {
+    rank_run_name(run, name);
     run->stop_at = stop_at;
     run->stopper = stopper;
-    thread_ranks_run(ranks, train, run);
+    thread_ranks_run(ranks, rank_run_train, run);
     for (int r = 0; r < ranks; r++) {
         if (run->status[r] != (stop_at ? STATUS_CANCELLED : STATUS_OK))
             fail_msg("%s, rank %d of %d: %s", name, r, ranks, run->sentence[r]);
@@ -292,41 +180,23 @@ static void go(struct bench *bench, const char *name, int ranks, int64_t stop_at
     }
 }
 
-static void assert_same(struct bench *bench, const char *a, const char *b) {
-    static const char *const files[] = {"model.safetensors", "trainer/optimizer.safetensors",
-                                        "trainer/state.json"};
-    for (size_t i = 0; i < COUNT_OF(files); i++) {
-        char path[2][320], *content[2];
-        size_t bytes[2];
-        for (int side = 0; side < 2; side++) {
-            snprintf(path[side], sizeof path[side], "%s/%s/latest/%s", bench->scratch.directory, side ? b : a,
-                     files[i]);
-            content[side] = file_contents(path[side], &bytes[side]);
-        }
-        if (bytes[0] != bytes[1] || memcmp(content[0], content[1], bytes[0]) != 0)
-            fail_msg("%s and %s differ", path[0], path[1]);
-        free(content[0]);
-        free(content[1]);
-    }
-}
-
 static void check_runs(enum optimizer_kind kind) {
-    struct bench bench;
-    open_bench(&bench, kind);
-    go(&bench, "run-1", 1, 0, -1);
-    double valid = bench.run.valid[0];
-    go(&bench, "run-3", 3, 0, -1);
-    assert_true(bench.run.valid[2] == valid);
-    assert_same(&bench, "run-1", "run-3");
+    struct rank_run run;
+    rank_run_open(&run, kind, true);
+    go(&run, "run-1", 1, 0, -1);
+    double valid = run.valid[0];
+    go(&run, "run-3", 3, 0, -1);
+    assert_true(run.valid[2] == valid);
+    assert_true(rank_run_same(&run, "run-1", "run-3"));
     /* stopped by one of two ranks, then by one of three, ended by one alone */
-    go(&bench, "run-mixed", 2, 2, 1);
-    go(&bench, "run-mixed", 3, 4, 2);
-    go(&bench, "run-mixed", 1, 0, -1);
-    assert_same(&bench, "run-1", "run-mixed");
-    go(&bench, "run-grown", 1, 3, 0);
-    go(&bench, "run-grown", 5, 0, -1);
-    assert_same(&bench, "run-1", "run-grown");
-    close_bench(&bench);
+    go(&run, "run-mixed", 2, 2, 1);
+    go(&run, "run-mixed", 3, 4, 2);
+    go(&run, "run-mixed", 1, 0, -1);
+    assert_true(rank_run_same(&run, "run-1", "run-mixed"));
+    go(&run, "run-grown", 1, 3, 0);
+    go(&run, "run-grown", 5, 0, -1);
+    assert_true(rank_run_same(&run, "run-1", "run-grown"));
+    rank_run_close(&run);
 }
 
 static void test_runs_adamw(void **state) {
@@ -341,25 +211,24 @@ static void test_runs_muon(void **state) {
 
 static void test_refused(void **state) {
     (void)state;
-    struct bench bench;
-    char path[256];
-    open_bench(&bench, OPTIMIZER_ADAMW);
-    snprintf(path, sizeof path, "%s/run", bench.scratch.directory);
-    bench.run.path = path;
-    bench.run.micro = 3;
-    thread_ranks_run(3, train, &bench.run);
+    struct rank_run run;
+    rank_run_open(&run, OPTIMIZER_ADAMW, false);
+    run.micro = 3;
+    thread_ranks_run(3, rank_run_train, &run);
     for (int r = 0; r < 3; r++) {
-        assert_int_equal(bench.run.status[r], STATUS_USAGE);
-        assert_non_null(strstr(bench.run.sentence[r], "the 2 batches of a step cannot be shared by 3 ranks"));
+        assert_int_equal(run.status[r], STATUS_USAGE);
+        assert_non_null(strstr(run.sentence[r], "the 2 batches of a step cannot be shared by 3 ranks"));
     }
-    bench.run.micro = 1;
-    bench.run.other_data = true;
-    thread_ranks_run(2, train, &bench.run);
+    run.micro = 1;
+    run.odd_rank = 1;
+    run.odd_data =
+        scratch_text(&run.scratch, "other.txt", "another text, of which there is enough for a few words");
+    thread_ranks_run(2, rank_run_train, &run);
     for (int r = 0; r < 2; r++) {
-        assert_int_equal(bench.run.status[r], STATUS_INPUT);
-        assert_non_null(strstr(bench.run.sentence[r], "rank 1"));
+        assert_int_equal(run.status[r], STATUS_INPUT);
+        assert_non_null(strstr(run.sentence[r], "rank 1: was started with other data"));
     }
-    close_bench(&bench);
+    rank_run_close(&run);
 }
 
 int main(void) {
