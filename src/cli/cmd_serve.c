@@ -74,6 +74,7 @@ static enum status options_from(const struct option_values *values, struct serve
     options->service.limits.disk_written_bytes = option_int(values, "kv-cache-writes");
     if (option_given(values, "web-allow"))
         options->allows = option_texts(values, "web-allow", &options->allow);
+    if (option_given(values, "host-name")) options->hosts = option_texts(values, "host-name", &options->host);
     if (option_given(values, "alias")) options->aliases = option_texts(values, "alias", &options->alias);
     return STATUS_OK;
 }

@@ -8,6 +8,14 @@
      .commands = SERVE,
      .help = "The address to listen on, in numbers: 0.0.0.0 or :: is all of the machine's. One that other "
              "machines can reach needs --api-keys."},
+    {.name = "host-name",
+     .kind = OPTION_TEXT,
+     .argument = "NAME",
+     .repeats = true,
+     .commands = SERVE,
+     .help = "A public name by which a server without keys may be asked for, as behind a proxy. Addresses, localhost and "
+             "names of a local network always work; others are refused, for a web page could use them to reach the server "
+             "through a browser on this machine."},
     {.name = "port",
      .kind = OPTION_INT,
      .high = 65535,

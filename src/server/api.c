@@ -4,6 +4,7 @@
 #include "server/assets.h"
 #include "server/document.h"
 #include "server/endpoints.h"
+#include "server/host_name.h"
 #include "server/search/search.h"
 #include "server/visit.h"
 #include "text/json_print.h"
@@ -151,10 +152,26 @@ static void add_allowed(struct http_exchange *exchange) {
                             !strcmp(routes[i].method, "GET") ? "GET, HEAD" : routes[i].method);
 }
 
+/* Without keys nothing but the name tells a page of this server from another in the same browser. */
+static bool is_asked_by_name(const struct api *api, const struct http_request *request) {
+    const char *host = http_header_find(request, "host");
+    if (!host || api->keys.keys || api->teller || host_name_is_local(host)) return true;
+    for (int i = 0; i < api->hosts; i++)
+        if (host_name_is(host, api->host[i])) return true;
+    return false;
+}
+
 void api_handle(void *context, struct http_exchange *exchange) {
     struct api *api = context;
     const char *account = "";
     bool path_known;
+    if (!is_asked_by_name(api, http_request_of(exchange))) {
+        api_reply_error(
+            exchange, api_refuse, 403,
+            "this server has no keys and knows itself by no such name: ask for localhost, or start "
+            "it with --host-name");
+        return;
+    }
     const struct route *route = find_route(http_request_of(exchange), &path_known);
     if (!route && assets_serve(exchange)) return;
     if (!route) {

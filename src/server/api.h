@@ -32,7 +32,9 @@ struct api {
     struct event_base *base;
     struct service *service;
     const struct http_server *http;
-    bool reachable; /* by other machines */
+    bool reachable;          /* by other machines */
+    const char *const *host; /* names that a server without keys may be asked for by, beside local ones */
+    int hosts;
     struct mailbox *mailbox;
     struct desk *desk;
     struct search *search; /* what it offers */

@@ -168,6 +168,8 @@ static enum status open_http(struct server *server, const struct server_options 
     if (!options->certificate != !options->key)
         return fail(STATUS_USAGE, "TLS needs both a certificate and its key");
     server->api.reachable = !is_loopback(options->address);
+    server->api.host = options->host;
+    server->api.hosts = options->hosts;
     TRY(http_server_open(&server->http, server->base, &http));
     server->api.http = server->http;
     return STATUS_OK;

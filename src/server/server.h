@@ -12,6 +12,8 @@ struct server_options {
     struct service_options service;
     const char *address;
     int port;
+    const char *const *host; /* names that a server without keys may be asked for by, beside local ones */
+    int hosts;
     const char *certificate, *key; /* TLS; both or neither */
     const char *keys;              /* file of API keys; NULL: nobody needs one */
     const char *accounts;          /* where accounts are (store.h); NULL: there are none */

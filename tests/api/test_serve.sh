@@ -65,7 +65,9 @@ beside() {
 }
 key=()
 
-server_start "${serve[@]}" --parallel 2 --max-queue 1
+server_start "${serve[@]}" --parallel 2 --max-queue 1 --host-name chat.example.com
+named=$(for name in localhost:1 desk.local chat.example.com CHAT.EXAMPLE.COM:443 evil.example.com localhost.evil.com; do curl -s -o /dev/null -w '%{http_code} ' -H "Host: $name" "$url/v1/models"; done)
+if [ "$named" = "200 200 200 200 403 403 " ]; then pass "pages of other names do not reach a server without keys"; else fail "pages of other names do not reach a server without keys" "$named"; fi
 if grep -q 'context 4096 tokens, cache [0-9]* tokens, 2 answers at once' "$work/errors"; then pass "the start says what there is room for"; else fail "the start says what there is room for" "$(cat "$work/errors")"; fi
 beside 2 1
 if told_to_retry "$code" 503; then pass "one too many in the queue gets 503 and when to retry"; else fail "one too many in the queue" "$(cat "$work/head" "$work/answer")"; fi

@@ -147,7 +147,7 @@ static void *run_client(void *context) {
         if (send(fd, client->send + at, bytes, MSG_NOSIGNAL) < 0) break;
         if (client->cut) usleep(200);
     }
-    char piece[4096];
+    char piece[1 << 16];
     ssize_t got;
     while (fd >= 0 && !client->leave && (got = recv(fd, piece, sizeof piece, 0)) > 0)
         buffer_append(&client->answer, piece, (size_t)got);
