@@ -155,6 +155,8 @@ static enum status begin(struct grpo_job *job) {
     TRY(comm_broadcast(base->comm, 0, &newest, sizeof newest));
     TRY(newest < 0 ? begin_new(job) : begin_again(job, newest));
     trainer_refresh(&job->trainer);
+    TRY(start_compare_weights(base->comm, &job->trainer, base->init));
+    if (job->options->teacher) TRY(start_compare_weights(base->comm, &job->teacher, job->options->teacher));
     return open_files(job, newest < 0);
 }
 

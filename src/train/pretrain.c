@@ -184,6 +184,7 @@ static enum status begin(struct job *job) {
     TRY(comm_broadcast(options->comm, 0, &newest, sizeof newest));
     TRY(newest < 0 ? begin_new(job) : begin_again(job, newest));
     trainer_refresh(&job->trainer);
+    if (options->init) TRY(start_compare_weights(options->comm, &job->trainer, options->init));
     return is_first(job) ? run_store_open_metrics(&job->store, job->state.step) : STATUS_OK;
 }
 

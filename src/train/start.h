@@ -8,4 +8,8 @@
 must_use enum status start_compare(const struct pretrain_options *options, const struct model_desc *desc,
                                    uint64_t data, uint64_t valid, uint64_t more);
 
+/* Collective: whether the ranks, each of which has read `origin` by itself, begin with the same weights. */
+must_use enum status start_compare_weights(struct comm *comm, const struct trainer *trainer,
+                                           const char *origin);
+
 #endif

@@ -34,6 +34,14 @@ verdict "a rank that has less to do is not waited for"
 each "" "--micro-batch 5"
 ended $? && grep -q "^hadal train: rank 1: .*cannot be shared by 2 ranks" "$work/errors"
 verdict "a rank that refuses its options ends all"
+"$HADAL" synth --config "$work/config.json" --type f32 --seed 9 -o "$work/other" > /dev/null
+each "--init $work/model" "--init $work/other"
+ended $? && grep -q "^hadal train: rank 1: $work/other: holds other weights than on the first rank" "$work/errors"
+verdict "ranks begin with the same weights"
+sed 's/"routed_scaling_factor": 2.5/"routed_scaling_factor": 2/' "$work/config.json" > "$work/odd.json"
+each "" "--config $work/odd.json"
+ended $? && grep -q "^hadal train: rank 1: was started with other data or options" "$work/errors"
+verdict "and with the same shape"
 
 # ---- MPI
 

@@ -18,7 +18,7 @@ static void hear_beginning(void *context, const struct pretrain_report *report, 
 
 static bool hear_step(void *context, const struct pretrain_report *report) {
     const struct listening *listening = context;
-    listening->run->loss[listening->rank] = report->loss;
+    listening->run->skipped[listening->rank] += report->skipped;
     return listening->rank != listening->run->stopper || report->step != listening->run->stop_at;
 }
 
@@ -62,12 +62,14 @@ void rank_run_train(void *context, struct comm *comm) {
         .keep = 2,
         .seed = 3,
         .deviation = 0.1,
-        .schedule = {.kind = SCHEDULE_CONSTANT, .peak = 1e-2, .steps = run->steps},
+        .schedule = {.kind = SCHEDULE_CONSTANT, .peak = run->rate, .steps = run->steps},
         .mtp = {0.3, 0.1, 0.5},
         .bias = {1e-2, 0, 1},
         .balance = 1e-3,
+        .spike = run->spike,
         .optimizer = optimizer_defaults(run->kind),
         .listener = &listener};
+    run->skipped[rank] = 0;
     if (run->began) run->began(rank);
     run->status[rank] = pretrain_run(&options);
     snprintf(run->sentence[rank], sizeof run->sentence[rank], "%s", status_message());

@@ -17,10 +17,12 @@ struct rank_run {
     int64_t steps, stop_at; /* rank `stopper` wishes to stop after this step; 0: never */
     int stopper, micro;
     enum optimizer_kind kind;
-    int odd_rank; /* it reads `odd_data` in place of the others' data; -1: none */
+    double rate, spike; /* of the schedule, and what is left out */
+    int odd_rank;       /* it reads `odd_data` in place of the others' data; -1: none */
     const char *odd_data;
     void (*began)(int rank); /* on each rank's thread; NULL: nothing is done */
-    double valid[RANK_RUN_RANKS], loss[RANK_RUN_RANKS];
+    double valid[RANK_RUN_RANKS];
+    int skipped[RANK_RUN_RANKS]; /* steps so far */
     enum status status[RANK_RUN_RANKS];
     char sentence[RANK_RUN_RANKS][256];
 };
