@@ -342,30 +342,36 @@ static enum status train_model(const struct option_values *values, struct comm *
     return status;
 }
 
+/* What one process does by itself. */
+typedef enum status lone_job(const struct option_values *values);
+
 static const struct {
     const char *name;
-    enum status (*run)(const struct option_values *values);
-} jobs[] = {
-    {"tokenizer", train_tokenizer}, {"plot", train_plot}, {"sample", train_sample}, {"merge", train_merge}};
+    lone_job *run;
+} lone_jobs[] = {{"tokenizer", train_tokenizer}, {"plot", train_plot}, {"merge", train_merge}};
 
-/* What one process does by itself; false: it is none of these. */
-static bool alone(const struct option_values *values, enum status *status, const struct comm *comm) {
+/* NULL: it is none of these. */
+static lone_job *find_lone_job(const struct option_values *values, const char *word) {
+    for (size_t i = 0; word && i < COUNT_OF(lone_jobs); i++)
+        if (!strcmp(word, lone_jobs[i].name)) return lone_jobs[i].run;
+    return option_flag(values, "selftest") ? train_selftest : NULL;
+}
+
+static enum status do_job(const struct option_values *values, struct comm *comm) {
     const char *const *what;
-    int words = option_positionals(values, &what);
-    enum status (*job)(const struct option_values *) = NULL;
-    for (size_t i = 0; words >= 1 && i < COUNT_OF(jobs); i++)
-        if (!strcmp(what[0], jobs[i].name)) job = jobs[i].run;
-    if (!job && option_flag(values, "selftest")) job = train_selftest;
-    if (!job) return false;
-    *status = comm->ranks == 1 ? job(values)
-                               : fail(STATUS_USAGE,
-                                      "only pretrain, sft, grpo and distill are shared by several processes");
-    return true;
+    const char *word = option_positionals(values, &what) >= 1 ? what[0] : NULL;
+    lone_job *job = find_lone_job(values, word);
+    if (job && comm->ranks > 1)
+        return fail(STATUS_USAGE,
+                    "only pretrain, sft, grpo, distill and sample are shared by several processes");
+    if (job) return job(values);
+    if (word && !strcmp(word, "sample")) return train_sample(values, comm);
+    return train_model(values, comm);
 }
 
 enum status command_train(const struct option_values *values) {
     struct comm comm;
     enum status status = ranks_open(&comm);
-    if (status == STATUS_OK && !alone(values, &status, &comm)) status = train_model(values, &comm);
+    if (status == STATUS_OK) status = do_job(values, &comm);
     return ranks_close(&comm, status);
 }

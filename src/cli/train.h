@@ -36,7 +36,7 @@ must_use enum status train_selftest(const struct option_values *values);
 void train_sampling_read(const struct option_values *values, struct sampling *sampling);
 
 /* train_sample.c */
-must_use enum status train_sample(const struct option_values *values);
+must_use enum status train_sample(const struct option_values *values, struct comm *comm);
 
 /* train_sample_server.c */
 bool train_sample_is_url(const char *teacher);

@@ -1,9 +1,11 @@
 /* train_sample.c - `hadal train sample`: right answers of a teacher to a file that `hadal train sft` takes. */
 #include "base/bytes.h"
+#include "base/memory.h"
 #include "cli/answer_options.h"
 #include "cli/interrupt.h"
 #include "cli/open_engine.h"
 #include "cli/progress.h"
+#include "cli/ranks.h"
 #include "cli/train.h"
 #include "kernel/kernel.h"
 #include "train/harvest.h"
@@ -20,7 +22,13 @@ static bool show_progress(void *context, const struct harvest_report *report) {
     return !interrupt_seen();
 }
 
-static enum status open_teacher(const struct option_values *values, const char *path,
+/* Of the other ranks: what is shown the first shows. */
+static bool pass_progress(void *context, const struct harvest_report *report) {
+    (void)context, (void)report;
+    return !interrupt_seen();
+}
+
+static enum status open_teacher(const struct option_values *values, const char *path, const struct comm *comm,
                                 struct engine **engine) {
     enum cpu_level level;
     MUST(cpu_level_from_name(option_text(values, "cpu"), &level)); /* the table allows no other */
@@ -34,6 +42,8 @@ static enum status open_teacher(const struct option_values *values, const char *
                                                .sequences = at_once,
                                                .cache_tokens = CACHE_AUTOMATIC}};
     MUST(pack_mode_from_name("auto", &options.model.pack));
+    if (comm->ranks > 1 && !options.model.threads) options.model.threads = ranks_threads(comm);
+    if (comm->neighbours > 1) options.model.memory_limit = memory_available() / comm->neighbours;
     return open_engine(engine, &options);
 }
 
@@ -49,7 +59,7 @@ static enum status sample_engine(const struct option_values *values, const char 
                                  struct harvest_report *report) {
     struct engine *engine;
     struct arena arena = {0};
-    TRY(open_teacher(values, teacher, &engine));
+    TRY(open_teacher(values, teacher, options->comm, &engine));
     enum status status = read_form(values, engine, &arena, form);
     options->engine = engine;
     if (status == STATUS_OK) status = harvest_run(options, report);
@@ -64,25 +74,27 @@ static enum status sample(const struct option_values *values, const char *teache
     struct progress progress = {0};
     struct harvest_report report;
     options->form = &form;
-    options->progress = show_progress;
+    bool first = options->comm->rank == 0;
+    options->progress = first ? show_progress : pass_progress;
     options->context = &progress;
     interrupt_catch();
-    progress_start(&progress, "sampling", 0, "tasks");
+    if (first) progress_start(&progress, "sampling", 0, "tasks");
     enum status status = train_sample_is_url(teacher)
                              ? train_sample_server(values, teacher, options, &report)
                              : sample_engine(values, teacher, options, &form, &report);
-    progress_finish(&progress);
-    TRY(status);
+    if (first) progress_finish(&progress);
+    if (status != STATUS_OK || !first) return status;
     printf("%lld answers to %lld tasks: %lld right, to %lld of the tasks; %lld lines in %s\n",
            (long long)report.answers, (long long)report.tasks, (long long)report.right,
            (long long)report.solved, (long long)report.kept, options->output);
     return STATUS_OK;
 }
 
-enum status train_sample(const struct option_values *values) {
+enum status train_sample(const struct option_values *values, struct comm *comm) {
     const char *const *names, *teacher = option_text(values, "teacher");
     struct verifiers verifiers;
-    struct harvest_options options = {.verifiers = &verifiers,
+    struct harvest_options options = {.comm = comm,
+                                      .verifiers = &verifiers,
                                       .output = option_text(values, "output"),
                                       .seed = (uint64_t)option_int(values, "seed"),
                                       .group = (int)option_int(values, "group"),
@@ -92,6 +104,9 @@ enum status train_sample(const struct option_values *values) {
     if (!teacher) return fail(STATUS_USAGE, "--teacher MODEL or URL says who answers");
     if (!options.datas) return fail(STATUS_USAGE, "--data PATH says what is asked");
     if (!options.output) return fail(STATUS_USAGE, "-o FILE says where the answers go");
+    if (comm->ranks > 1 && train_sample_is_url(teacher))
+        return fail(STATUS_USAGE,
+                    "--teacher URL: one process asks a server, as much --at-once as that takes");
     train_sampling_read(values, &options.sampling);
     int count = option_texts(values, "verifier", &names);
     TRY(verifiers_open(&verifiers, names, count));

@@ -71,6 +71,7 @@ static enum status take_whole(struct server_sample *sample) {
                                         answered[i].unfinished || strcmp(answered[i].finish, "stop") != 0};
         }
         TRY(harvest_take(&sample->lines, sample->tasks.question[sample->taken].line, said, group));
+        TRY(harvest_write(&sample->lines));
         for (int i = 0; i < group; i++) free(answered[i].text);
         memset(answered, 0, (size_t)group * sizeof *answered);
     }

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 enum { PROMPTS_AT_ONCE = 32 };
 
@@ -51,15 +52,14 @@ static json_t *as_line(const struct harvest_lines *lines, const json_t *task, co
     return line;
 }
 
-static enum status write_line(struct harvest_lines *lines, json_t *line) {
+static enum status take_line(struct harvest_lines *lines, json_t *line) {
     char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
     json_decref(line);
     if (!text) return fail(STATUS_MEMORY, "an answer cannot be written");
-    size_t bytes = strlen(text);
-    text[bytes] = '\n';
-    enum status status = file_writer_append(&lines->file, text, bytes + 1);
+    buffer_append(&lines->text, text, strlen(text));
+    buffer_append_char(&lines->text, '\n');
     free(text);
-    return status;
+    return buffer_check(&lines->text, "right answers");
 }
 
 /* ---- a task ---- */
@@ -78,7 +78,7 @@ static enum status take_answer(struct harvest_lines *lines, const json_t *task,
     TRY(verify(lines->verifiers, task, "a task", answer[index].text, answer[index].bytes, &verdict));
     *right = verdict.right;
     kept[index] = verdict.right && !answer[index].cut && is_new(answer, index, kept);
-    return kept[index] ? write_line(lines, as_line(lines, task, answer[index].text, answer[index].bytes))
+    return kept[index] ? take_line(lines, as_line(lines, task, answer[index].text, answer[index].bytes))
                        : STATUS_OK;
 }
 
@@ -106,12 +106,19 @@ enum status harvest_take(struct harvest_lines *lines, const json_t *task, const 
     return STATUS_OK;
 }
 
+enum status harvest_write(struct harvest_lines *lines) {
+    if (lines->text.bytes) TRY(file_writer_append(&lines->file, lines->text.data, lines->text.bytes));
+    buffer_clear(&lines->text);
+    return STATUS_OK;
+}
+
 enum status harvest_finish(struct harvest_lines *lines) {
     return file_writer_finish(&lines->file);
 }
 
 void harvest_close(struct harvest_lines *lines) {
     file_writer_close(&lines->file);
+    buffer_free(&lines->text);
 }
 
 /* ---- an engine's answers ---- */
@@ -147,9 +154,79 @@ static enum status take_task(struct harvest *harvest, const json_t *task,
     return status;
 }
 
+/* ---- from rank to rank ---- */
+
+/* What this rank has counted since `before` becomes what all have. */
+static enum status add_reports(struct comm *comm, const struct harvest_report *before,
+                               struct harvest_report *report) {
+    int64_t more[] = {report->tasks - before->tasks, report->solved - before->solved,
+                      report->answers - before->answers, report->right - before->right,
+                      report->kept - before->kept};
+    TRY(comm_sum(comm, more, COUNT_OF(more)));
+    *report = (struct harvest_report){.tasks = before->tasks + more[0],
+                                      .all_tasks = report->all_tasks,
+                                      .solved = before->solved + more[1],
+                                      .answers = before->answers + more[2],
+                                      .right = before->right + more[3],
+                                      .kept = before->kept + more[4]};
+    return STATUS_OK;
+}
+
+/* The first writes its own lines and then those of the others, as they come: a file that fails does not keep these waiting. */
+static enum status gather_lines(struct harvest *harvest, const int64_t *size, char *room) {
+    struct comm *comm = harvest->options->comm;
+    struct harvest_lines *lines = &harvest->lines;
+    enum status status = comm->rank ? STATUS_OK : harvest_write(lines);
+    for (int r = 1; r < comm->ranks; r++) {
+        if (!size[r]) continue;
+        if (comm->rank == r) TRY(comm_send(comm, 0, lines->text.data, size[r]));
+        if (comm->rank) continue;
+        TRY(comm_receive(comm, r, room, size[r]));
+        if (status == STATUS_OK) status = file_writer_append(&lines->file, room, (size_t)size[r]);
+    }
+    buffer_clear(&lines->text);
+    return status;
+}
+
+static enum status take_room(const struct comm *comm, const int64_t *size, char **room) {
+    int64_t most = 1;
+    for (int r = 0; r < comm->ranks; r++) most = max_i64(most, size[r]);
+    *room = malloc((size_t)most);
+    return *room ? STATUS_OK : fail(STATUS_MEMORY, "no memory for the answers of other ranks");
+}
+
+static enum status share_lines(struct harvest *harvest) {
+    struct comm *comm = harvest->options->comm;
+    char *room = NULL;
+    if (comm->ranks == 1) return harvest_write(&harvest->lines);
+    int64_t *size = calloc((size_t)comm->ranks, sizeof *size);
+    if (!size) return fail(STATUS_MEMORY, "no memory for what %d ranks say", comm->ranks);
+    size[comm->rank] = (int64_t)harvest->lines.text.bytes;
+    enum status status = comm_merge(comm, size, comm->ranks * (int64_t)sizeof *size);
+    if (status == STATUS_OK) status = comm_agree(comm, take_room(comm, size, &room));
+    if (status == STATUS_OK) status = gather_lines(harvest, size, room);
+    free(room);
+    free(size);
+    return status;
+}
+
+/* All have read the same and sample alike. */
+static enum status compare_ranks(const struct harvest *harvest) {
+    const struct harvest_options *o = harvest->options;
+    const double number[] = {
+        (double)(o->seed >> 32), (double)(o->seed & UINT32_MAX), o->group,          o->longest,       o->most,
+        o->sampling.temperature, (double)o->sampling.top_k,      o->sampling.top_p, o->sampling.min_p};
+    uint64_t mine = XXH64(number, sizeof number, tasks_identity(&harvest->tasks)), first = mine;
+    TRY(comm_broadcast(o->comm, 0, &first, sizeof first));
+    return comm_agree(o->comm, mine == first ? STATUS_OK
+                                             : fail(STATUS_INPUT, "was started with other data or options "
+                                                                  "than the first rank"));
+}
+
 /* ---- all of them ---- */
 
-static enum status take_round(struct harvest *harvest, int64_t first, int count) {
+/* This rank's part of a round, `count` tasks from `first` on. */
+static enum status take_part(struct harvest *harvest, int64_t first, int count) {
     const struct harvest_options *options = harvest->options;
     for (int p = 0; p < count; p++) {
         struct rng rng;
@@ -162,7 +239,7 @@ static enum status take_round(struct harvest *harvest, int64_t first, int count)
                                       .group = options->group,
                                       .sampling = options->sampling,
                                       .longest = options->longest};
-    enum status status = rollout_run(harvest->rollout, &request, harvest->answer);
+    enum status status = count ? rollout_run(harvest->rollout, &request, harvest->answer) : STATUS_OK;
     for (int p = 0; status == STATUS_OK && p < count; p++)
         status = take_task(harvest, harvest->tasks.task[first + p].line,
                            harvest->answer + (int64_t)p * options->group);
@@ -170,7 +247,26 @@ static enum status take_round(struct harvest *harvest, int64_t first, int count)
     return status;
 }
 
-static enum status run(struct harvest *harvest) {
+static enum status take_round(struct harvest *harvest, int64_t first, int64_t count) {
+    struct comm *comm = harvest->options->comm;
+    int64_t begin = count * comm->rank / comm->ranks, end = count * (comm->rank + 1) / comm->ranks;
+    struct harvest_report before = harvest->lines.report;
+    TRY(take_part(harvest, first + begin, (int)(end - begin)));
+    TRY(add_reports(comm, &before, &harvest->lines.report));
+    return share_lines(harvest);
+}
+
+static enum status check_going(const struct harvest *harvest) {
+    const struct harvest_options *options = harvest->options;
+    const struct harvest_report *report = &harvest->lines.report;
+    bool going = !options->progress || options->progress(options->context, report);
+    TRY(comm_all(options->comm, going, &going));
+    return going ? STATUS_OK
+                 : fail(STATUS_CANCELLED, "stopped after %lld of %lld tasks", (long long)report->tasks,
+                        (long long)report->all_tasks);
+}
+
+static enum status open_harvest(struct harvest *harvest) {
     const struct harvest_options *options = harvest->options;
     struct task_reader reader = {options->form, options->engine->tokenizer, options->verifiers};
     for (int i = 0; i < options->datas; i++) TRY(tasks_add(&harvest->tasks, options->data[i], &reader));
@@ -180,14 +276,19 @@ static enum status run(struct harvest *harvest) {
     harvest->answer = calloc((size_t)(PROMPTS_AT_ONCE * options->group), sizeof *harvest->answer);
     if (!harvest->answer) return fail(STATUS_MEMORY, "no memory for answers");
     TRY(rollout_open_engine(&harvest->rollout, options->engine));
-    TRY(harvest_open(&harvest->lines, options->output));
-    for (int64_t first = 0; first < harvest->tasks.tasks; first += PROMPTS_AT_ONCE) {
-        TRY(take_round(harvest, first, (int)min_i64(PROMPTS_AT_ONCE, harvest->tasks.tasks - first)));
-        if (options->progress && !options->progress(options->context, &harvest->lines.report))
-            return fail(STATUS_CANCELLED, "stopped after %lld of %lld tasks",
-                        (long long)harvest->lines.report.tasks, (long long)harvest->tasks.tasks);
+    TRY(compare_ranks(harvest));
+    return options->comm->rank ? STATUS_OK : harvest_open(&harvest->lines, options->output);
+}
+
+static enum status run(struct harvest *harvest) {
+    struct comm *comm = harvest->options->comm;
+    int64_t round = (int64_t)PROMPTS_AT_ONCE * comm->ranks;
+    TRY(comm_agree(comm, open_harvest(harvest)));
+    for (int64_t first = 0; first < harvest->tasks.tasks; first += round) {
+        TRY(take_round(harvest, first, min_i64(round, harvest->tasks.tasks - first)));
+        TRY(check_going(harvest));
     }
-    return harvest_finish(&harvest->lines);
+    return comm_agree(comm, comm->rank ? STATUS_OK : harvest_finish(&harvest->lines));
 }
 
 enum status harvest_run(const struct harvest_options *options, struct harvest_report *report) {

@@ -75,6 +75,15 @@ verdict "of which the first alone says how it goes"
     same_answers taught-one taught-three
 verdict "distill by three ranks, too"
 
+# ---- a teacher's answers
+
+for i in $(seq 40); do echo "{\"prompt\": \"What is $((i * 7)) + 25?\", \"answer\": \"$((i * 7 + 25))\", \"verifier\": \"numeric\"}"; done > "$work/sums.jsonl"
+sample=(sample --teacher models/reasoner --data "$work/sums.jsonl" --group 3 --answer-tokens 120 --temperature 1.2 --threads 1)
+"$HADAL" train "${sample[@]}" -o "$work/right-one.jsonl" > "$work/said" 2> "$work/errors" && ranks 3 "${sample[@]}" -o "$work/right-three.jsonl" &&
+    cmp -s "$work"/right-{one,three}.jsonl && [ "$(wc -l < "$work/right-one.jsonl")" -ge 20 ] &&
+    [ "$(sed 's/ in .*//' "$work/said")" = "$(sed 's/ in .*//' "$work/out")" ]
+verdict "sample by three ranks writes the bytes of one process"
+
 # ---- interrupted, and gone on with by others
 
 "$HADAL" train "${pretrain[@]}" --optimizer muon -o "$work/muon" > "$work/out" 2> "$work/errors"
@@ -111,7 +120,8 @@ verdict "one process goes on with it"
 
 refused "cannot be shared by 2 ranks" 2 "${pretrain[@]}" --micro-batch 5 -o "$work/none"
 refused "the 2 prompts of a step cannot be shared by 3 ranks" 3 "${rewards[@]}" --batch 2 -o "$work/none"
-refused "only pretrain, sft, grpo and distill" 2 plot "$work/one"
+refused "one process asks a server" 2 sample --teacher http://127.0.0.1:9/v1 --data "$work/sums.jsonl" -o "$work/none"
+refused "only pretrain, sft, grpo, distill and sample" 2 plot "$work/one"
 refused "No such file" 2 "${pretrain[@]}" --data "$work/nothing.jsonl" -o "$work/none"
 timeout 280 mpirun -n 1 "$HADAL" train "${pretrain[@]}" -o "$work/none" : -n 1 "$HADAL" train "${pretrain[@]}" --data "$work/nothing.jsonl" -o "$work/none" > "$work/out" 2> "$work/errors"
 status=$?
