@@ -26,7 +26,7 @@ struct grpo_options {
     struct sampling sampling; /* how answers are sampled */
     int prompts, group;       /* of a step; answers to each */
     int longest;              /* tokens of an answer */
-    int at_once;              /* answers; 0: as many as the batch has, at most 256 */
+    int at_once;              /* answers, of each rank; 0: as many as the batch has, at most 256 */
     int micro_rows;           /* tokens that go through the model together, at least */
     int refill;               /* times that groups without a difference are replaced */
     int least_groups;         /* a step with fewer that differ is left out */
@@ -84,8 +84,8 @@ struct grpo_plan {
     int64_t tasks;
     int longest_prompt, at_once;
     int hands; /* of each rank's crew that learns */
-    /* Bytes of one rank: weights, gradients and activations; the optimizer's moments, and the least of them over ranks. */
-    int64_t policy, moments, moments_least;
+    int64_t policy,
+        moments; /* bytes of one rank: weights, gradients and activations; at most the optimizer's */
     int64_t reference, teacher,
         cache; /* bytes: another policy's weights; the teacher; pages of the answers at once */
     int64_t memory, available;

@@ -29,7 +29,7 @@ enum status grpo_context(const struct grpo_job *job, int *context) {
 
 int grpo_at_once(const struct grpo_job *job) {
     const struct grpo_options *options = job->options;
-    int64_t all = (int64_t)options->prompts * options->group;
+    int64_t all = divide_up(options->prompts, options->base.comm->ranks) * options->group;
     return options->at_once ? options->at_once : (int)min_i64(all, MOST_AT_ONCE);
 }
 
@@ -120,10 +120,10 @@ static enum status plan_memory(const struct grpo_job *job, int context, const st
     struct kv_plane plane[KV_PLANES];
     const struct grpo_options *options = job->options;
     const struct trainer_options hand = grpo_hand_options(job, context);
-    int64_t trained = trainer_plan(&job->desc, &hand).trained;
+    int64_t trained = trainer_plan(&job->desc, &hand).trained, least;
     int hands = crew_hands(&hand, most_batches(job, context, hand.max_rows), options->base.comm->ranks);
     TRY(kv_planes_of(&job->desc, DTYPE_F32, plane));
-    TRY(training_moments(&options->base, &job->desc, trained, &plan->moments_least, &plan->moments));
+    TRY(training_moments(&options->base, &job->desc, trained, &least, &plan->moments));
     plan->reference = options->policy.kl > 0 ? trained : 0;
     plan->cache =
         round_up(context, KV_PAGE_TOKENS) * grpo_at_once(job) * kv_bytes_per_token(&job->desc, plane, true);
