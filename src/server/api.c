@@ -143,9 +143,10 @@ static const struct route *find_route(const struct http_request *request, bool *
     return NULL;
 }
 
-/* What the path would take. */
-static void add_allowed(struct http_exchange *exchange) {
+/* What the path, which is known, would take; pages are no routes. */
+static void add_allowed(struct http_exchange *exchange, bool is_page) {
     const char *path = without_prefix(http_request_of(exchange)->path);
+    if (is_page) http_header_add(exchange, "Allow", "GET, HEAD");
     for (size_t i = 0; i < COUNT_OF(routes); i++)
         if (path_fits(routes[i].path, path))
             http_header_add(exchange, "Allow",
@@ -159,6 +160,17 @@ static bool is_asked_by_name(const struct api *api, const struct http_request *r
     for (int i = 0; i < api->hosts; i++)
         if (host_name_is(host, api->host[i])) return true;
     return false;
+}
+
+static void refuse_path(struct http_exchange *exchange, bool is_route) {
+    bool lasting;
+    const bool is_page = !is_route && asset_find(http_request_of(exchange)->path, &lasting);
+    if (is_route || is_page) {
+        add_allowed(exchange, is_page);
+        api_reply_error(exchange, api_refuse, 405, "this path does not take this method");
+    } else {
+        api_reply_error(exchange, api_refuse, 404, "there is nothing under this path");
+    }
 }
 
 void api_handle(void *context, struct http_exchange *exchange) {
@@ -175,10 +187,7 @@ void api_handle(void *context, struct http_exchange *exchange) {
     const struct route *route = find_route(http_request_of(exchange), &path_known);
     if (!route && assets_serve(exchange)) return;
     if (!route) {
-        if (path_known) add_allowed(exchange);
-        api_reply_error(exchange, api_refuse, path_known ? 405 : 404,
-                        path_known ? "this path does not take this method"
-                                   : "there is nothing under this path");
+        refuse_path(exchange, path_known);
         return;
     }
     const bool open = route->access == WITHOUT_KEY || (route->access == WITHOUT_KEY_HERE && !api->reachable);

@@ -242,12 +242,12 @@ static void hear_end(struct job *job, const struct mail *mail) {
     free_job(job);
 }
 
-/* The client may have left before there was a number to cancel. */
+/* The client may have left before there was a number to cancel, and so may the service, when the server ends. */
 static void hear_queued(struct job *job, const struct mail *mail) {
     job->accepted = true;
     job->number = mail->request;
     job->api->counts.requests++;
-    if (!job->exchange) service_cancel(job->api->service, job->number);
+    if (!job->exchange && job->api->service) service_cancel(job->api->service, job->number);
 }
 
 void job_hear(struct job *job, const struct mail *mail) {

@@ -265,6 +265,7 @@ void server_close(struct server *server) {
     desk_close(server->api.desk);
     hours_write(&server->api, true);
     service_close(server->api.service);
+    server->api.service = NULL; /* what it said last asks for nothing any more */
     if (server->api.mailbox) mailbox_deliver(server->api.mailbox);
     mailbox_close(server->api.mailbox);
     teller_close(server->api.teller);

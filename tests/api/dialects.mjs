@@ -89,6 +89,7 @@ await check('a thought and its answer are continued', async () => {
 
 await check('headers', async () => {
     expect('405 says what is allowed', (await fetch(url + '/models', { method: 'DELETE' })).headers.get('allow') === 'GET, HEAD');
+    expect('405 of a page', (await fetch(url + '/', { method: 'POST', body: '{}' })).headers.get('allow') === 'GET, HEAD');
     expect('405 of a POST', (await fetch(url + '/v1/chat/completions')).headers.get('allow') === 'POST');
     return (await ask()).headers.get('x-request-id').length === 36;
 });
