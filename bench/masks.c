@@ -1,5 +1,6 @@
 /* masks.c - what structured output costs and keeps, over schemas that come with values: how long until the first mask of
- * tokens and for each further one, and whether the values that are valid may be written and no others.
+ * tokens, for each further one, and for taking a token that must leave room for an ending; and whether the values that are
+ * valid may be written and no others.
  *
  *   masks TOKENIZER FILE...
  *
@@ -8,6 +9,7 @@
  * and may keep to a part of what a schema allows. An invalid one that may be is, and the exit status says so. */
 #include "base/clock.h"
 #include "text/json_grammar.h"
+#include "text/mask_ending.h"
 #include "text/token_mask.h"
 
 #include <stdio.h>
@@ -24,7 +26,7 @@ struct bench {
     struct token_trie *trie;
     struct mask_shared *shared;
     uint32_t *allowed;
-    struct series first, next; /* masks */
+    struct series first, next, ending; /* masks, and taking a token with an ending in sight */
     long refused, valid_written, valid_not, invalid_written, invalid_not, cut;
 };
 
@@ -34,6 +36,7 @@ struct subject {
     struct grammar *grammar;
     struct mask_table *table;
     struct matcher matcher;
+    struct mask_ending ending;
 };
 
 static void give_up(const char *what) {
@@ -88,9 +91,22 @@ static bool open_subject(struct bench *bench, struct subject *subject, const jso
 }
 
 static void close_subject(struct subject *subject) {
+    mask_ending_free(&subject->ending);
     matcher_close(&subject->matcher);
     mask_table_close(subject->table);
     grammar_close(subject->grammar);
+}
+
+/* Takes a token, as it is near the limit, with room for the rest of the value and no more: only there endings are cut into
+ * tokens. The value goes on, whatever should have come. */
+static bool take_token(struct bench *bench, struct subject *subject, const struct chosen_token *chosen) {
+    const struct control_token none = {.id = -1};
+    const double begun = clock_seconds();
+    (void)mask_ending_choose(&subject->ending, bench->trie, &subject->matcher, &none, chosen);
+    const bool follows = mask_ending_push(&subject->ending, &subject->matcher, chosen);
+    record(&bench->ending, clock_seconds() - begun);
+    mask_ending_restart(&subject->ending);
+    return follows;
 }
 
 /* May the tokens be written, each by the mask before it? */
@@ -109,7 +125,8 @@ static bool may_write(struct bench *bench, struct subject *subject, const struct
         }
         const bool masked = bench->allowed[id >> 5] >> (id & 31) & 1;
         if (bytes <= TOKEN_BYTES_LIMIT && !masked) return false;
-        if (!matcher_push(&subject->matcher, text, bytes)) {
+        if (!take_token(bench, subject,
+                        &(struct chosen_token){id, text, bytes, (int64_t)(tokens->count - i) - 1})) {
             if (masked) bench->cut++;
             return false;
         }
@@ -169,6 +186,7 @@ int main(int count, char **argument) {
     }
     print_series("first masks, with the grammar", &bench.first);
     print_series("masks", &bench.next);
+    print_series("tokens taken, with their endings", &bench.ending);
     printf(
         "%d files not read; schemas: %zu taken, %ld refused; values: %ld of %ld valid ones may be written, "
         "%ld of %ld invalid ones; %ld cut by a limit; %d tokens in the vocabulary\n",
@@ -180,5 +198,6 @@ int main(int count, char **argument) {
     free(bench.allowed);
     free(bench.first.second);
     free(bench.next.second);
+    free(bench.ending.second);
     return bench.invalid_written > 0;
 }

@@ -204,12 +204,12 @@ static void release(const struct job_mask *mask, struct masked_answer *answer) {
 }
 
 static void accept_text(const struct job_mask *mask, struct masked_answer *answer, int32_t id) {
-    size_t bytes;
-    const char *text = tokenizer_bytes(mask->engine->tokenizer, id, &bytes);
+    struct chosen_token token = {.id = id};
+    token.text = tokenizer_bytes(mask->engine->tokenizer, id, &token.bytes);
     if (id == mask->separator) answer->separated = true;
-    const bool follows = matcher_push(&answer->matcher, text, bytes);
+    const bool follows = mask_ending_push(&answer->ending, &answer->matcher, &token);
     if (answer->hold == HOLD_WATCHED) {
-        answer->followed += bytes;
+        answer->followed += token.bytes;
         answer->hold = !follows ? HOLD_FREE : answer->followed > mask->free_bytes ? HOLD_BOUND : HOLD_WATCHED;
     }
     release(mask, answer);
@@ -218,7 +218,7 @@ static void accept_text(const struct job_mask *mask, struct masked_answer *answe
 static void bind(struct masked_answer *answer) {
     answer->separated = false;
     answer->followed = 0;
-    answer->ending.now.known = false;
+    mask_ending_restart(&answer->ending);
     answer->hold = matcher_restart(&answer->matcher) ? HOLD_BOUND : HOLD_FREE;
 }
 

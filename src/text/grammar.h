@@ -133,6 +133,8 @@ bool matcher_may_end(const struct matcher *matcher);
 bool matcher_would_push(struct matcher *matcher, const char *text, size_t bytes);
 /* The places that there would be behind it, to be freed. */
 void matcher_look(struct matcher *matcher, const char *text, size_t bytes, struct place_set *set);
+/* The text did come: as matcher_push(), without doing it again. The set is scratch then. */
+bool matcher_take(struct matcher *matcher, struct place_set *set);
 /* Bytes that it takes at least from a node to the end of the text. */
 int32_t place_rest(const struct matcher *matcher, int32_t node, int32_t frame);
 /* And from the nearest of places; GRAMMAR_NO_REST: there is none. */

@@ -222,6 +222,13 @@ void matcher_look(struct matcher *matcher, const char *text, size_t bytes, struc
     place_set_free(&next);
 }
 
+bool matcher_take(struct matcher *matcher, struct place_set *set) {
+    const struct place_set swap = matcher->set;
+    matcher->set = *set;
+    *set = swap;
+    return matcher->set.places > 0 || matcher->set.ended;
+}
+
 bool matcher_would_push(struct matcher *matcher, const char *text, size_t bytes) {
     struct place_set set = {0};
     matcher_look(matcher, text, bytes, &set);

@@ -11,7 +11,18 @@ void mask_ending_free(struct mask_ending *ending) {
     free(ending->now.token);
     free(ending->next.token);
     buffer_free(&ending->text);
+    place_set_free(&ending->behind);
     *ending = (struct mask_ending){0};
+}
+
+void mask_ending_restart(struct mask_ending *ending) {
+    ending->now.known = ending->looked = false;
+}
+
+bool mask_ending_push(struct mask_ending *ending, struct matcher *matcher, const struct chosen_token *token) {
+    const bool looked = ending->looked && ending->looked_id == token->id;
+    ending->looked = false;
+    return looked ? matcher_take(matcher, &ending->behind) : matcher_push(matcher, token->text, token->bytes);
 }
 
 /* The longest token that the text begins with, and its bytes; -1: none. */
@@ -73,13 +84,14 @@ static int32_t follow(struct ending_plan *plan) {
 /* Does what the text would be behind the chosen token come to an end in time? Then `now` is its plan, if it needed one. */
 static bool fits(struct mask_ending *ending, const struct token_trie *trie, struct matcher *matcher,
                  const struct control_token *control, const struct chosen_token *chosen) {
-    struct place_set set = {0};
-    matcher_look(matcher, chosen->text, chosen->bytes, &set);
-    const int32_t rest = matcher_rest(matcher, &set);
+    const struct place_set *set = &ending->behind;
+    matcher_look(matcher, chosen->text, chosen->bytes, &ending->behind);
+    ending->looked = true;
+    ending->looked_id = chosen->id;
+    const int32_t rest = matcher_rest(matcher, set);
     bool fit = rest == GRAMMAR_NO_REST || rest <= chosen->room, planned = false;
-    if (!fit && make_plan(ending, &ending->next, trie, control, matcher, &set))
+    if (!fit && make_plan(ending, &ending->next, trie, control, matcher, set))
         fit = planned = plan_cost(&ending->next) <= chosen->room;
-    place_set_free(&set);
     if (!fit) return false;
     const struct ending_plan swap = ending->now;
     ending->now = ending->next;

@@ -18,8 +18,13 @@ struct ending_plan {
 struct mask_ending {
     struct ending_plan now, next; /* from where the text is; scratch */
     struct buffer text;           /* scratch */
+    struct place_set behind;      /* where the text would be behind the token that was looked at */
+    bool looked;
+    int32_t looked_id;
 };
 void mask_ending_free(struct mask_ending *ending);
+/* The text begins anew. */
+void mask_ending_restart(struct mask_ending *ending);
 
 /* The token that was chosen. `room`: tokens that may come behind it. */
 struct chosen_token {
@@ -41,5 +46,8 @@ struct control_token {
 enum { ENDING_FITS = -1, ENDING_NOW = -2 };
 int32_t mask_ending_choose(struct mask_ending *ending, const struct token_trie *trie, struct matcher *matcher,
                            const struct control_token *control, const struct chosen_token *chosen);
+
+/* The token comes: as matcher_push(), and cheaper where it was asked about. */
+bool mask_ending_push(struct mask_ending *ending, struct matcher *matcher, const struct chosen_token *token);
 
 #endif

@@ -2,8 +2,8 @@
 // tools, and of the JSON-Schema-Test-Suite: a part of them, or all. ajv checks them; what the suite itself says of a value
 // counts more. Prints totals, what is wrong, and how many schemas of each keyword were taken.
 //
-// Each schema is asked for twice: with a room in which most answers end by themselves, where the model is led to, and with one
-// in which they have to be brought to their end.
+// Answers have a room in which most end by themselves, the model being led to it, or one in which they have to be brought to
+// their end: both for the suite, the first for formats and the second for arguments of BFCL's.
 import fs from 'node:fs';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -20,7 +20,8 @@ for (const [text, more] of [['"', 12], ['}', 8], [']', 8], ['{', -2], ['[', -1]]
     const { tokens } = await (await send('/tokenize', { content: text })).json();
     if (tokens.length === 1) led[tokens[0]] = more;
 }
-const tries = [{ room: 250, logit_bias: led }, { room: 80, logit_bias: {} }], most = 4000;
+const wide = { room: 250, logit_bias: led }, narrow = { room: 80, logit_bias: {} }, most = 1500;
+const { context } = await (await fetch(url + '/capabilities')).json();
 
 // Types as languages call them, which BFCL has.
 const names = { dict: 'object', float: 'number', tuple: 'array', list: 'array', bool: 'boolean', int: 'integer' };
@@ -42,14 +43,14 @@ for (const file of fs.readdirSync(path.join(folder, 'bfcl')).filter(f => f.endsW
         for (const { name, parameters } of [JSON.parse(line).function].flat()) {
             if (seen.has(JSON.stringify(parameters)) || !seen.add(JSON.stringify(parameters)) || (!all && count++ % 400)) continue;
             for (const kind of ['format', 'tool'])
-                cases.push({ group: `bfcl as ${kind}`, name: `${file} ${name}`, tool: kind === 'tool' && name.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 64), schema: parameters, draft: '', tests: [] });
+                cases.push({ group: `bfcl as ${kind}`, name: `${file} ${name}`, ways: kind === 'tool' ? [narrow] : [wide], tool: kind === 'tool' && name.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, 64), schema: parameters, draft: '', tests: [] });
         }
 }
 for (const draft of ['draft7', 'draft2020-12'])
     for (const file of fs.readdirSync(path.join(folder, 'json-schema-test-suite/tests', draft)).filter(f => f.endsWith('.json')))
         JSON.parse(fs.readFileSync(path.join(folder, 'json-schema-test-suite/tests', draft, file))).forEach(({ description, schema, tests }, index) => {
             if (all || index % 17 === 1)
-                cases.push({ group: `${draft}/${file.slice(0, -5)}`, name: `${draft}/${file}: ${description}`, schema, draft, tests });
+                cases.push({ group: `${draft}/${file.slice(0, -5)}`, ways: [wide, narrow], name: `${draft}/${file}: ${description}`, schema, draft, tests });
         });
 
 const validator = ({ schema, draft }) => {
@@ -70,8 +71,9 @@ const ask = async (test, seed, { logit_bias }, max_tokens) => {
     if (reply.status !== 200) throw new Error(`${test.name}: status ${reply.status}: ${JSON.stringify(body)}`);
     const { message: { content, tool_calls }, finish_reason } = body.choices[0];
     const text = test.tool && tool_calls ? tool_calls[0].function.arguments : content;
+    if (typeof text !== 'string') throw new Error(`${test.name}: no answer: ${JSON.stringify(body)}`);
     if (finish_reason !== 'length' && finish_reason !== (test.tool ? 'tool_calls' : 'stop')) throw new Error(`${test.name}: ended by ${finish_reason}: ${text}`);
-    return { text, cut: finish_reason === 'length' };
+    return { text, cut: finish_reason === 'length', left: context - body.usage.prompt_tokens };
 };
 
 const parse = text => { try { return { value: JSON.parse(text) }; } catch { return undefined; } };
@@ -91,7 +93,7 @@ const one = async test => {
     const row = tally.get(test.group) ?? { taken: 0, refused: 0 };
     tally.set(test.group, row);
     let validate;
-    for (const [index, way] of tries.entries()) {
+    for (const [index, way] of test.ways.entries()) {
         let answer = await ask(test, index + 1, way, way.room), parsed;
         if (answer.refused) {
             row.refused++;
@@ -106,7 +108,7 @@ const one = async test => {
         if (!(parsed = parse(answer.text)) && answer.cut) {
             count.short++;
             notes.short.push(`${test.name}: ${way.room}`);
-            answer = await ask(test, index + 1, way, most);
+            answer = await ask(test, index + 1, way, Math.min(most, answer.left));
             parsed = parse(answer.text);
         }
         const what = parsed ? judge(test, validate, parsed.value, answer.text) : answer.cut ? 'endless' : 'wrong';
@@ -116,7 +118,7 @@ const one = async test => {
     }
 };
 await Promise.all(Array.from({ length: 8 }, async () => {
-    while (cases.length) await one(cases.pop());
+    for (let test; (test = cases.pop());) await one(test).catch(error => { count.wrong++; notes.wrong.push(error.message); });
 }));
 
 const sum = what => [...tally.values()].reduce((total, row) => total + row[what], 0);

@@ -1,5 +1,6 @@
 /* Fuzz target: grammars in GBNF; what comes out is followed for a while by the bytes that it allows. Any input must end in
- * a grammar or a sentence. */
+ * a grammar or a sentence, and each place leads to its end. */
+#include "support/grammar_end.h"
 #include "text/gbnf.h"
 
 #include <stdlib.h>
@@ -12,6 +13,8 @@ static void follow(const struct grammar *grammar, const uint8_t *data, size_t by
     struct matcher matcher;
     if (matcher_open(&matcher, grammar) != STATUS_OK) return;
     for (size_t step = 0; step < 200 && matcher.set.places > 0; step++) {
+        if (step % 8 == 0) check_grammar_end(&matcher);
+        if (matcher.failed) break;
         const struct place place = matcher.set.place[data[step % bytes] % matcher.set.places];
         const struct byte_set *set = &grammar->set[grammar->node[place.node].other];
         int byte = data[(step * 7 + 1) % bytes];

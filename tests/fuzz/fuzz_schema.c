@@ -1,6 +1,7 @@
 /* Fuzz target: JSON schemas to grammars; what comes out is followed for a while by the bytes that it allows. Any input must
- * end in a grammar that leads somewhere, or a sentence. */
+ * end in a grammar that leads to its end from everywhere, or a sentence. */
 #include "base/json.h"
+#include "support/grammar_end.h"
 #include "text/json_grammar.h"
 
 #include <stdlib.h>
@@ -14,6 +15,8 @@ static void follow(const struct grammar *grammar, const uint8_t *data, size_t by
     MUST(matcher_open(&matcher, grammar) == STATUS_OK);
     MUST(matcher.set.places > 0 || matcher.set.ended);
     for (size_t step = 0; step < 200 && matcher.set.places > 0; step++) {
+        if (step % 8 == 0) check_grammar_end(&matcher);
+        if (matcher.failed) break;
         const struct place place = matcher.set.place[data[step % bytes] % matcher.set.places];
         const struct byte_set *set = &grammar->set[grammar->node[place.node].other];
         int byte = data[(step * 7 + 1) % bytes];

@@ -160,9 +160,12 @@ static bool write_text(const struct fixture *fixture, struct mask_table *table, 
         chosen.text = tokenizer_bytes(fixture->tokenizer, chosen.id, &chosen.bytes);
         const int32_t instead = mask_ending_choose(&ending, fixture->trie, &matcher, &none, &chosen);
         if (instead == ENDING_NOW) break;
-        if (instead >= 0) chosen.text = tokenizer_bytes(fixture->tokenizer, instead, &chosen.bytes);
-        if (instead >= 0) assert_true(fixture->allowed[instead >> 5] >> (instead & 31) & 1);
-        assert_true(matcher_push(&matcher, chosen.text, chosen.bytes));
+        if (instead >= 0) {
+            assert_true(fixture->allowed[instead >> 5] >> (instead & 31) & 1);
+            chosen.id = instead;
+            chosen.text = tokenizer_bytes(fixture->tokenizer, instead, &chosen.bytes);
+        }
+        assert_true(mask_ending_push(&ending, &matcher, &chosen));
     }
     const bool ended = matcher_may_end(&matcher);
     matcher_close(&matcher);
