@@ -159,9 +159,9 @@ void json_parts_open(struct json_parts *parts, struct grammar_builder *builder) 
 
 char *json_literal_text(const json_t *value) {
     struct buffer text = {0};
-    if (!json_is_string(value))
+    if (!json_is_string(value) && !json_is_real(value))
         return json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(17));
-    json_print_text(&text, json_string_value(value), json_string_length(value));
+    json_print(&text, value, 0);
     if (text.failed) buffer_free(&text);
     return text.data;
 }

@@ -46,25 +46,48 @@ static void add_complement(struct regex *regex, struct code_set *set, struct cod
     if (!code_set_add_complement(set, of)) (void)refuse(regex, "too many ranges");
 }
 
-/* \d \w \s and their opposites. False: another letter. */
-static bool add_class(struct regex *regex, struct code_set *set, char letter) {
-    static const struct code_range digits[] = {{'0', '9'}},
-                                   words[] = {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}},
-                                   spaces[] = {{9, 13},          {32, 32},         {0xA0, 0xA0},
-                                               {0x1680, 0x1680}, {0x2000, 0x200A}, {0x2028, 0x2029},
-                                               {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000},
-                                               {0xFEFF, 0xFEFF}};
-    static const struct {
-        char letter;
-        const struct code_range *range;
-        int ranges;
-    } rows[] = {
-        {'d', digits, COUNT_OF(digits)}, {'w', words, COUNT_OF(words)}, {'s', spaces, COUNT_OF(spaces)}};
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        if ((letter | 32) != rows[i].letter) continue;
-        struct code_set found = {.ranges = rows[i].ranges};
-        memcpy(found.range, rows[i].range, (size_t)rows[i].ranges * sizeof *rows[i].range);
-        if (letter == rows[i].letter)
+/* What a class has for every reader, and what it has for some: those of Python know the digits and letters of all scripts, and
+ * another white space. What is to match does so for all of them. */
+struct class_ranges {
+    char letter;
+    struct code_range narrow[10], more[6];
+    int narrows, mores;
+};
+
+static const struct class_ranges classes[] = {
+    {'d',
+     {{'0', '9'}},
+     {{0x80, 0x9F}, {0x250, 0x303F}, {0x3100, 0x4DFF}, {0xA000, 0xABFF}, {0xD7A4, CODE_LAST}},
+     1,
+     5},
+    {'w', {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}, {{0x80, CODE_LAST}}, 4, 1},
+    {'s',
+     {{9, 13},
+      {32, 32},
+      {0xA0, 0xA0},
+      {0x1680, 0x1680},
+      {0x2000, 0x200A},
+      {0x2028, 0x2029},
+      {0x202F, 0x202F},
+      {0x205F, 0x205F},
+      {0x3000, 0x3000}},
+     {{0xFEFF, 0xFEFF}, {0x1C, 0x1F}, {0x85, 0x85}},
+     9,
+     3}};
+
+/* \d \w \s and their opposites; in `wide` all that some reader takes for one. False: another letter. */
+static bool add_class(struct regex *regex, struct code_set *set, char letter, bool wide) {
+    for (size_t i = 0; i < COUNT_OF(classes); i++) {
+        const struct class_ranges *class = &classes[i];
+        if ((letter | 32) != class->letter) continue;
+        const bool opposite = letter != class->letter, exact = regex->most < 0;
+        /* the standard's white space has the first of the others */
+        const int more = !exact ? (wide != opposite ? class->mores : 0) : class->letter == 's';
+        struct code_set found = {.ranges = class->narrows + more};
+        memcpy(found.range, class->narrow, (size_t) class->narrows * sizeof *class->narrow);
+        memcpy(found.range + class->narrows, class->more, (size_t)more * sizeof *class->more);
+        code_set_settle(&found);
+        if (!opposite)
             for (int r = 0; r < found.ranges; r++)
                 add_range(regex, set, found.range[r].low, found.range[r].high);
         else
@@ -107,7 +130,7 @@ static bool read_escape(struct regex *regex, uint32_t *code) {
 }
 
 /* One character or class of a bracket; *single: it can be an end of a range. */
-static bool read_member(struct regex *regex, struct code_set *set, uint32_t *code, bool *single) {
+static bool read_member(struct regex *regex, struct code_set *set, uint32_t *code, bool *single, bool wide) {
     int bytes;
     *single = true;
     if (*regex->at != '\\') {
@@ -117,7 +140,7 @@ static bool read_member(struct regex *regex, struct code_set *set, uint32_t *cod
     }
     regex->at++;
     if (*regex->at == 'b') return regex->at++, *code = 8, true;
-    if (*regex->at && add_class(regex, set, *regex->at)) return regex->at++, *single = false, true;
+    if (*regex->at && add_class(regex, set, *regex->at, wide)) return regex->at++, *single = false, true;
     if (*regex->at == '-') return regex->at++, *code = '-', true;
     return read_escape(regex, code);
 }
@@ -129,11 +152,12 @@ static bool read_bracket(struct regex *regex, struct code_set *set) {
     while (*regex->at && *regex->at != ']') {
         uint32_t low = 0, high = 0;
         bool single, end_single;
-        if (!read_member(regex, &found, &low, &single)) return false;
+        if (!read_member(regex, &found, &low, &single, opposite)) return false;
         high = low;
         if (single && regex->at[0] == '-' && regex->at[1] && regex->at[1] != ']') {
             regex->at++;
-            if (!read_member(regex, &found, &high, &end_single) || !end_single || high < low) return false;
+            if (!read_member(regex, &found, &high, &end_single, opposite) || !end_single || high < low)
+                return false;
         }
         if (single) add_range(regex, &found, low, high);
     }
@@ -203,7 +227,8 @@ static const struct expression *read_atom(struct regex *regex) {
     case '?': return refuse(regex, "nothing to repeat");
     case '\\':
         regex->at++;
-        if (*regex->at && add_class(regex, &set, *regex->at)) return regex->at++, characters_of(regex, &set);
+        if (*regex->at && add_class(regex, &set, *regex->at, false))
+            return regex->at++, characters_of(regex, &set);
         if (!read_escape(regex, &code)) return refuse(regex, "an escape that is not regular");
         return json_characters(regex->builder, code, code);
     default:

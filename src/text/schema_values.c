@@ -2,6 +2,7 @@
 #include "text/schema_compile.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -199,7 +200,7 @@ static const struct expression *in_bounds(struct schema_compiler *compiler, int6
 
 /* ---- multiples ---- */
 
-enum { MULTIPLE_LIMIT = 2000, LISTED_LIMIT = 4096, MULTIPLE_DIGITS = 9 };
+enum { MULTIPLE_LIMIT = 2000, LISTED_LIMIT = 10000, MULTIPLE_DIGITS = 9 };
 
 static int rule_for(struct grammar_builder *b, const struct expression *expression) {
     const int rule = grammar_declare(b);
@@ -208,7 +209,7 @@ static int rule_for(struct grammar_builder *b, const struct expression *expressi
 }
 
 /* Digits of whole numbers that `of` divides: by the rest that those before leave, from the last digit to the first. */
-static const struct expression *multiples_of(struct grammar_builder *b, int of) {
+static const struct expression *multiples_of(struct grammar_builder *b, int of, bool negative) {
     int *rule = malloc((size_t)of * sizeof *rule);
     const struct expression *sum = grammar_text(b, "0");
     if (!rule) return b->failed = true, NULL;
@@ -232,7 +233,14 @@ static const struct expression *multiples_of(struct grammar_builder *b, int of) 
         free(longer);
     }
     free(rule);
-    return grammar_sequence(b, grammar_optional(b, grammar_text(b, "-")), sum);
+    return negative ? grammar_sequence(b, grammar_optional(b, grammar_text(b, "-")), sum) : sum;
+}
+
+/* The number as people write it, which its double may not be: 3 * 0.1 is 0.3. */
+static double written(double value, int decimals) {
+    char text[64];
+    snprintf(text, sizeof text, "%.*f", decimals, value);
+    return strtod(text, NULL);
 }
 
 /* All of them between two bounds, written down. */
@@ -240,9 +248,11 @@ static const struct expression *listed_multiples(struct schema_compiler *compile
                                                  const struct bounds *bounds, double of, bool integer) {
     const double first =
         ceil(bounds->low / of) + (bounds->low_open && ceil(bounds->low / of) * of == bounds->low);
+    const struct bounds unit = {.low = of, .has_low = true};
+    const int decimals = decimals_of(&unit);
     json_t *list = json_array();
     for (int tries = 0; tries < LISTED_LIMIT; tries++) {
-        const double value = (first + tries) * of;
+        const double exact = (first + tries) * of, value = decimals < 0 ? exact : written(exact, decimals);
         if (value < bounds->low || (bounds->low_open && value == bounds->low)) continue;
         if (value > bounds->high || (bounds->high_open && value == bounds->high)) break;
         if (integer && value != nearbyint(value)) continue;
@@ -265,35 +275,9 @@ static bool divides_whole(double of) {
     return true;
 }
 
-static const struct expression *multiple(struct schema_compiler *compiler, const struct bounds *bounds,
-                                         double of, bool integer) {
+static const struct expression *in_range(struct schema_compiler *compiler, struct bounds bounds,
+                                         bool integer) {
     struct grammar_builder *b = compiler->builder;
-    const bool inverse = of < 1 && divides_whole(of);
-    if (bounds->has_low && bounds->has_high && (bounds->high - bounds->low) / of < LISTED_LIMIT)
-        return listed_multiples(compiler, bounds, of, integer);
-    if (inverse) of = 1; /* of numbers, those that are whole */
-    if (!bounds->has_low && !bounds->has_high && of == nearbyint(of) && of <= MULTIPLE_LIMIT)
-        return multiples_of(b, (int)of);
-    /* near a bound, and within the other */
-    struct bounds near = *bounds;
-    if (!bounds->has_low) near.low = bounds->has_high ? bounds->high - 1000 * of : 0;
-    if (!bounds->has_high) near.high = near.low + 1000 * of;
-    return listed_multiples(compiler, &near, of, integer);
-}
-
-const struct expression *schema_number(struct schema_compiler *compiler, const json_t *schema, bool integer) {
-    struct grammar_builder *b = compiler->builder;
-    const json_t *divisor = json_object_get(schema, "multipleOf");
-    if (divisor && !(json_number_value(divisor) > 0))
-        return schema_refuse(compiler, STATUS_INPUT, "multipleOf", "must be a number above 0");
-    struct bounds bounds = read_bounds(compiler, schema);
-    if (compiler->status != STATUS_OK) return NULL;
-    if (divisor && json_number_value(divisor) == 1)
-        integer = true;
-    else if (divisor)
-        return multiple(compiler, &bounds, json_number_value(divisor), integer);
-    if (!bounds.has_low && !bounds.has_high)
-        return grammar_call(b, integer ? compiler->parts.integer : compiler->parts.number);
     if (integer && bounds.has_low && bounds.low != ceil(bounds.low))
         bounds.low = ceil(bounds.low), bounds.low_open = false;
     if (integer && bounds.has_high && bounds.high != floor(bounds.high))
@@ -312,6 +296,51 @@ const struct expression *schema_number(struct schema_compiler *compiler, const j
     if (low > WITHOUT_BOUND || high < -WITHOUT_BOUND)
         return schema_refuse(compiler, STATUS_UNSUPPORTED, "minimum", "is too large");
     return in_bounds(compiler, low, high, decimals, &bounds, integer);
+}
+
+/* Whole numbers are multiples of 1/100: all of them, and others near zero or a bound. */
+static const struct expression *fractions(struct schema_compiler *compiler, const struct bounds *bounds,
+                                          double of, bool integer) {
+    struct bounds near = *bounds;
+    if (!near.has_low || (near.low < 0 && (!near.has_high || near.high > 0)))
+        near.low = near.has_high && near.high < 0 ? near.high - LISTED_LIMIT / 2 * of : 0,
+        near.low_open = false;
+    near.has_low = true;
+    if (!near.has_high) near.high = near.low + LISTED_LIMIT * of, near.has_high = true;
+    const bool whole = !bounds->has_low || !bounds->has_high || floor(bounds->high) > ceil(bounds->low);
+    const struct expression *sum = whole ? in_range(compiler, *bounds, true) : NULL;
+    if (integer || compiler->status != STATUS_OK) return sum;
+    return join(compiler->builder, sum, listed_multiples(compiler, &near, of, false));
+}
+
+static const struct expression *multiple(struct schema_compiler *compiler, const struct bounds *bounds,
+                                         double of, bool integer) {
+    if (bounds->has_low && bounds->has_high && (bounds->high - bounds->low) / of < LISTED_LIMIT)
+        return listed_multiples(compiler, bounds, of, integer);
+    if (of < 1 && divides_whole(of)) return fractions(compiler, bounds, of, integer);
+    const bool from_zero = bounds->has_low && bounds->low <= 0 && bounds->low > -of && !bounds->low_open;
+    if ((!bounds->has_low || from_zero) && !bounds->has_high && of == nearbyint(of) && of <= MULTIPLE_LIMIT)
+        return multiples_of(compiler->builder, (int)of, !from_zero);
+    /* near a bound, and within the other */
+    struct bounds near = *bounds;
+    if (!bounds->has_low) near.low = bounds->has_high ? bounds->high - 1000 * of : 0;
+    if (!bounds->has_high) near.high = near.low + 1000 * of;
+    return listed_multiples(compiler, &near, of, integer);
+}
+
+const struct expression *schema_number(struct schema_compiler *compiler, const json_t *schema, bool integer) {
+    struct grammar_builder *b = compiler->builder;
+    const json_t *divisor = json_object_get(schema, "multipleOf");
+    if (divisor && !(json_number_value(divisor) > 0))
+        return schema_refuse(compiler, STATUS_INPUT, "multipleOf", "must be a number above 0");
+    struct bounds bounds = read_bounds(compiler, schema);
+    if (compiler->status != STATUS_OK) return NULL;
+    if (divisor && json_number_value(divisor) != 1)
+        return multiple(compiler, &bounds, json_number_value(divisor), integer);
+    if (divisor) integer = true;
+    if (!bounds.has_low && !bounds.has_high)
+        return grammar_call(b, integer ? compiler->parts.integer : compiler->parts.number);
+    return in_range(compiler, bounds, integer);
 }
 
 /* ---- arrays ---- */

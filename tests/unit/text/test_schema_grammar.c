@@ -85,8 +85,14 @@ static void multiples_are_kept(void **state) {
     check("{\"type\":\"integer\",\"multipleOf\":5,\"minimum\":12}", LIST("15", "100"),
           LIST("10", "12", "16"));
     check("{\"type\":\"number\",\"multipleOf\":1.5}", LIST("0", "1.5", "4.5"), LIST("1", "2.5"));
-    check("{\"type\":\"number\",\"multipleOf\":0.01,\"minimum\":0,\"maximum\":100}", LIST("0", "7", "100"),
-          LIST("-1", "101", "-900"));
+    check("{\"type\":\"number\",\"multipleOf\":0.01,\"minimum\":0,\"maximum\":99}",
+          LIST("0", "7", "99", "0.06", "16.25"), LIST("-1", "100", "-900", "0.001"));
+    check("{\"type\":\"number\",\"multipleOf\":0.01,\"minimum\":0,\"maximum\":99999999999.99}",
+          LIST("0", "7", "12.25", "10000", "99999999999"), LIST("-1", "0.001", "100000000000"));
+    check("{\"type\":\"number\",\"multipleOf\":0.1}", LIST("0", "-7", "12.5", "10000"), LIST("0.05", "0.3"));
+    check("{\"type\":\"integer\",\"multipleOf\":10,\"minimum\":0}", LIST("0", "70", "1234560"),
+          LIST("-10", "5"));
+    check("{\"enum\":[0.1,1.5]}", LIST("0.1", "1.5"), LIST("0.10000000000000001", "1"));
     check("{\"minimum\":3,\"exclusiveMinimum\":true,\"type\":\"integer\"}", LIST("4"), LIST("3", "2"));
 }
 
@@ -329,6 +335,23 @@ static void patterns_are_held_at_their_ends(void **state) {
           LIST("\"redgreen\"", "\"a blue\""), LIST("\"\"", "\"re\""));
     check("{\"type\":\"string\",\"not\":{\"pattern\":\"^(a$|b)\"}}", LIST("\"\"", "\"ab\"", "\"c\""),
           LIST("\"a\"", "\"bc\""));
+}
+
+/* Readers disagree on what \\s, \\d and \\w are beyond ASCII: what is to match does so for all of them. */
+static void classes_are_those_of_every_reader(void **state) {
+    (void)state;
+    check("{\"type\":\"string\",\"pattern\":\"^\\\\s$\"}", LIST("\" \"", "\"\\t\"", "\"\xC2\xA0\""),
+          LIST("\"\xEF\xBB\xBF\"", "\"\\u001c\"", "\"a\""));
+    check("{\"type\":\"string\",\"pattern\":\"^\\\\S[^\\\\s]$\"}", LIST("\"a\xC3\xA9\""),
+          LIST("\"\xEF\xBB\xBF"
+               "a\"",
+               "\"a\xEF\xBB\xBF\"", "\"\\u001fa\"", "\" a\""));
+    check("{\"type\":\"string\",\"pattern\":\"^\\\\W\\\\D[^\\\\w]$\"}", LIST("\"-a-\"", "\"-\xC3\xA9+\""),
+          LIST("\"\xC3\xA9"
+               "a-\"",
+               "\"-\xD9\xA3-\"", "\"-a\xC3\xA9\"", "\"-1-\""));
+    check("{\"type\":\"string\",\"not\":{\"pattern\":\"\\\\s\"}}", LIST("\"a\""),
+          LIST("\"\xEF\xBB\xBF\"", "\" \""));
 }
 
 /* What is told by names that a pattern does not match, or by strings that must not match, needs the pattern in full. */
@@ -623,6 +646,7 @@ int main(void) {
         cmocka_unit_test(members_that_nothing_looks_at_follow_their_rule),
         cmocka_unit_test(contained_items_are_counted),
         cmocka_unit_test(patterns_are_held_at_their_ends),
+        cmocka_unit_test(classes_are_those_of_every_reader),
         cmocka_unit_test(patterns_are_never_shortened_where_that_allows_more),
         cmocka_unit_test(long_strings_are_counted),
         cmocka_unit_test(bounds_beyond_digits_are_kept_further_inside),
