@@ -38,6 +38,7 @@ struct schema_compiler {
     int characters, few_characters; /* rules of parts of long strings; 0: none yet */
     bool exact;           /* patterns are to be said in full: something is told by what they do not match */
     int states;           /* of all automata: bounded */
+    int string_pairs;     /* that were told apart by their patterns: bounded */
     int copied, compared; /* members of merged schemas; pairs of schemas: both are bounded */
     enum status status;
     enum status first_status; /* of what was left out, and its sentence */

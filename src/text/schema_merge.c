@@ -565,6 +565,35 @@ static bool parts_are_apart(struct schema_compiler *compiler, const json_t *one,
     return false;
 }
 
+/* An object with a member that the other forbids, or without one that it requires. */
+static bool object_is_apart(struct schema_compiler *compiler, const json_t *object, const json_t *other) {
+    const json_t *required = json_object_get(other, "required"),
+                 *properties = json_object_get(other, "properties");
+    const char *name;
+    json_t *value;
+    for (size_t i = 0; i < json_array_size(required); i++) {
+        name = json_string_value(json_array_get(required, i));
+        if (name && !json_object_get(object, name)) return true;
+    }
+    json_object_foreach((json_t *)object, name, value) {
+        const json_t *schema = json_object_get(properties, name);
+        const json_t *only = schema ? schema_own(compiler, json_pack("{s:O}", "const", value)) : NULL;
+        if (only && !schemas_overlap(compiler, only, schema)) return true;
+    }
+    return false;
+}
+
+/* One lists objects alone, of which the other allows none. */
+static bool objects_are_apart(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
+    const json_t *list = values_of(one), *constant = json_object_get(one, "const");
+    if (constant) return json_is_object(constant) && object_is_apart(compiler, constant, other);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (!json_is_object(json_array_get(list, i)) ||
+            !object_is_apart(compiler, json_array_get(list, i), other))
+            return false;
+    return json_array_size(list) > 0;
+}
+
 static bool numbers_are_apart(const json_t *one, const json_t *other) {
     static const char *const most[] = {"maximum", "exclusiveMaximum"}, *const least[] = {"minimum",
                                                                                          "exclusiveMinimum"};
@@ -576,6 +605,40 @@ static bool numbers_are_apart(const json_t *one, const json_t *other) {
             if (i + j > 0 && json_number_value(high) == json_number_value(low)) return true;
         }
     return false;
+}
+
+/* Strings that follow both: none, for certain. What a format allows is not looked at, since some readers do not. */
+static bool strings_are_apart(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
+    enum { PAIRS = 2048 };
+    static const char *const words[] = {"pattern", "const", "enum"};
+    const json_t *both[] = {one, other};
+    const enum status before = compiler->status;
+    json_t *all = json_array();
+    bool apart = false;
+    for (size_t i = 0; i < COUNT_OF(both); i++) {
+        const json_t *pattern = json_object_get(both[i], words[0]),
+                     *value = json_object_get(both[i], words[1]), *list = json_object_get(both[i], words[2]);
+        if (pattern) (void)json_array_append_new(all, json_pack("{s:O}", "pattern", pattern));
+        if (value || list)
+            (void)json_array_append_new(all, value ? json_pack("{s:[O]}", "enum", value)
+                                                   : json_pack("{s:O}", "enum", list));
+    }
+    if (before == STATUS_OK && json_array_size(all) > 1 &&
+        (json_object_get(one, "pattern") || json_object_get(other, "pattern")) &&
+        compiler->string_pairs++ < PAIRS) {
+        json_t *schema = json_pack("{s:O}", SCHEMA_AND, all);
+        const bool exact = compiler->exact;
+        compiler->exact = true;
+        struct machine *machine = schema_strings(compiler, schema);
+        compiler->exact = exact;
+        apart = machine && machine_is_empty(machine);
+        machine_close(machine);
+        json_decref(schema);
+        if (compiler->status == STATUS_UNSUPPORTED || compiler->status == STATUS_INPUT)
+            compiler->status = before;
+    }
+    json_decref(all);
+    return apart;
 }
 
 static bool expanded_overlap(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
@@ -590,7 +653,9 @@ static bool expanded_overlap(struct schema_compiler *compiler, const json_t *one
     if (!(types & others & ~(SCHEMA_NUMBER | SCHEMA_INTEGER)) &&
         (numbers_are_apart(one, other) || numbers_are_apart(other, one)))
         return false;
+    if ((types & others) == SCHEMA_STRING) return !strings_are_apart(compiler, one, other);
     if ((types & others) != SCHEMA_OBJECT) return true;
+    if (objects_are_apart(compiler, one, other) || objects_are_apart(compiler, other, one)) return false;
     return !property_differs(compiler, one, other) && !property_is_forbidden(one, other) &&
            !property_is_forbidden(other, one);
 }

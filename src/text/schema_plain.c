@@ -348,28 +348,58 @@ static json_t *plain_if(struct schema_compiler *compiler, json_t *schema) {
     return schema;
 }
 
-static bool are_apart(struct schema_compiler *compiler, const json_t *list) {
-    for (size_t i = 0; i < json_array_size(list); i++)
-        for (size_t j = 0; j < i; j++)
-            if (schemas_overlap(compiler, json_array_get(list, i), json_array_get(list, j))) return false;
-    return true;
+/* An alternative with what the schema around all of them requires: only for telling which of them can hold at once. */
+static const json_t *told(struct schema_compiler *compiler, const json_t *around, const json_t *choice) {
+    const json_t *required = json_object_get(around, "required"), *type = json_object_get(around, "type");
+    const enum status before = compiler->status;
+    const bool expanded = schema_expand(compiler, &choice);
+    if (compiler->status == STATUS_UNSUPPORTED || compiler->status == STATUS_INPUT) compiler->status = before;
+    if (!expanded || !json_is_object(choice) || (!required && !type)) return choice;
+    json_t *copy = json_copy((json_t *)choice), *names = json_copy(json_object_get(choice, "required"));
+    if (!names) names = json_array();
+    if (json_is_array(required)) (void)json_array_extend(names, (json_t *)required);
+    if (json_array_size(names)) (void)json_object_set(copy, "required", names);
+    if (type && !json_object_get(copy, "type")) (void)json_object_set(copy, "type", (json_t *)type);
+    json_decref(names);
+    return schema_own(compiler, copy);
+}
+
+/* None of the alternatives that may hold beside this one, or NULL where one cannot be ruled out. */
+static json_t *none_beside(struct schema_compiler *compiler, const json_t *list, const json_t *told_list,
+                           size_t which) {
+    json_t *beside = json_array();
+    for (size_t j = 0; j < json_array_size(list); j++)
+        if (j != which &&
+            schemas_overlap(compiler, json_array_get(told_list, which), json_array_get(told_list, j)))
+            (void)json_array_append(beside, json_array_get(list, j));
+    json_t *none = none_of(compiler, beside, 0, SIZE_MAX);
+    json_decref(beside);
+    return none;
 }
 
 /* Each alternative without the others. */
 static json_t *plain_one_of(struct schema_compiler *compiler, json_t *schema) {
-    enum { CHOICES_LIMIT = 64 };
-    json_t *list = json_incref(json_object_get(schema, "oneOf")), *choices = json_array();
+    enum { CHOICES_LIMIT = 512 };
+    json_t *list = json_incref(json_object_get(schema, "oneOf")), *choices = json_array(),
+           *told_list = json_array();
     (void)json_object_del(schema, "oneOf");
-    if (are_apart(compiler, list)) {
-        json_decref(choices);
-        return with_choices(compiler, schema, list, "oneOf");
+    if (json_array_size(list) <= CHOICES_LIMIT) {
+        for (size_t i = 0; i < json_array_size(list); i++) {
+            const json_t *one = told(compiler, schema, json_array_get(list, i));
+            (void)json_array_append(told_list, one ? (json_t *)one : json_array_get(list, i));
+        }
+        for (size_t i = 0; i < json_array_size(list); i++) {
+            json_t *none = none_beside(compiler, list, told_list, i);
+            if (!none) continue;
+            (void)json_array_append(none, json_array_get(list, i));
+            if (json_array_size(none) == 1)
+                (void)json_array_append(choices, json_array_get(list, i));
+            else
+                add(choices, json_pack("{s:O}", "allOf", none));
+            json_decref(none);
+        }
     }
-    for (size_t i = 0; i < json_array_size(list) && json_array_size(list) <= CHOICES_LIMIT; i++) {
-        json_t *none = none_of(compiler, list, 0, i);
-        if (!none) continue;
-        (void)json_array_append(none, json_array_get(list, i));
-        add(choices, json_pack("{s:o}", "allOf", none));
-    }
+    json_decref(told_list);
     json_decref(list);
     return with_choices(compiler, schema, choices, "oneOf");
 }

@@ -32,6 +32,7 @@ struct strings {
     struct schema_compiler *compiler;
     struct grammar_builder builder; /* of expressions that become machines */
     struct machine *all;            /* so far; NULL: any string */
+    int repetitions; /* of what must hold: fewer are told apart where there are too many states */
 };
 
 bool schema_spend_states(struct schema_compiler *compiler, const struct machine *machine) {
@@ -115,19 +116,14 @@ static bool looks_around_first(const char *pattern) {
     return !strncmp(pattern, "^(?!", 4) || !strncmp(pattern, "^(?=", 4);
 }
 
-/* Where it has too many states, what must hold is repeated fewer times than it may. */
 static bool narrow_by_pattern(struct strings *strings, const char *pattern, bool but_not) {
+    enum status status;
+    const int most = but_not || strings->compiler->exact ? -1 : strings->repetitions;
     if (!but_not && looks_around_first(pattern) && !group_end(pattern + 4)) return false;
     if (!but_not && looks_around_first(pattern)) return narrow_by_looks(strings, pattern);
-    for (int most = but_not || strings->compiler->exact ? -1 : REGEX_REPETITIONS;; most /= 8) {
-        enum status status;
-        const struct expression *inside =
-            regex_characters(&strings->builder, pattern, strings->compiler->origin, most, &status);
-        if (!take_status(strings, status) || !inside) return false;
-        if (narrow(strings, inside, but_not)) return true;
-        if (most < 8 || strings->compiler->status != STATUS_LIMIT) return false;
-        strings->compiler->status = STATUS_OK;
-    }
+    const struct expression *inside =
+        regex_characters(&strings->builder, pattern, strings->compiler->origin, most, &status);
+    return take_status(strings, status) && inside && narrow(strings, inside, but_not);
 }
 
 static bool narrow_by_text(struct strings *strings, const json_t *list, bool but_not) {
@@ -192,23 +188,30 @@ static bool narrow_by_length(struct strings *strings, int64_t least, int64_t mos
     }
 }
 
+static bool narrow_by_all(struct strings *strings, const json_t *schema, int64_t least, int64_t most) {
+    if (!narrow_by_rules(strings, schema, false) ||
+        !narrow_by_list(strings, json_object_get(schema, SCHEMA_AND), false) ||
+        !narrow_by_list(strings, json_object_get(schema, SCHEMA_NOT), true) ||
+        !narrow_by_length(strings, least, most))
+        return false;
+    struct grammar_builder *b = &strings->builder;
+    return strings->all || narrow(strings, grammar_repeat(b, json_characters(b, 0, 0x10FFFF), 0, -1), false);
+}
+
 struct machine *schema_strings(struct schema_compiler *compiler, const json_t *schema) {
-    struct strings strings = {.compiler = compiler};
+    static const int repetitions[] = {REGEX_REPETITIONS, 64, 12, 3};
     const int64_t least = schema_count(compiler, schema, "minLength", 0),
                   most = schema_count(compiler, schema, "maxLength", -1);
-    bool done = least != -2 && most != -2 && narrow_by_rules(&strings, schema, false) &&
-                narrow_by_list(&strings, json_object_get(schema, SCHEMA_AND), false) &&
-                narrow_by_list(&strings, json_object_get(schema, SCHEMA_NOT), true) &&
-                narrow_by_length(&strings, least, most);
-    if (done && !strings.all)
-        done = narrow(&strings,
-                      grammar_repeat(&strings.builder, json_characters(&strings.builder, 0, 0x10FFFF), 0, -1),
-                      false);
-    grammar_builder_free(&strings.builder);
-    if (done) return strings.all;
-    machine_close(strings.all);
-    if (compiler->status == STATUS_LIMIT && schema_spend_states(compiler, NULL))
-        compiler->status = STATUS_UNSUPPORTED;
+    for (size_t i = 0; i < COUNT_OF(repetitions) && compiler->status == STATUS_OK; i++) {
+        struct strings strings = {.compiler = compiler, .repetitions = repetitions[i]};
+        const bool done = narrow_by_all(&strings, schema, least, most);
+        grammar_builder_free(&strings.builder);
+        if (done) return strings.all;
+        machine_close(strings.all);
+        if (compiler->status == STATUS_LIMIT && schema_spend_states(compiler, NULL))
+            compiler->status =
+                compiler->exact || i + 1 == COUNT_OF(repetitions) ? STATUS_UNSUPPORTED : STATUS_OK;
+    }
     (void)schema_refuse(compiler, STATUS_UNSUPPORTED, "pattern",
                         "cannot be kept beside the other rules for this string");
     return NULL;

@@ -442,6 +442,30 @@ static void closed_alternatives_are_told_by_members(void **state) {
           LIST("{}"), LIST("{\"xa\":1}"));
 }
 
+/* Only alternatives that can hold at once are kept apart by words. */
+static void alternatives_are_told_apart_by_what_they_say(void **state) {
+    (void)state;
+    check("{\"oneOf\":[{\"type\":\"string\",\"pattern\":\"^a[0-9]+$\"},{\"type\":\"string\",\"pattern\":\"^"
+          "b\"},{\"const\":\"c\"}]}",
+          LIST("\"a1\"", "\"b\"", "\"c\""), LIST("\"a\"", "\"d\""));
+    check("{\"oneOf\":[{\"type\":\"string\",\"pattern\":\"^a\"},{\"type\":\"string\",\"pattern\":\"b$\"}]}",
+          LIST("\"a\"", "\"b\""), LIST("\"ab\"", "\"c\""));
+    /* what is required around them tells them apart */
+    check("{\"type\":\"object\",\"required\":[\"k\"],\"oneOf\":[{\"properties\":{\"k\":{\"const\":1},\"a\":{"
+          "\"type\":\"null\"}}},"
+          "{\"properties\":{\"k\":{\"const\":2},\"b\":{\"type\":\"null\"}}}]}",
+          LIST("{\"k\":1}", "{\"k\":1,\"a\":null}", "{\"k\":2,\"b\":null}"), LIST("{}", "{\"k\":3}"));
+    check("{\"oneOf\":[{\"enum\":[{\"t\":\"void\"}]},{\"type\":\"object\",\"properties\":{\"t\":{\"enum\":["
+          "\"a\",\"b\"]}},\"required\":[\"t\"]}]}",
+          LIST("{\"t\":\"void\"}", "{\"t\":\"a\"}"), LIST("{\"t\":\"c\"}", "{}"));
+    check("{\"oneOf\":[{\"type\":\"number\",\"maximum\":3},{\"type\":\"number\",\"minimum\":3},{\"type\":"
+          "\"null\"}]}",
+          LIST("2", "4", "null"), LIST("3"));
+    check("{\"oneOf\":[{\"type\":\"object\",\"properties\":{\"a\":{\"const\":1}}},{\"type\":\"object\","
+          "\"properties\":{\"a\":{\"const\":2}}}]}",
+          LIST("{\"a\":1}", "{\"a\":2}"), LIST("{}", "{\"a\":3}"));
+}
+
 static void formats_have_room(void **state) {
     (void)state;
     check("{\"type\":\"string\",\"format\":\"uri\"}",
@@ -652,6 +676,7 @@ int main(void) {
         cmocka_unit_test(bounds_beyond_digits_are_kept_further_inside),
         cmocka_unit_test(unknown_words_are_no_rules),
         cmocka_unit_test(closed_alternatives_are_told_by_members),
+        cmocka_unit_test(alternatives_are_told_apart_by_what_they_say),
         cmocka_unit_test(formats_have_room),
         cmocka_unit_test(gaps_between_keywords_let_nothing_through),
         cmocka_unit_test(huge_schemas_are_refused),
