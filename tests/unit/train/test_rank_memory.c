@@ -64,7 +64,7 @@ static void test_poor(void **state) {
     run.began = begin_rank;
     run.steps = 1;
     for (int rank = 0; rank < RANKS; rank++) {
-        char whose[16];
+        char whose[24];
         int64_t all = train(&run, rank, -1);
         assert_int_equal(run.status[rank], STATUS_OK);
         assert_true(all > 50);
