@@ -3,6 +3,7 @@
 #include "train/learner.h"
 
 #include "base/bytes.h"
+#include "train/token_slopes.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -284,60 +285,18 @@ struct descent { /* of one batch */
     double entropy, teacher;
 };
 
-/* Adds share * d KL(p || q) / d logits of p to `to`: p (log p - log q - KL). Returns KL. */
-static double add_divergence(const float *logits, const float *teacher, int32_t vocab, double share,
-                             double *to) {
-    double highest = -INFINITY, other = -INFINITY, sum = 0, other_sum = 0, kl = 0;
-    for (int32_t v = 0; v < vocab; v++) {
-        highest = fmax(highest, (double)logits[v]);
-        other = fmax(other, (double)teacher[v]);
-    }
-    for (int32_t v = 0; v < vocab; v++) {
-        sum += exp(logits[v] - highest);
-        other_sum += exp(teacher[v] - other);
-    }
-    double apart = highest + log(sum) - other - log(other_sum);
-    for (int32_t v = 0; v < vocab; v++)
-        kl += exp(logits[v] - highest) / sum * ((double)logits[v] - teacher[v] - apart);
-    for (int32_t v = 0; v < vocab; v++)
-        to[v] = share * exp(logits[v] - highest) / sum * ((double)logits[v] - teacher[v] - apart - kl);
-    return kl;
-}
-
-/* Logits become slope * d log p(token) / d logits. */
-static void derive_row(struct descent *descent, int row, float *logits) {
-    const struct learner_hand *hand = descent->hand;
+/* Of a row that predicts a token of an answer. */
+static void derive_row(struct descent *descent, int row, float *logits, const float *teacher) {
+    struct learner_hand *hand = descent->hand;
     int32_t vocab = (int32_t)hand->trainer->model.desc.vocab;
-    int index = hand->row_lesson[row], t = hand->row_token[row], kepts = 0;
-    const struct rollout_answer *answer = index < 0 ? NULL : descent->study->lesson[index].answer;
-    const int32_t *kept = answer ? kept_tokens(answer, t, &kepts) : NULL;
-    double slope = answer ? hand->slope[row] : 0;
-    double temperature = descent->study->learner->options.temperature;
-    double highest = -INFINITY, sum = 0, weighted = 0;
-    int32_t count = !answer ? 0 : kept ? kepts : vocab;
-    for (int32_t i = 0; i < count; i++) highest = fmax(highest, (double)logits[kept ? kept[i] : i]);
-    for (int32_t i = 0; i < count; i++) {
-        double above = ((double)logits[kept ? kept[i] : i] - highest) / temperature, power = exp(above);
-        sum += power;
-        weighted += power * above;
-    }
-    if (count) descent->entropy += log(sum) - weighted / sum;
-    float unit = (float)(slope / temperature);
-    if (!kept) {
-        for (int32_t v = 0; v < vocab; v++)
-            logits[v] = slope == 0
-                            ? 0
-                            : (float)(-slope / temperature * exp((logits[v] - highest) / temperature) / sum);
-    } else {
-        int32_t at = 0;
-        for (int32_t v = 0; v < vocab; v++) {
-            bool could = at < kepts && kept[at] == v;
-            at += could;
-            logits[v] =
-                could ? (float)(-slope / temperature * exp((logits[v] - highest) / temperature) / sum) : 0;
-        }
-    }
-    if (answer) logits[answer->id[t]] += unit;
+    int t = hand->row_token[row], kepts;
+    const struct rollout_answer *answer = descent->study->lesson[hand->row_lesson[row]].answer;
+    const int32_t *kept = kept_tokens(answer, t, &kepts);
+    struct token_choice choice = {answer->id[t], kept, kepts, descent->study->learner->options.temperature,
+                                  hand->slope[row]};
+    if (teacher) descent->teacher += divergence_slopes(logits, teacher, vocab, hand->share[row], hand->drawn);
+    descent->entropy += token_slopes(&choice, vocab, logits);
+    for (int32_t v = 0; teacher && v < vocab; v++) logits[v] += (float)hand->drawn[v];
 }
 
 static void derive(void *context, int begin, int rows, float *logits) {
@@ -346,15 +305,12 @@ static void derive(void *context, int begin, int rows, float *logits) {
     int64_t vocab = hand->trainer->model.desc.vocab;
     bool teacher = descent->study->learner->options.teacher;
     if (teacher) trainer_logits(&hand->teacher, begin, rows, hand->logits);
-    for (int r = 0; r < rows; r++) {
-        float *row = logits + r * vocab;
-        bool taught = teacher && hand->row_lesson[begin + r] >= 0;
-        if (taught)
-            descent->teacher += add_divergence(row, hand->logits + r * vocab, (int32_t)vocab,
-                                               hand->share[begin + r], hand->drawn);
-        derive_row(descent, begin + r, row);
-        for (int64_t v = 0; taught && v < vocab; v++) row[v] += (float)hand->drawn[v];
-    }
+    for (int64_t r = 0; r < rows; r++)
+        if (hand->row_lesson[begin + r] >= 0)
+            derive_row(descent, begin + (int)r, logits + r * vocab,
+                       teacher ? hand->logits + r * vocab : NULL);
+        else
+            memset(logits + r * vocab, 0, (size_t)vocab * sizeof *logits);
 }
 
 static void set_slopes(const struct study *study, struct learner_hand *hand, const struct learner_batch *part,

@@ -26,7 +26,8 @@ struct run {
     int64_t stop_at; /* `stopper` wishes to stop after this step; 0: never */
     int going_calls; /* `stopper` wishes to stop at this question of the sampler; 0: never */
     int stopper;
-    bool other_tasks; /* rank 1 has others */
+    bool other_tasks;            /* rank 1 has others */
+    const char *verifier[RANKS]; /* command of each rank, if any */
     double first_deviation, right[RANKS];
     int64_t updated[RANKS]; /* steps that were not left out */
     enum status status[RANKS];
@@ -70,6 +71,7 @@ static void train(void *context, struct comm *comm) {
     struct grpo_options options = *run->kind;
     struct verifiers verifiers;
     MUST(verifiers_open(&verifiers, NULL, 0) == STATUS_OK);
+    verifiers_set_command(&verifiers, run->verifier[comm->rank]);
     options.listener = &listener;
     options.verifiers = &verifiers;
     options.base.comm = comm;
@@ -341,11 +343,38 @@ static void test_refused(void **state) {
     close_bench(&bench);
 }
 
+/* A rank whose verifier ends while the others sample: all hear why. */
+static void test_failure_of_one(void **state) {
+    (void)state;
+    static const char script[] = "import json, sys\n"
+                                 "for line in sys.stdin:\n"
+                                 "    asked = json.loads(line)\n"
+                                 "    print(json.dumps({'id': asked['id'], 'score': 1}), flush=True)\n";
+    static const char tasks[] = "{\"prompt\": \"say one\", \"verifier\": \"external\"}\n"
+                                "{\"prompt\": \"say two\", \"verifier\": \"external\"}\n";
+    struct bench bench;
+    char command[320];
+    open_bench(&bench);
+    snprintf(command, sizeof command, "python3 %s", scratch_text(&bench.scratch, "verifier.py", script));
+    bench.options.base.data = (const char *const[]){scratch_text(&bench.scratch, "asked.jsonl", tasks)};
+    bench.options.base.valids = 0;
+    struct run run = {.kind = &bench.options, .threads = 1, .verifier = {command, "false", command}};
+    snprintf(run.path, sizeof run.path, "%s/run", bench.scratch.directory);
+    thread_ranks_run(RANKS, train, &run);
+    for (int r = 0; r < RANKS; r++) {
+        assert_int_not_equal(run.status[r], STATUS_OK);
+        assert_int_not_equal(run.status[r], STATUS_CANCELLED);
+        if (strncmp(run.sentence[r], "rank 1: ", 8) != 0) fail_msg("rank %d says: %s", r, run.sentence[r]);
+    }
+    close_bench(&bench);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grpo),           cmocka_unit_test(test_everything),
         cmocka_unit_test(test_adapters),       cmocka_unit_test(test_distill),
         cmocka_unit_test(test_stopped_inside), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_failure_of_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
