@@ -30,7 +30,8 @@ struct schema_compiler {
     const json_t *root;
     bool placed; /* references are places */
     const char *origin;
-    json_t *owned; /* array: schemas that were made by merging */
+    json_t *owned;          /* array: schemas that were made by merging */
+    const json_t *required; /* by what a schema is being merged with; NULL: nothing */
     json_t *names; /* array: of properties that a schema speaks of, while alternatives to it are looked for */
     struct known_schema *known;
     json_t *by_place, *by_text; /* their numbers (schema_known.c) */

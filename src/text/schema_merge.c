@@ -427,6 +427,16 @@ static const json_t *with_own_counts(struct schema_compiler *compiler, const jso
     return schema_own(compiler, copy);
 }
 
+/* Said plainly, for objects that have the members which another schema requires. */
+static const json_t *plain_beside(struct schema_compiler *compiler, const json_t *schema,
+                                  const json_t *required) {
+    const json_t *outer = compiler->required;
+    compiler->required = required;
+    const json_t *plain = schema_plain(compiler, schema);
+    compiler->required = outer;
+    return plain;
+}
+
 /* Neither has a reference any more. */
 static const json_t *merge_expanded(struct schema_compiler *compiler, const json_t *one,
                                     const json_t *other) {
@@ -435,8 +445,10 @@ static const json_t *merge_expanded(struct schema_compiler *compiler, const json
         return schema_refuse(compiler, STATUS_INPUT, "allOf", "must be schemas"), NULL;
     one = schema_settle(compiler, one, false);
     other = schema_settle(compiler, other, false);
-    one = one && other ? with_own_counts(compiler, schema_plain(compiler, one)) : NULL;
-    other = one ? with_own_counts(compiler, schema_plain(compiler, other)) : NULL;
+    const json_t *theirs = other ? json_object_get(other, "required") : NULL,
+                 *ours = one ? json_object_get(one, "required") : NULL;
+    one = one && other ? with_own_counts(compiler, plain_beside(compiler, one, theirs)) : NULL;
+    other = one ? with_own_counts(compiler, plain_beside(compiler, other, ours)) : NULL;
     if (!one || !other) return NULL;
     json_t *merged =
         neighbours_agree(compiler, one, other) ? schema_own(compiler, json_copy((json_t *)one)) : NULL;

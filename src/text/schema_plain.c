@@ -128,7 +128,9 @@ static void negate_properties(struct schema_compiler *compiler, json_t *list, co
 
 static bool is_listed(const json_t *list, const char *name) {
     for (size_t i = 0; i < json_array_size(list); i++)
-        if (!strcmp(json_string_value(json_array_get(list, i)), name)) return true;
+        if (json_is_string(json_array_get(list, i)) &&
+            !strcmp(json_string_value(json_array_get(list, i)), name))
+            return true;
     return false;
 }
 
@@ -230,10 +232,9 @@ static void negate_multiple(json_t *list, const json_t *schema) {
 }
 
 /* None of them, or NULL where one cannot be ruled out. */
-static json_t *none_of(struct schema_compiler *compiler, const json_t *schemas, int depth, size_t except) {
+static json_t *none_of(struct schema_compiler *compiler, const json_t *schemas, int depth) {
     json_t *all = json_array();
     for (size_t i = 0; i < json_array_size(schemas); i++) {
-        if (i == except) continue;
         json_t *others = negate(compiler, json_array_get(schemas, i), depth);
         if (json_array_size(others) == 0) {
             json_decref(others);
@@ -255,7 +256,7 @@ static void negate_combinations(struct schema_compiler *compiler, json_t *list, 
     if (not ) add(list, json_pack("{s:[O],s:b}", "allOf", not, SCHEMA_SILENT, 1));
     for (size_t i = 0; i < COUNT_OF(keywords); i++) {
         const json_t *choices = json_object_get(schema, keywords[i]);
-        json_t *none = choices ? none_of(compiler, choices, depth, SIZE_MAX) : NULL;
+        json_t *none = choices ? none_of(compiler, choices, depth) : NULL;
         if (none) add(list, json_pack("{s:o}", "allOf", none));
     }
     if (!condition) return;
@@ -350,31 +351,79 @@ static json_t *plain_if(struct schema_compiler *compiler, json_t *schema) {
 
 /* An alternative with what the schema around all of them requires: only for telling which of them can hold at once. */
 static const json_t *told(struct schema_compiler *compiler, const json_t *around, const json_t *choice) {
-    const json_t *required = json_object_get(around, "required"), *type = json_object_get(around, "type");
+    const json_t *required = json_object_get(around, "required"), *type = json_object_get(around, "type"),
+                 *beyond = compiler->required;
     const enum status before = compiler->status;
     const bool expanded = schema_expand(compiler, &choice);
     if (compiler->status == STATUS_UNSUPPORTED || compiler->status == STATUS_INPUT) compiler->status = before;
-    if (!expanded || !json_is_object(choice) || (!required && !type)) return choice;
+    if (!expanded || !json_is_object(choice) || (!required && !type && !beyond)) return choice;
     json_t *copy = json_copy((json_t *)choice), *names = json_copy(json_object_get(choice, "required"));
     if (!names) names = json_array();
     if (json_is_array(required)) (void)json_array_extend(names, (json_t *)required);
+    if (json_is_array(beyond)) (void)json_array_extend(names, (json_t *)beyond);
     if (json_array_size(names)) (void)json_object_set(copy, "required", names);
     if (type && !json_object_get(copy, "type")) (void)json_object_set(copy, "type", (json_t *)type);
     json_decref(names);
     return schema_own(compiler, copy);
 }
 
+/* Does the alternative ask for a member for which the schema lists values? Schemas are mostly told apart by such. */
+static bool asks_for_listed(const json_t *alternative, const json_t *schema) {
+    const json_t *required = json_object_get(alternative, "required");
+    const char *name = json_string_value(json_array_get(required, 0));
+    const json_t *property = name ? json_object_get(json_object_get(schema, "properties"), name) : NULL;
+    return json_array_size(required) == 1 &&
+           (json_object_get(property, "enum") || json_object_get(property, "const"));
+}
+
+/* Of alternatives to another schema those that may hold beside this one, the telling ones first. */
+static json_t *beside(struct schema_compiler *compiler, json_t *alternatives, const json_t *schema) {
+    json_t *kept = json_array(), *alternative;
+    size_t i;
+    for (int turn = 0; turn < 2; turn++)
+        json_array_foreach(alternatives, i,
+                           alternative) if (asks_for_listed(alternative, schema) == (turn == 0) &&
+                                            schemas_overlap(compiler, alternative, schema))(void)
+            json_array_append(kept, alternative);
+    json_decref(alternatives);
+    return kept;
+}
+
+/* Each of one list with each of the others: the longest lose their last ones until that are few. */
+static void keep_few(json_t *lists) {
+    enum { MOST = 16 };
+    for (;;) {
+        double product = 1;
+        json_t *longest = NULL, *list;
+        size_t i;
+        json_array_foreach(lists, i, list) {
+            product *= (double)json_array_size(list);
+            if (json_array_size(list) > json_array_size(longest)) longest = list;
+        }
+        if (product <= MOST) return;
+        (void)json_array_remove(longest, json_array_size(longest) - 1);
+    }
+}
+
 /* None of the alternatives that may hold beside this one, or NULL where one cannot be ruled out. */
 static json_t *none_beside(struct schema_compiler *compiler, const json_t *list, const json_t *told_list,
                            size_t which) {
-    json_t *beside = json_array();
-    for (size_t j = 0; j < json_array_size(list); j++)
-        if (j != which &&
-            schemas_overlap(compiler, json_array_get(told_list, which), json_array_get(told_list, j)))
-            (void)json_array_append(beside, json_array_get(list, j));
-    json_t *none = none_of(compiler, beside, 0, SIZE_MAX);
-    json_decref(beside);
-    return none;
+    const json_t *schema = json_array_get(told_list, which);
+    json_t *lists = json_array(), *none = json_array(), *alternatives;
+    bool all = true;
+    size_t i;
+    for (size_t j = 0; j < json_array_size(list) && all; j++) {
+        if (j == which || !schemas_overlap(compiler, schema, json_array_get(told_list, j))) continue;
+        alternatives = beside(compiler, negate(compiler, json_array_get(list, j), 0), schema);
+        all = json_array_size(alternatives) > 0;
+        add(lists, alternatives);
+    }
+    if (all) keep_few(lists);
+    json_array_foreach(lists, i, alternatives) add(none, json_pack("{s:O}", "anyOf", alternatives));
+    json_decref(lists);
+    if (all) return none;
+    json_decref(none);
+    return NULL;
 }
 
 /* Each alternative without the others. */
@@ -404,6 +453,18 @@ static json_t *plain_one_of(struct schema_compiler *compiler, json_t *schema) {
     return with_choices(compiler, schema, choices, "oneOf");
 }
 
+/* The schema with one more required name. */
+static json_t *requiring(const json_t *schema, const char *name) {
+    json_t *copy = json_copy((json_t *)schema), *names = json_copy(json_object_get(schema, "required"));
+    if (!json_is_array(names)) {
+        json_decref(names);
+        names = json_array();
+    }
+    add(names, json_string(name));
+    (void)json_object_set_new(copy, "required", names);
+    return copy;
+}
+
 /* A name that brings others with it, or a schema: it does not come, or they do. */
 static json_t *plain_dependencies(struct schema_compiler *compiler, json_t *schema, const char *keyword) {
     json_t *map = json_incref(json_object_get(schema, keyword)), *value;
@@ -414,8 +475,10 @@ static json_t *plain_dependencies(struct schema_compiler *compiler, json_t *sche
         if (json_is_true(value)) continue;
         json_t *choices = json_array();
         if (json_is_array(value)) add(choices, json_pack("{s:O}", "required", value));
-        if (json_is_object(value)) add(choices, json_pack("{s:[O],s:[s]}", "allOf", value, "required", name));
-        add(choices, json_pack("{s:{s:b}}", "properties", name, 0));
+        if (json_is_object(value)) add(choices, requiring(value, name));
+        if (!json_is_array(json_object_get(schema, "required")) ||
+            !is_listed(json_object_get(schema, "required"), name))
+            add(choices, json_pack("{s:{s:b}}", "properties", name, 0));
         schema = with_choices(compiler, schema, choices, keyword);
         if (!schema) break;
     }
