@@ -96,8 +96,9 @@ const one = async test => {
     for (const [index, way] of test.ways.entries()) {
         let answer = await ask(test, index + 1, way, way.room), parsed;
         if (answer.refused) {
+            const why = `${answer.refused}${test.tests.some(({ valid }) => !valid) && !test.tests.some(({ valid }) => valid) ? ' (and the suite has no valid value)' : ''}`;
             row.refused++;
-            reasons.set(answer.refused, (reasons.get(answer.refused) ?? 0) + 1);
+            reasons.set(why, (reasons.get(why) ?? 0) + 1);
             return;
         }
         if (!index) {
