@@ -391,7 +391,7 @@ int64_t http_server_replies(const struct http_server *server, int digit) {
 
 void http_server_drain(struct http_server *server) {
     server->draining = true;
-    evconnlistener_disable(server->listener);
+    if (server->listener) evconnlistener_disable(server->listener);
     for (struct http_exchange *exchange = server->first, *next; exchange; exchange = next) {
         next = exchange->next;
         if (is_idle(exchange)) end_idle(exchange);
@@ -404,6 +404,9 @@ void http_server_close(struct http_server *server) {
     while (server->first) http_exchange_free(server->first);
     http_unsent_close(server);
     if (server->listener) evconnlistener_free(server->listener);
+    server->listener = NULL;
     if (server->tls) http_tls_close(server->tls);
+    /* what libevent has put off about them holds their memory, and is not done when the base ends */
+    (void)event_base_loop(server->base, EVLOOP_NONBLOCK);
     free(server);
 }

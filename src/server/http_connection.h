@@ -46,7 +46,8 @@ struct http_exchange {
     struct buffer extra; /* header lines of the answer */
     bool keep_alive, chunked, head_only, streaming;
     size_t unsent;      /* bytes that wait to be sent */
-    double waits_since; /* of clock_seconds(): when there were none */
+    double waits_since; /* of clock_seconds(): when there were none, or none were taken of them */
+    bool taken;         /* some of them were */
     void (*gone)(void *context);
     void *gone_context;
 };

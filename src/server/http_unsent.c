@@ -14,7 +14,10 @@ static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *ch
     struct http_exchange *exchange = context;
     struct http_server *server = exchange->server;
     (void)output;
-    if (exchange->unsent == 0) exchange->waits_since = clock_seconds();
+    /* nobody is behind before the system had a chance to take something */
+    if (exchange->unsent == 0) exchange->taken = false;
+    if (!exchange->taken) exchange->waits_since = clock_seconds();
+    if (change->n_deleted > 0) exchange->taken = true;
     exchange->unsent += change->n_added - change->n_deleted;
     server->unsent += change->n_added - change->n_deleted;
     if (server->unsent > server->options.limits.all_unsent_bytes) event_active(server->trim, 0, 0);

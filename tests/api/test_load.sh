@@ -74,7 +74,10 @@ before=$(held)
 more "$count" $((100 + count))
 left=$((count - $(sed -n "s/^open $((100 + count)) without //p" "$work/output")))
 each=$((($(held) - before) * 1024 / left))
-if [ $left -gt $((count / 2)) ] && [ $each -le 32768 ]; then pass "$count streams that wait take $each bytes each"; else fail "streams that wait are small" "$each bytes each: $(cat "$work/output")"; fi
+# What sanitizers keep beside each piece of memory is none of the server's.
+if [[ $HADAL =~ /build-[^/]*(address|thread) ]]; then
+    skip "memory of streams that wait, beside a sanitizer's: $each bytes each"
+elif [ $left -gt $((count / 2)) ] && [ $each -le 32768 ]; then pass "$count streams that wait take $each bytes each"; else fail "streams that wait are small" "$each bytes each: $(cat "$work/output")"; fi
 exec 9>&-
 wait $client
 await idle
