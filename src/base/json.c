@@ -4,10 +4,41 @@
 #include "base/buffer.h"
 
 #include <math.h>
+#include <string.h>
+
+/* JSON knows no largest number: whole ones that no integer holds are read as real ones, which an exponent says. */
+static void write_large_as_reals(struct buffer *out, const char *text, size_t bytes) {
+    enum { DIGITS = 18 }; /* that any integer has room for */
+    bool string = false;
+    for (size_t i = 0; i < bytes;) {
+        size_t length = 1;
+        if (text[i] == '"') string = !string;
+        if (string && text[i] == '\\' && i + 1 < bytes) length = 2;
+        if (!string && text[i] >= '0' && text[i] <= '9') {
+            size_t digits = 0;
+            while (i + digits < bytes && text[i + digits] >= '0' && text[i + digits] <= '9') digits++;
+            for (length = digits;
+                 i + length < bytes && text[i + length] && strchr("0123456789.eE+-", text[i + length]);)
+                length++;
+            buffer_append(out, text + i, length);
+            if (digits > DIGITS && length == digits) buffer_append_text(out, "e0");
+        } else {
+            buffer_append(out, text + i, length);
+        }
+        i += length;
+    }
+}
 
 enum status json_parse(const char *text, size_t bytes, const char *origin, json_t **root) {
+    const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL;
     json_error_t error;
-    *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+    *root = json_loadb(text, bytes, flags, &error);
+    if (!*root && json_error_code(&error) == json_error_numeric_overflow) {
+        struct buffer copy = {0};
+        write_large_as_reals(&copy, text, bytes);
+        if (!copy.failed) *root = json_loadb(copy.data, copy.bytes, flags, &error);
+        buffer_free(&copy);
+    }
     if (*root) return STATUS_OK;
     return fail(STATUS_FORMAT, "%s: not valid JSON at line %d, column %d: %s", origin, error.line,
                 error.column, error.text);

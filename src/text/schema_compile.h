@@ -28,7 +28,8 @@ struct schema_compiler {
     struct grammar_builder *builder;
     struct json_parts parts;
     const json_t *root;
-    bool placed; /* references are places */
+    bool placed;   /* references are places, but for those in parts that no keyword of the standard holds */
+    bool one_name; /* only the document has one: "#/a" is a place of it, wherever that stands */
     const char *origin;
     json_t *owned;          /* array: schemas that were made by merging */
     const json_t *required; /* by what a schema is being merged with; NULL: nothing */

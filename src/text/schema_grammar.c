@@ -289,6 +289,11 @@ static const struct expression *words(struct grammar_builder *b, char *const *te
     return sum;
 }
 
+/* A whole number that no integer holds: what was read of it may be another one. */
+static bool loses_digits(const json_t *value) {
+    return json_is_real(value) && fabs(json_real_value(value)) >= 0x1p63;
+}
+
 /* Values are written as they are. Other keywords beside them are looked up for each. */
 static const struct expression *constants(struct schema_compiler *compiler, const json_t *schema,
                                           const json_t *list) {
@@ -298,7 +303,7 @@ static const struct expression *constants(struct schema_compiler *compiler, cons
     size_t texts = 0;
     for (size_t i = 0; text && rest && i < json_array_size(list) && compiler->status == STATUS_OK; i++) {
         const json_t *value = json_array_get(list, i);
-        if (!schema_allows(compiler, rest, value)) continue;
+        if (!schema_allows(compiler, rest, value) || loses_digits(value)) continue;
         text[texts] = json_literal_text(value);
         if (!text[texts++]) compiler->builder->failed = true;
     }

@@ -63,8 +63,9 @@ const json_t *schema_at(const struct schema_compiler *compiler, const char *refe
     const json_t *at = compiler->root;
     char part[256];
     if (compiler->placed) {
-        if (strncmp(reference, SCHEMA_PLACE, strlen(SCHEMA_PLACE)) != 0) return NULL;
-        reference += strlen(SCHEMA_PLACE);
+        const bool place = !strncmp(reference, SCHEMA_PLACE, strlen(SCHEMA_PLACE));
+        if (!place && !compiler->one_name) return NULL;
+        if (place) reference += strlen(SCHEMA_PLACE);
     }
     if (reference[0] != '#' || (reference[1] && reference[1] != '/')) return NULL;
     for (const char *next = reference + 1; *next && at;) {

@@ -199,6 +199,17 @@ static bool visit(struct names *names, json_t *schema, const struct scope *scope
     return good;
 }
 
+/* Schemas and values alike that have a name. */
+static int named_in(const json_t *value, const char *id) {
+    const char *name;
+    json_t *member;
+    int count = json_is_string(json_object_get(value, id));
+    if (json_is_object(value))
+        json_object_foreach((json_t *)value, name, member) count += named_in(member, id);
+    for (size_t i = 0; i < json_array_size(value); i++) count += named_in(json_array_get(value, i), id);
+    return count;
+}
+
 const json_t *schema_with_places(struct schema_compiler *compiler, const json_t *schema) {
     const char *draft = json_string_value(json_object_get(schema, "$schema"));
     struct names names = {.compiler = compiler,
@@ -215,6 +226,7 @@ const json_t *schema_with_places(struct schema_compiler *compiler, const json_t 
         good = (copy && visit(&names, copy, &whole)) || out_of_memory(&names);
         placed = copy;
         compiler->placed = true;
+        compiler->one_name = own && named_in(schema, names.id) == 1;
         if (copy && json_array_append_new(compiler->owned, copy)) good = out_of_memory(&names);
     }
     json_decref(names.place);

@@ -258,6 +258,11 @@ static void names_lead_to_their_schemas(void **state) {
           "\"integer\"}},\"items\":{\"$ref\":\"#/definitions/t\"},\"type\":\"array\"}},\"$ref\":\"http://"
           "x.org/in\"}",
           LIST("[1]"), LIST("[null]"));
+    /* a part that is no schema by its place refers to the document */
+    check("{\"$id\":\"http://x.org/a\",\"$ref\":\"#/types/"
+          "list\",\"types\":{\"list\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/types/"
+          "one\"}},\"one\":{\"type\":\"null\"}}}",
+          LIST("[null]"), LIST("[1]"));
     check("{\"$ref\":\"#x\",\"definitions\":{\"a\":{\"$id\":\"#x\",\"const\":5}}}", LIST("5"),
           LIST("6")); /* draft 7 */
     check("{\"$schema\":\"http://json-schema.org/draft-04/"
@@ -404,6 +409,15 @@ static void bounds_beyond_digits_are_kept_further_inside(void **state) {
           LIST("0", "0.51", "0.00000025"));
     check("{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372036854775807}",
           LIST("0", "-123456789"), LIST("1.5"));
+}
+
+/* Whole numbers that no integer holds are bounds, but no values. */
+static void numbers_of_any_size_are_read(void **state) {
+    (void)state;
+    check("{\"type\":\"integer\",\"minimum\":0,\"maximum\":18446744073709551615,\"description\":"
+          "\"1\\\"99999999999999999999\"}",
+          LIST("0", "12345"), LIST("-1", "1.5"));
+    check("{\"enum\":[-18446744073709551615,1,0.5]}", LIST("1", "0.5"), LIST("-18446744073709551615"));
 }
 
 /* Keywords that nobody knows say nothing, be there two of them. */
@@ -701,6 +715,7 @@ int main(void) {
         cmocka_unit_test(patterns_are_never_shortened_where_that_allows_more),
         cmocka_unit_test(long_strings_are_counted),
         cmocka_unit_test(bounds_beyond_digits_are_kept_further_inside),
+        cmocka_unit_test(numbers_of_any_size_are_read),
         cmocka_unit_test(unknown_words_are_no_rules),
         cmocka_unit_test(closed_alternatives_are_told_by_members),
         cmocka_unit_test(alternatives_are_told_apart_by_what_they_say),
