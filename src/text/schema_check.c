@@ -37,14 +37,44 @@ static bool has_rules(const json_t *schema) {
     return false;
 }
 
+static bool lists(const json_t *list, const json_t *value) {
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (json_equal(json_array_get(list, i), (json_t *)value)) return true;
+    return false;
+}
+
+/* Rules that are lists of strings are looked up, and taken out of the schema. False: one of them forbids the value. */
+static bool passes_lists(json_t *schema, const char *keyword, const json_t *value, bool listed) {
+    json_t *rules = json_object_get(schema, keyword), *left = json_array(), *rule;
+    bool passes = true;
+    size_t i;
+    json_array_foreach(rules, i, rule) {
+        const json_t *list = json_object_get(rule, "enum");
+        if (list && json_object_size(rule) == 1)
+            passes = passes && lists(list, value) == listed;
+        else
+            (void)json_array_append(left, rule);
+    }
+    if (rules && json_array_size(left)) (void)json_object_set(schema, keyword, left);
+    if (rules && !json_array_size(left)) (void)json_object_del(schema, keyword);
+    json_decref(left);
+    return passes;
+}
+
 /* Its rules are those of a schema of one string. */
 static bool allows_string(struct schema_compiler *compiler, const json_t *schema, const json_t *value) {
     const char *text = json_string_value(value);
     const size_t bytes = json_string_length(value);
     if (!within(schema, "minLength", "maxLength", (double)characters(text, bytes))) return false;
-    if (!has_rules(schema)) return true;
-    json_t *rules = json_copy((json_t *)schema), *only = json_pack("[{s:[O]}]", "enum", value);
-    const json_t *more = json_object_get(schema, SCHEMA_AND);
+    json_t *rules = json_copy((json_t *)schema);
+    const bool passes =
+        passes_lists(rules, SCHEMA_AND, value, true) && passes_lists(rules, SCHEMA_NOT, value, false);
+    if (!passes || !has_rules(rules)) {
+        json_decref(rules);
+        return passes;
+    }
+    json_t *only = json_pack("[{s:[O]}]", "enum", value);
+    const json_t *more = json_object_get(rules, SCHEMA_AND);
     static const char *const others[] = {"minLength", "maxLength", "enum", "const"};
     for (size_t i = 0; i < COUNT_OF(others); i++) (void)json_object_del(rules, others[i]);
     if (more) (void)json_array_extend(only, (json_t *)more);

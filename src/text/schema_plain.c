@@ -389,9 +389,10 @@ static json_t *beside(struct schema_compiler *compiler, json_t *alternatives, co
     return kept;
 }
 
-/* Each of one list with each of the others: the longest lose their last ones until that are few. */
-static void keep_few(json_t *lists) {
-    enum { MOST = 16 };
+/* Each of one list with each of the others: the longest lose their last ones until that are few, the fewer the more schemas
+ * do so. */
+static void keep_few(json_t *lists, size_t schemas) {
+    const double most = schemas <= 8 ? 16 : schemas < 64 ? 128.0 / (double)schemas : 2;
     for (;;) {
         double product = 1;
         json_t *longest = NULL, *list;
@@ -400,7 +401,7 @@ static void keep_few(json_t *lists) {
             product *= (double)json_array_size(list);
             if (json_array_size(list) > json_array_size(longest)) longest = list;
         }
-        if (product <= MOST) return;
+        if (product <= most) return;
         (void)json_array_remove(longest, json_array_size(longest) - 1);
     }
 }
@@ -418,7 +419,7 @@ static json_t *none_beside(struct schema_compiler *compiler, const json_t *list,
         all = json_array_size(alternatives) > 0;
         add(lists, alternatives);
     }
-    if (all) keep_few(lists);
+    if (all) keep_few(lists, json_array_size(list));
     json_array_foreach(lists, i, alternatives) add(none, json_pack("{s:O}", "anyOf", alternatives));
     json_decref(lists);
     if (all) return none;

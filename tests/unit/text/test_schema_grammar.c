@@ -485,7 +485,7 @@ static void alternatives_stay_few(void **state) {
     (void)state;
     struct buffer text = {0};
     buffer_append_text(&text, "{\"type\":\"object\",\"oneOf\":[");
-    for (int i = 0; i < 12; i++) {
+    for (int i = 0; i < 24; i++) {
         buffer_printf(&text, "%s{\"properties\":{\"kind\":{\"enum\":[\"k%d\"]}", i ? "," : "", i);
         for (char name = 'a'; name < 'f'; name++)
             buffer_printf(&text, ",\"%c\":{\"type\":\"%s\"}", name, i % 2 ? "null" : "string");
@@ -500,6 +500,9 @@ static void alternatives_stay_few(void **state) {
     assert_false(matches(grammar, "{}"));
     grammar_close(grammar);
     buffer_free(&text);
+    check("{\"enum\":[\"a\",\"b\",\"c\",\"d\"],\"allOf\":[{\"not\":{\"const\":\"a\"}},{\"not\":{\"enum\":["
+          "\"b\",\"x\"]}},{\"not\":{\"pattern\":\"^d\"}}]}",
+          LIST("\"c\""), LIST("\"a\"", "\"b\"", "\"d\""));
     check("{\"type\":\"object\",\"properties\":{\"k\":{\"enum\":[1,2]}},\"required\":[\"k\"],"
           "\"dependencies\":{\"k\":{\"oneOf\":["
           "{\"properties\":{\"k\":{\"const\":1},\"a\":{\"type\":\"null\"}}},{\"properties\":{\"k\":{"
