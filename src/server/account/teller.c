@@ -325,6 +325,16 @@ enum status teller_open(struct teller **teller, const struct teller_options *opt
     return status;
 }
 
+/* What was done may ask for more, as a charge that was said asks to be forgotten; the thread has ended. */
+static void run_last(struct teller *teller) {
+    struct teller_task *task[BATCH];
+    deliver(teller);
+    for (int tasks; (tasks = task_take(&teller->queue, task, BATCH)) > 0;) {
+        run_batch(teller, task, tasks);
+        deliver(teller);
+    }
+}
+
 void teller_close(struct teller *teller) {
     struct store *store;
     if (!teller) return;
@@ -335,7 +345,7 @@ void teller_close(struct teller *teller) {
         pthread_cond_signal(&teller->work);
         pthread_mutex_unlock(&teller->lock);
         pthread_join(teller->thread, NULL);
-        deliver(teller);
+        run_last(teller);
     }
     if (teller->event) event_free(teller->event);
     if (teller->wake >= 0) close(teller->wake);
