@@ -333,7 +333,7 @@ static enum status train_model(const struct option_values *values, struct comm *
     json_t *config = NULL;
     struct pretrain_options options = {.comm = comm};
     struct train_sources source = {0};
-    enum training kind;
+    enum training kind = TRAINING_PRETRAIN;
     TRY(read_kind(values, &kind));
     enum status status = train_options_read(values, kind, &options, &source, &config);
     if (status == STATUS_OK) status = run(values, kind, &options);

@@ -55,7 +55,9 @@ static enum status open_teacher(struct grpo_job *job) {
     if (!job->options->teacher) return STATUS_OK;
     TRY(grpo_teacher_desc(job, &desc));
     TRY(trainer_open(&job->teacher, &desc, &trainer));
-    return run_load_weights(job->options->teacher, &job->teacher);
+    TRY(run_load_weights(job->options->teacher, &job->teacher));
+    trainer_refresh(&job->teacher);
+    return STATUS_OK;
 }
 
 static enum status open_learner(struct grpo_job *job) {

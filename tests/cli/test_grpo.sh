@@ -129,6 +129,16 @@ import json, sys
 far = [json.loads(line)["teacher_kl"] for line in open(sys.argv[1])]
 print(len(far) == 25 and sum(far[-5:]) < 0.5 * sum(far[:5]))' "$work/pupil/metrics.jsonl")
 [ "$nearer" = True ] && pass "distill draws a student to its teacher" || fail "distill draws a student to its teacher" "$(cat "$work/errors" "$work/out")"
+# Rounded alike, a student and a teacher of the same weights say the same.
+if "$HADAL" train distill --init "$work/base/latest" --teacher "$work/base/latest" --fp8 --plain --data "$work/prompts.jsonl" \
+    --answer-tokens 6 --batch 4 --steps 1 --threads 2 -o "$work/twin" > "$work/out" 2> "$work/errors" &&
+    python3 -c '
+import json, sys
+sys.exit(not abs(json.loads(open(sys.argv[1]).readline())["teacher_kl"]) < 1e-6)' "$work/twin/metrics.jsonl"; then
+    pass "a teacher as in FP8 is rounded as its student is"
+else
+    fail "a teacher as in FP8 is rounded as its student is" "$(cat "$work/errors" "$work/out" "$work/twin/metrics.jsonl")"
+fi
 
 # ---- what a run would take
 

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,8 +39,9 @@ void *__wrap_malloc(size_t bytes) {
 void *__wrap_calloc(size_t count, size_t bytes) {
     return is_refused() ? NULL : __real_calloc(count, bytes);
 }
+/* Who gives some back can do without an answer: that is no request. */
 void *__wrap_realloc(void *old, size_t bytes) {
-    return is_refused() ? NULL : __real_realloc(old, bytes);
+    return bytes > malloc_usable_size(old) && is_refused() ? NULL : __real_realloc(old, bytes);
 }
 void *__wrap_aligned_alloc(size_t alignment, size_t bytes) {
     return is_refused() ? NULL : __real_aligned_alloc(alignment, bytes);
