@@ -35,11 +35,49 @@ def judge(thought, reply):
             assert int(a) - int(b) * right == int(whole[3] or 0), reply
         return whole[1]
 
+MORE = "taller|older|faster|heavier|高|大|快|重"
+LESS = "shorter|younger|slower|lighter|矮|小|慢|轻"
+
+def judge_ranking(question, reply):
+    """Whoever has more stands in front, worked out from the words alone."""
+    name = r"(小.|[A-Z]?[a-z]+)"
+    pairs = re.findall(name + r" is (\w+) than " + name, question)
+    pairs += [(a, how, b) for a, b, how in re.findall(r"(小.)比(小.)(.)", question)]
+    assert len(pairs) == 2, question
+    pairs = [(a.lower(), b.lower()) if re.fullmatch(MORE, how) else (b.lower(), a.lower()) for a, how, b in pairs]
+    first, second = pairs if pairs[0][1] == pairs[1][0] else pairs[::-1]
+    assert first[1] == second[0], question
+    most = re.search("(tall|old|fast|heavi)est|最[高大快重]", reply)
+    assert reply.lower().startswith(first[0] if most else second[1]), (question, reply)
+
+def judge_comparison(question, reply):
+    a, b = map(float, re.findall(r"\d+(?:\.\d+)?", question))
+    if a == b:
+        assert "equal" in reply or "相等" in reply, (question, reply)
+    elif ">" in reply or "<" in reply:
+        wanted = a < b if re.search("less|smaller|小", question) else a > b
+        assert reply.startswith(("Yes", "是")) == wanted and (">" in reply) == (a > b), (question, reply)
+    else:
+        smaller = re.search("small|less|minimum|小", question.replace("大小", ""))
+        assert float(re.findall(r"\d+(?:\.\d+)?", reply)[0]) == (min(a, b) if smaller else max(a, b)), (question, reply)
+
+def judge_division(thought):
+    """Every line of a division by two digits: part, digit, product, and the quotient so far at its end."""
+    a, b = map(int, re.match(r"(\d+)÷(\d+)", thought).groups())
+    tried = re.findall(r"^(\d+):(\d) .* =(\d+)$", thought, re.M)
+    for part, digit, product in tried:
+        assert int(digit) * b == int(product), thought
+    for quotient in re.findall(r"<%d =(\d+)$" % b, thought, re.M):
+        assert str(a // b).startswith(quotient) or quotient == "0", thought
+    assert "=%d r %d\n" % (a // b, a % b) in thought, thought
+
 def read(path):
     problems = set()
     for line in open(path):
         user, assistant = json.loads(line)["messages"]
         problem = judge(assistant["reasoning_content"], assistant["content"])
+        if problem and "÷" in problem:
+            judge_division(assistant["reasoning_content"])
         if problem:
             problems.add(problem)
     return problems
@@ -56,12 +94,19 @@ for prompt, line in zip(open(sys.argv[3]), open(sys.argv[2])):
     assert fits, (prompt, reply)
     if prompt["group"] == "sorting":
         asked = sorted(map(int, re.findall(r"\d+", user["content"])))
-        assert sorted(map(int, numbers)) == asked and list(map(int, numbers)) in (asked, asked[::-1]), prompt
+        assert re.findall(r"\d+", assistant["reasoning_content"].split("\n")[0])[-1].lstrip("0") == numbers[0].lstrip("0")
+        if "est is" in reply or "的是" in reply:
+            most = bool(re.search("largest|biggest|maximum|最大", user["content"]))
+            assert int(numbers[0]) == asked[-1 if most else 0], prompt
+        else:
+            down = re.search("descending|decreasing|(largest|greatest|large) to|从大到小|降序", user["content"])
+            assert list(map(int, numbers)) == (asked[::-1] if down else asked), prompt
+    if prompt["group"] == "ranking":
+        judge_ranking(user["content"], reply)
     if prompt["group"] == "parity" and "1s" not in prompt["prompt"] and "is " in reply:
         assert (int(numbers[0]) % 2 == 1) == ("odd" in reply), reply
-    if prompt["group"] == "comparison" and reply.startswith(("Yes", "是")):
-        a, b = map(float, numbers)
-        assert a > b if ">" in reply else a < b, reply
+    if prompt["group"] == "comparison":
+        judge_comparison(user["content"], reply)
 PYTHON
 clean "thinking and answers are true, and the splits have no problem in common" \
     "$(python3 "$work/judge.py" "$work/train" "$work/held-out" "$work/prompts" 2>&1)"

@@ -11,11 +11,14 @@ static const char *const divide_signs[] = {"÷", " ÷ ", "/", " / ", " divided b
         "How much is %a%o%b?", "what's %a%o%b", "Find %a%o%b.", "Work out %a%o%b.", "%a%o%b equals?",        \
         "Evaluate %a%o%b.", "Can you work out %a%o%b?", "What does %a%o%b equal?",                           \
         "What do you get for %a%o%b?", "What is the result of %a%o%b?", "What is the value of %a%o%b?",      \
-        "Solve %a%o%b."
+        "Solve %a%o%b.", "What's %a%o%b?", "%a%o%b is what?", "Tell me what %a%o%b is.",                     \
+        "Give the result of %a%o%b.", "Find the value of %a%o%b.", "Determine %a%o%b.",                      \
+        "%a%o%b = ", "How much does %a%o%b make?", "What is the answer to %a%o%b?"
 #define ASKED_IN_CHINESE                                                                                     \
     "%a%o%b等于多少？", "%a%o%b=?", "%a%o%b", "计算%a%o%b", "%a%o%b是多少？", "求%a%o%b。",                  \
         "%a%o%b等于几？", "算一下%a%o%b", "%a%o%b的结果是多少？", "请计算 %a%o%b。", "%a%o%b得多少？",       \
-        "%a%o%b的值是多少？"
+        "%a%o%b的值是多少？", "%a%o%b等于什么？", "计算：%a%o%b", "%a%o%b = ?", "请算出%a%o%b的结果。",      \
+        "%a%o%b的答案是什么？", "求%a%o%b的值。", "%a%o%b等于"
 
 static const char *const add_english[] = {ASKED_IN_ENGLISH,
                                           "Add %a and %b.",
@@ -27,6 +30,11 @@ static const char *const add_english[] = {ASKED_IN_ENGLISH,
                                           "What is the total of %a and %b?",
                                           "What number is %b more than %a?",
                                           "Increase %a by %b.",
+                                          "Compute the sum of %a and %b.",
+                                          "What's the sum of %a and %b?",
+                                          "Calculate the sum of %a and %b.",
+                                          "What do %a and %b add up to?",
+                                          "Add together %a and %b.",
                                           NULL};
 static const char *const add_chinese[] = {ASKED_IN_CHINESE,
                                           "%a加%b等于多少？",
@@ -37,6 +45,10 @@ static const char *const add_chinese[] = {ASKED_IN_CHINESE,
                                           "%a加%b",
                                           "比%a多%b的数是多少？",
                                           "%a和%b一共是多少？",
+                                          "%a加%b等于几？",
+                                          "%a与%b相加等于多少？",
+                                          "计算%a与%b的和。",
+                                          "%a和%b的和等于多少？",
                                           NULL};
 static const char *const subtract_english[] = {ASKED_IN_ENGLISH,
                                                "Subtract %b from %a.",
@@ -47,6 +59,12 @@ static const char *const subtract_english[] = {ASKED_IN_ENGLISH,
                                                "How much more is %a than %b?",
                                                "What number is %b less than %a?",
                                                "Decrease %a by %b.",
+                                               "What is the difference of %a and %b?",
+                                               "Compute the difference between %a and %b.",
+                                               "Find the difference between %a and %b.",
+                                               "How much is left if you take %b from %a?",
+                                               "What remains when %b is subtracted from %a?",
+                                               "How much larger is %a than %b?",
                                                NULL};
 static const char *const subtract_chinese[] = {ASKED_IN_CHINESE,
                                                "%a减%b等于多少？",
@@ -57,6 +75,11 @@ static const char *const subtract_chinese[] = {ASKED_IN_CHINESE,
                                                "%a减%b",
                                                "求%a减去%b的差。",
                                                "比%a少%b的数是多少？",
+                                               "%a减%b等于几？",
+                                               "%a减去%b等于多少？",
+                                               "计算%a与%b的差。",
+                                               "%a和%b的差是多少？",
+                                               "%a与%b相差多少？",
                                                NULL};
 static const char *const multiply_english[] = {ASKED_IN_ENGLISH,
                                                "Multiply %a by %b.",
@@ -65,19 +88,41 @@ static const char *const multiply_english[] = {ASKED_IN_ENGLISH,
                                                "What is %a multiplied by %b?",
                                                "Multiply %a and %b.",
                                                "%a multiplied by %b",
+                                               "Compute the product of %a and %b.",
+                                               "What's the product of %a and %b?",
+                                               "Calculate the product of %a and %b.",
+                                               "How much is %a multiplied by %b?",
+                                               "What do you get when you multiply %a by %b?",
                                                NULL};
-static const char *const multiply_chinese[] = {ASKED_IN_CHINESE,     "%a乘以%b等于多少？", "%a乘%b是多少？",
-                                               "%a与%b的积是多少？", "求%a和%b的乘积。",   "%a的%b倍是多少？",
-                                               "%a乘以%b",           "%b个%a是多少？",     NULL};
-static const char *const divide_english[] = {ASKED_IN_ENGLISH,
-                                             "Divide %a by %b.",
-                                             "What is %a divided by %b?",
-                                             "What are the quotient and remainder of %a divided by %b?",
-                                             "How many times does %b go into %a, and what is left?",
-                                             "Divide %a by %b with remainder.",
-                                             "What is the remainder when %a is divided by %b?",
-                                             "Find the quotient and the remainder of %a ÷ %b.",
-                                             NULL};
+static const char *const multiply_chinese[] = {ASKED_IN_CHINESE,
+                                               "%a乘以%b等于多少？",
+                                               "%a乘%b是多少？",
+                                               "%a与%b的积是多少？",
+                                               "求%a和%b的乘积。",
+                                               "%a的%b倍是多少？",
+                                               "%a乘以%b",
+                                               "%b个%a是多少？",
+                                               "%a乘%b等于多少？",
+                                               "%a乘以%b等于几？",
+                                               "计算%a与%b的积。",
+                                               "%a和%b的积是多少？",
+                                               "%a与%b相乘等于多少？",
+                                               NULL};
+static const char *const divide_english[] = {
+    ASKED_IN_ENGLISH,
+    "Divide %a by %b.",
+    "What is %a divided by %b?",
+    "What are the quotient and remainder of %a divided by %b?",
+    "How many times does %b go into %a, and what is left?",
+    "Divide %a by %b with remainder.",
+    "What is the remainder when %a is divided by %b?",
+    "Find the quotient and the remainder of %a ÷ %b.",
+    "Find the quotient and remainder when %a is divided by %b.",
+    "Compute the quotient of %a and %b.",
+    "Compute %a divided by %b with remainder.",
+    "What do you get when you divide %a by %b?",
+    "If %a is divided by %b, what are the quotient and the remainder?",
+    NULL};
 static const char *const divide_chinese[] = {ASKED_IN_CHINESE,
                                              "%a除以%b等于多少？",
                                              "%a除以%b商和余数是多少？",
@@ -85,6 +130,10 @@ static const char *const divide_chinese[] = {ASKED_IN_CHINESE,
                                              "%a÷%b的商和余数各是多少？",
                                              "求%a除以%b的商和余数。",
                                              "%a里面有几个%b，还余多少？",
+                                             "%a除以%b等于几？",
+                                             "计算%a除以%b的商和余数。",
+                                             "%a除以%b，商是多少，余数是多少？",
+                                             "用%a除以%b得多少？",
                                              "%a除以%b",
                                              NULL};
 
@@ -172,13 +221,15 @@ enum { LINKS = 4 };
 struct chain {
     int count, number[LINKS];
     char sign[LINKS]; /* sign[i] stands in front of number[i] */
+    int open;         /* number[open - 1] and number[open] are in brackets; 0: none are */
 };
 
 static void write_chain(struct text *text, const struct chain *chain, const char *blank) {
     for (int i = 0; i < chain->count; i++) {
         const char *sign = chain->sign[i] == '*' ? "×" : chain->sign[i] == '-' ? "-" : "+";
         if (i) text_add(text, "%s%s%s", blank, sign, blank);
-        text_add(text, "%d", chain->number[i]);
+        text_add(text, "%s%d%s", chain->open == i + 1 ? "(" : "", chain->number[i],
+                 chain->open && chain->open == i ? ")" : "");
     }
 }
 
@@ -204,11 +255,22 @@ static int think_chain(struct text *thought, struct chain *chain) {
         int at = 1;
         for (int i = chain->count - 1; i > 0; i--)
             if (chain->sign[i] == '*') at = i;
+        if (chain->open) at = chain->open;
+        chain->open = 0;
         fold(thought, chain, at);
         write_chain(thought, chain, "");
         text_add(thought, "\n");
     }
     return chain->number[0];
+}
+
+/* (a + b) × c, or c × (a + b), where there is a product and what it is of is not below zero. */
+static void put_brackets(struct chain *chain) {
+    int at = 1;
+    while (at < chain->count && chain->sign[at] != '*') at++;
+    int open = at == chain->count ? 0 : at > 1 ? at - 1 : at + 1;
+    if (open && (chain->sign[open] == '+' || chain->number[open - 1] >= chain->number[open]))
+        chain->open = open;
 }
 
 void make_chain(struct task *task, struct rng *rng) {
@@ -234,6 +296,7 @@ void make_chain(struct task *task, struct rng *rng) {
         chain.number[i] = draw(rng, 1, chance(rng, 0.2) ? 999 : 99);
         if (i && chain.sign[i] == '*') chain.number[i] = draw(rng, 2, 12);
     }
+    if (chance(rng, 0.4)) put_brackets(&chain);
     struct text shown;
     text_clear(&shown);
     write_chain(&shown, &chain, chance(rng, 0.6) ? " " : "");
