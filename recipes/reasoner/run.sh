@@ -3,7 +3,7 @@
 # everything, export in FP8, held-out questions; see README.md beside it. Each stage goes on where it was interrupted and
 # says at the end how long it took. From the repository's root, after make all recipes.
 #
-#   SEED=1 THREADS=2   READ=300 COLD=1600 REWARDED=25 TAUGHT=8000   steps of the stages; REWARDED=0 leaves the rewards out
+#   SEED=1 THREADS=2   READ=300 COLD=1600 REWARDED=25 TAUGHT=8000 POLISHED=2000   steps of the stages; REWARDED=0 leaves the rewards out
 #   TEXTS=20000 STARTERS=60000 CONVERSATIONS=200000 TASKS=20000 QUESTIONS=200   exercises of each; questions of each kind
 set -euo pipefail
 out=${1:-reasoner}
@@ -36,6 +36,8 @@ exercises texts 1 "${TEXTS:-20000}" text
 exercises starters 2 "${STARTERS:-60000}" messages
 # More of what is learnt slowly, in conversations of several exchanges.
 exercises conversations 3 "${CONVERSATIONS:-200000}" messages --turns 3 --mix addition=8,subtraction=12,product=5,product-3x2=6,product-3x3=8,division=22,chain=9,comparison=9,sorting=14,parity=6,ranking=9,story=7,talk=4
+# What is still weak then.
+exercises weak 8 "${CONVERSATIONS:-200000}" messages --turns 2 --mix addition=5,subtraction=9,product=4,product-3x2=5,product-3x3=7,division=30,chain=9,comparison=11,sorting=18,parity=9,ranking=10,story=6,talk=3
 exercises tasks 4 "${TASKS:-20000}" prompts --mix product-3x2,product-3x3
 exercises checks 5 64 prompts --split held-out --mix product-3x2,product-3x3
 kinds=$("$tasks" --list)
@@ -60,9 +62,11 @@ if [ "${REWARDED:-25}" -gt 0 ]; then
 fi
 train teaching sft --init "$out/$ready/latest" --data "$out/conversations.jsonl" "${examples[@]}" \
     --lr 3e-3 --lr-floor 1e-4 --schedule wsd --steps "${TAUGHT:-8000}" --mtp-weight 0.3 --mtp-weight-late 0.3 -o "$out/taught"
+train polishing sft --init "$out/taught/latest" --data "$out/weak.jsonl" "${examples[@]}" --lr 1.5e-3 --lr-floor 5e-5 \
+    --schedule wsd --steps "${POLISHED:-2000}" --mtp-weight 0.3 --mtp-weight-late 0.3 -o "$out/polished"
 
 rm -rf "$out/model"
-"$hadal" quantize "$out/taught/latest" --type fp8 -o "$out/model"
+"$hadal" quantize "$out/polished/latest" --type fp8 -o "$out/model"
 bytes=$(du -sb "$out/model" | cut -f 1)
 [ "$bytes" -le 12000000 ] || {
     echo "$out/model: $bytes bytes; it may have 12,000,000"

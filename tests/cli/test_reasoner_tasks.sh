@@ -69,7 +69,8 @@ def judge_division(thought):
         assert int(digit) * b == int(product), thought
     for quotient in re.findall(r"<%d =(\d+)$" % b, thought, re.M):
         assert str(a // b).startswith(quotient) or quotient == "0", thought
-    assert "=%d r %d\n" % (a // b, a % b) in thought, thought
+    word = "余" if "余" in thought.splitlines()[0] else "r"
+    assert "=%d %s %d\n" % (a // b, word, a % b) in thought, thought
 
 def read(path):
     problems = set()
@@ -78,6 +79,7 @@ def read(path):
         problem = judge(assistant["reasoning_content"], assistant["content"])
         if problem and "÷" in problem:
             judge_division(assistant["reasoning_content"])
+            assert ("余" in assistant["reasoning_content"]) >= ("余" in assistant["content"]), assistant
         if problem:
             problems.add(problem)
     return problems

@@ -207,7 +207,7 @@ void make_division(struct task *task, struct rng *rng) {
     if (chance(rng, 0.2) && a > b) a -= a % b; /* without a remainder more often than by luck */
     task_ask(task, rng, &divide_wording, a, b);
     task_vary(task, rng);
-    int rest, quotient = think_divide(&task->thought, a, b, &rest);
+    int rest, quotient = think_divide(&task->thought, a, b, task->language == ENGLISH ? "r" : "余", &rest);
     text_add(&task->key, "%d÷%d", a, b);
     text_add(&task->reply, "%d ÷ %d = %d", a, b, quotient);
     if (rest)

@@ -214,7 +214,7 @@ static int solve(struct text *thought, const char *steps, const int *number) {
     if (!strcmp(steps, "a+b")) return think_add(thought, a, b);
     if (!strcmp(steps, "a-b")) return think_subtract(thought, a, b);
     if (!strcmp(steps, "a*b")) return think_multiply(thought, a, b);
-    if (!strcmp(steps, "c/b")) return think_divide(thought, c, b, &rest);
+    if (!strcmp(steps, "c/b")) return think_divide(thought, c, b, "r", &rest);
     if (!strcmp(steps, "a+b-c")) return think_subtract(thought, think_add(thought, a, b), c);
     if (!strcmp(steps, "a-b+c")) return think_add(thought, think_subtract(thought, a, b), c);
     if (!strcmp(steps, "a*b+c")) return think_add(thought, think_multiply(thought, a, b), c);

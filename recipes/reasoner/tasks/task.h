@@ -54,7 +54,7 @@ const char *draw_word(struct rng *rng, const char *const *words); /* of a list t
 int think_add(struct text *thought, int a, int b);
 int think_subtract(struct text *thought, int a, int b); /* may be below zero */
 int think_multiply(struct text *thought, int a, int b);
-int think_divide(struct text *thought, int a, int b, int *remainder); /* a >= 0, b > 0 */
+int think_divide(struct text *thought, int a, int b, const char *word, int *remainder); /* a >= 0, b > 0 */
 
 /* ---- wording ---- */
 

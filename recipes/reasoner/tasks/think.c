@@ -4,6 +4,7 @@
 #include "task.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { DIGITS = 10 };
 
@@ -127,10 +128,11 @@ static int slip(int part, int b) {
     return which == 0 && times < 9 ? 1 : which == 1 && times > 1 ? -1 : 0;
 }
 
-/* By one digit each step is a fact. By more the part grows digit by digit, and so does the quotient, at the end of each line. */
-int think_divide(struct text *thought, int a, int b, int *remainder) {
+/* By one digit each step is a fact. By more the part grows digit by digit, and so does the quotient, at the end of each line. The word for a
+ * remainder, r in English, stands in front, too, so that the reply far behind is in the question's language. */
+int think_divide(struct text *thought, int a, int b, const char *word, int *remainder) {
     int digit[DIGITS], places = digits_of(a, digit), rest = 0, quotient = 0;
-    text_add(thought, "%d÷%d\n", a, b);
+    text_add(thought, "%d÷%d%s\n", a, b, strcmp(word, "r") ? word : "");
     for (int i = places - 1; i >= 0; i--) {
         int part = rest * 10 + digit[i], times = part / b;
         quotient = quotient * 10 + times;
@@ -143,6 +145,6 @@ int think_divide(struct text *thought, int a, int b, int *remainder) {
             text_add(thought, " =%d\n", (think_digit(thought, part, b, times + slip(part, b)), quotient));
     }
     *remainder = rest;
-    text_add(thought, "=%d r %d\n", quotient, rest);
+    text_add(thought, "=%d %s %d\n", quotient, word, rest);
     return quotient;
 }
