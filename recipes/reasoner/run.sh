@@ -3,7 +3,7 @@
 # everything, export in FP8, held-out questions; see README.md beside it. Each stage goes on where it was interrupted and
 # says at the end how long it took. From the repository's root, after make all recipes.
 #
-#   SEED=1 THREADS=2   READ=300 COLD=1600 REWARDED=25 TAUGHT=8000 POLISHED=2000   steps of the stages; REWARDED=0 leaves the rewards out
+#   SEED=1 THREADS=2   READ=300 COLD=1600 REWARDED=25 TAUGHT=8000 POLISHED=2000 SETTLED=1000   steps; REWARDED=0: no rewards
 #   TEXTS=20000 STARTERS=60000 CONVERSATIONS=200000 TASKS=20000 QUESTIONS=200   exercises of each; questions of each kind
 set -euo pipefail
 out=${1:-reasoner}
@@ -38,6 +38,8 @@ exercises starters 2 "${STARTERS:-60000}" messages
 exercises conversations 3 "${CONVERSATIONS:-200000}" messages --turns 3 --mix addition=8,subtraction=12,product=5,product-3x2=6,product-3x3=8,division=22,chain=9,comparison=9,sorting=14,parity=6,ranking=9,story=7,talk=4
 # What is still weak then.
 exercises weak 8 "${CONVERSATIONS:-200000}" messages --turns 2 --mix addition=5,subtraction=9,product=4,product-3x2=5,product-3x3=7,division=30,chain=9,comparison=11,sorting=18,parity=9,ranking=10,story=6,talk=3
+# All of it again, as it is asked in the end.
+exercises settling 9 "${STARTERS:-60000}" messages --turns 2 --mix addition=16,subtraction=18,product=9,product-3x2=7,product-3x3=7,division=20,chain=9,comparison=6,sorting=10,parity=4,ranking=5,story=8,talk=5
 exercises tasks 4 "${TASKS:-20000}" prompts --mix product-3x2,product-3x3
 exercises checks 5 64 prompts --split held-out --mix product-3x2,product-3x3
 kinds=$("$tasks" --list)
@@ -64,9 +66,11 @@ train teaching sft --init "$out/$ready/latest" --data "$out/conversations.jsonl"
     --lr 3e-3 --lr-floor 1e-4 --schedule wsd --steps "${TAUGHT:-8000}" --mtp-weight 0.3 --mtp-weight-late 0.3 -o "$out/taught"
 train polishing sft --init "$out/taught/latest" --data "$out/weak.jsonl" "${examples[@]}" --lr 1.5e-3 --lr-floor 5e-5 \
     --schedule wsd --steps "${POLISHED:-2000}" --mtp-weight 0.3 --mtp-weight-late 0.3 -o "$out/polished"
+train settling sft --init "$out/polished/latest" --data "$out/settling.jsonl" "${examples[@]}" --lr 8e-4 --lr-floor 2e-5 \
+    --schedule cosine --steps "${SETTLED:-1000}" --mtp-weight 0.3 --mtp-weight-late 0.3 -o "$out/settled"
 
 rm -rf "$out/model"
-"$hadal" quantize "$out/polished/latest" --type fp8 -o "$out/model"
+"$hadal" quantize "$out/settled/latest" --type fp8 -o "$out/model"
 bytes=$(du -sb "$out/model" | cut -f 1)
 [ "$bytes" -le 12000000 ] || {
     echo "$out/model: $bytes bytes; it may have 12,000,000"

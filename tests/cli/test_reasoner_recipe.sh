@@ -5,7 +5,7 @@ set -uo pipefail
 . tools/report.sh
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-export HADAL EXERCISES READ=3 COLD=2 TAUGHT=2 POLISHED=2 REWARDED=0 TEXTS=200 STARTERS=200 CONVERSATIONS=200 TASKS=10 QUESTIONS=1 LONGEST=16
+export HADAL EXERCISES READ=3 COLD=2 TAUGHT=2 POLISHED=2 SETTLED=2 REWARDED=0 TEXTS=200 STARTERS=200 CONVERSATIONS=200 TASKS=10 QUESTIONS=1 LONGEST=16
 EXERCISES=$(dirname "$HADAL")/reasoner-tasks
 
 if recipes/reasoner/run.sh "$work/out" > "$work/log" 2>&1; then
@@ -17,9 +17,9 @@ holds() { # FILE TEXT
     if grep -q -- "$2" "$1"; then pass "$2"; else fail "$2" "$(tail -5 "$1")"; fi
 }
 holds "$work/log" "questions-product-3x3"
-before=$(cksum < "$work/out/polished/latest/model.safetensors")
+before=$(cksum < "$work/out/settled/latest/model.safetensors")
 recipes/reasoner/run.sh "$work/out" > "$work/again" 2>&1
-if [ "$before" = "$(cksum < "$work/out/polished/latest/model.safetensors")" ] && ! grep -q '^step ' "$work/again"; then
+if [ "$before" = "$(cksum < "$work/out/settled/latest/model.safetensors")" ] && ! grep -q '^step ' "$work/again"; then
     pass "a second run has nothing left to learn"
 else
     fail "a second run has nothing left to learn" "$(head -5 "$work/again")"
