@@ -1,7 +1,8 @@
 /* verify_external.c - a verifier of the user's own, in any language: a program that reads a line of JSON for each answer from
  * its standard input and writes one to its standard output, in the same order:
  *     {"id": 1, "task": {...}, "text": "...", "answer": "..."}     ->     {"id": 1, "score": 0.5}
- * It is started once, by its words, without a shell and with a path alone for its environment, and ends when its input does. */
+ * It is started once, by its words, without a shell and with a path alone for its environment, and ends when its input does. What is
+ * typed or sent to stop all of a job does not reach it: a step that is stopped is still judged and saved. */
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "verify/verify.h"
@@ -31,6 +32,7 @@ static enum status spawn(struct external *external, char *words) {
     static char *const environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", NULL};
     char *argument[WORDS_MOST + 1] = {NULL}, *rest = NULL;
     posix_spawn_file_actions_t actions;
+    posix_spawnattr_t group;
     int to[2], from[2], count = 0;
     for (char *word = strtok_r(words, " ", &rest); word && count < WORDS_MOST;
          word = strtok_r(NULL, " ", &rest))
@@ -46,7 +48,10 @@ static enum status spawn(struct external *external, char *words) {
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, to[0], 0);
     posix_spawn_file_actions_adddup2(&actions, from[1], 1);
-    int trouble = posix_spawnp(&external->process, argument[0], &actions, NULL, argument, environment);
+    posix_spawnattr_init(&group);
+    posix_spawnattr_setflags(&group, POSIX_SPAWN_SETPGROUP); /* of its own */
+    int trouble = posix_spawnp(&external->process, argument[0], &actions, &group, argument, environment);
+    posix_spawnattr_destroy(&group);
     posix_spawn_file_actions_destroy(&actions);
     close(to[0]);
     close(from[1]);

@@ -387,6 +387,14 @@ static void test_external(void **state) {
     snprintf(command, sizeof command, "sh %s", script);
     if (judge_external(command, &verdict) != STATUS_OK) fail_msg("%s", status_message());
     assert_true(verdict.reward == 0.75 && !verdict.right);
+    /* It leads a group of its own: what is sent to all of a job passes it by. */
+    script = scratch_text(&scratch, "group.sh",
+                          "read -r pid name state parent group rest < /proc/$$/stat\n"
+                          "while read -r line; do n=$((n + 1))\n"
+                          "echo \"{\\\"id\\\": $n, \\\"score\\\": $((group == $$))}\"; done\n");
+    snprintf(command, sizeof command, "sh %s", script);
+    if (judge_external(command, &verdict) != STATUS_OK) fail_msg("%s", status_message());
+    assert_true(verdict.reward == 1);
     static const char *const bad[] = {"/no/such/program", "true", "echo {}", "echo [1]", "yes", " ",
                                       "sh -c echo"};
     for (size_t i = 0; i < COUNT_OF(bad); i++)
