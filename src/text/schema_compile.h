@@ -38,10 +38,11 @@ struct schema_compiler {
     json_t *by_place, *by_text; /* their numbers (schema_known.c) */
     int knowns, capacity, depth, pair_depth;
     int characters, few_characters; /* rules of parts of long strings; 0: none yet */
-    bool exact;           /* patterns are to be said in full: something is told by what they do not match */
-    int states;           /* of all automata: bounded */
-    int string_pairs;     /* that were told apart by their patterns: bounded */
-    int copied, compared; /* members of merged schemas; pairs of schemas: both are bounded */
+    bool exact;             /* patterns are to be said in full: something is told by what they do not match */
+    int states;             /* of all automata: bounded */
+    int string_pairs;       /* that were told apart by their patterns: bounded */
+    int negated, negations; /* alternatives to one schema, and to all of them: both are bounded */
+    int copied, compared;   /* members of merged schemas; pairs of schemas: both are bounded */
     enum status status;
     enum status first_status; /* of what was left out, and its sentence */
     char first_sentence[256];

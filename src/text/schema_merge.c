@@ -503,11 +503,15 @@ static bool allows_constant(const json_t *schema, const json_t *value) {
 }
 
 /* Both have constants, and none in common. */
-static bool constants_differ(const json_t *one, const json_t *other) {
+static bool constants_differ(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
+    enum { VALUES_LIKE_A_PAIR = 256 }; /* that take as long to compare */
     const json_t *list = values_of(one), *constant = json_object_get(one, "const");
+    const double values = (double)json_array_size(list) * (double)json_array_size(values_of(other));
     if (!list && !constant) return false;
     if (!values_of(other) && !json_object_get(other, "const")) return false;
     if (constant) return !allows_constant(other, constant);
+    if (values / VALUES_LIKE_A_PAIR > PAIRS_LIMIT - compiler->compared) return false;
+    compiler->compared += (int)(values / VALUES_LIKE_A_PAIR);
     for (size_t i = 0; i < json_array_size(list); i++)
         if (allows_constant(other, json_array_get(list, i))) return false;
     return true;
@@ -622,7 +626,7 @@ static bool numbers_are_apart(const json_t *one, const json_t *other) {
 
 /* Strings that follow both: none, for certain. What a format allows is not looked at, since some readers do not. */
 static bool strings_are_apart(struct schema_compiler *compiler, const json_t *one, const json_t *other) {
-    enum { PAIRS = 2048 };
+    enum { PAIRS = 2048, FAILURES = 8 };
     static const char *const words[] = {"pattern", "const", "enum"};
     const json_t *both[] = {one, other};
     const enum status before = compiler->status;
@@ -645,6 +649,7 @@ static bool strings_are_apart(struct schema_compiler *compiler, const json_t *on
         struct machine *machine = schema_strings(compiler, schema);
         compiler->exact = exact;
         apart = machine && machine_is_empty(machine);
+        if (!machine) compiler->string_pairs += PAIRS / FAILURES; /* which take longest */
         machine_close(machine);
         json_decref(schema);
         if (compiler->status == STATUS_UNSUPPORTED || compiler->status == STATUS_INPUT)
@@ -662,7 +667,7 @@ static bool expanded_overlap(struct schema_compiler *compiler, const json_t *one
     if (types < 0 || others < 0) return true;
     if (types & SCHEMA_NUMBER) types |= SCHEMA_INTEGER;
     if (others & SCHEMA_NUMBER) others |= SCHEMA_INTEGER;
-    if (!(types & others) || constants_differ(one, other)) return false;
+    if (!(types & others) || constants_differ(compiler, one, other)) return false;
     if (!(types & others & ~(SCHEMA_NUMBER | SCHEMA_INTEGER)) &&
         (numbers_are_apart(one, other) || numbers_are_apart(other, one)))
         return false;

@@ -2,9 +2,10 @@
  * become alternatives, of which each is allowed for certain. What is allowed in no such way is left out. */
 #include "text/schema_compile.h"
 
+#include <math.h>
 #include <string.h>
 
-enum { NEGATION_DEPTH = 12, CONSTANTS_LIMIT = 16 };
+enum { NEGATION_DEPTH = 12, CONSTANTS_LIMIT = 16, NEGATION_LIMIT = 1 << 16, NEGATIONS_LIMIT = 1 << 20 };
 
 /* New references are borrowed from the compiler once they are owned; NULL goes through. */
 static json_t *negate(struct schema_compiler *compiler, const json_t *schema, int depth);
@@ -16,6 +17,13 @@ static void add(json_t *list, json_t *schema) {
 static void add_all(json_t *list, json_t *more) {
     (void)json_array_extend(list, more);
     json_decref(more);
+}
+
+/* Schemas in schemas could otherwise be negated to gigabytes. What is left out only makes fewer alternatives. */
+static bool spend_negations(struct schema_compiler *compiler, int count) {
+    compiler->negated += count;
+    compiler->negations += count;
+    return compiler->negated <= NEGATION_LIMIT && compiler->negations <= NEGATIONS_LIMIT;
 }
 
 /* ---- what is not of some types ---- */
@@ -136,20 +144,22 @@ static bool is_listed(const json_t *list, const char *name) {
 
 /* Names of properties that a schema, and what holds beside it, speaks of: they are worth being asked for. */
 static void collect_names(const struct schema_compiler *compiler, json_t *names, const json_t *schema,
-                          int depth) {
+                          int depth, int *visits) {
     enum { NAMES_LIMIT = 64, DEPTH = 4 };
     static const char *const parts[] = {"allOf", "anyOf", "oneOf"};
     const char *name, *reference = json_string_value(json_object_get(schema, "$ref"));
     json_t *value;
-    if (depth == DEPTH) return;
+    if (depth == DEPTH || --*visits < 0) return;
     json_object_foreach(json_object_get(schema, "properties"), name, value) {
+        if (--*visits < 0) return;
         if (json_array_size(names) < NAMES_LIMIT && !json_is_false(value) && !is_listed(names, name))
             add(names, json_string(name));
     }
     for (size_t i = 0; i < COUNT_OF(parts); i++)
-        for (size_t j = 0; j < json_array_size(json_object_get(schema, parts[i])); j++)
-            collect_names(compiler, names, json_array_get(json_object_get(schema, parts[i]), j), depth + 1);
-    if (reference) collect_names(compiler, names, schema_at(compiler, reference), depth + 1);
+        for (size_t j = 0; j < json_array_size(json_object_get(schema, parts[i])) && *visits > 0; j++)
+            collect_names(compiler, names, json_array_get(json_object_get(schema, parts[i]), j), depth + 1,
+                          visits);
+    if (reference) collect_names(compiler, names, schema_at(compiler, reference), depth + 1, visits);
 }
 
 /* An object with this member. */
@@ -181,7 +191,8 @@ static void negate_additional(struct schema_compiler *compiler, json_t *list, co
     for (size_t n = 0; n < json_array_size(compiler->names); n++) {
         const char *name = json_string_value(json_array_get(compiler->names, n));
         if (json_object_get(properties, name)) continue;
-        json_array_foreach(others, i, other) add(list, with_member(name, other));
+        json_array_foreach(others, i, other) if (spend_negations(compiler, 1))
+            add(list, with_member(name, other));
     }
     if (json_array_size(others))
         add_members(list, json_pack("{s:[{s:o}]}", SCHEMA_NOT, "enum", names_in(properties)), others);
@@ -276,8 +287,11 @@ static void negate_combinations(struct schema_compiler *compiler, json_t *list, 
 /* Schemas that allow only what `schema` does not; maybe none. New reference. */
 static json_t *negate(struct schema_compiler *compiler, const json_t *schema, int depth) {
     json_t *list = json_array();
+    if (depth == 0) compiler->negated = 0;
     if (json_is_false(schema)) add(list, json_object());
-    if (!json_is_object(schema) || depth == NEGATION_DEPTH || compiler->status != STATUS_OK) return list;
+    if (!json_is_object(schema) || depth == NEGATION_DEPTH || compiler->status != STATUS_OK ||
+        !spend_negations(compiler, 1))
+        return list;
     if (json_object_get(schema, "$ref")) {
         const char *reference = json_string_value(json_object_get(schema, "$ref"));
         const json_t *target = reference ? schema_at(compiler, reference) : NULL;
@@ -301,6 +315,7 @@ static json_t *negate(struct schema_compiler *compiler, const json_t *schema, in
     negate_items(compiler, list, schema, depth + 1);
     negate_multiple(list, schema);
     negate_combinations(compiler, list, schema, depth + 1);
+    (void)spend_negations(compiler, (int)json_array_size(list));
     return list;
 }
 
@@ -393,17 +408,19 @@ static json_t *beside(struct schema_compiler *compiler, json_t *alternatives, co
  * do so. */
 static void keep_few(json_t *lists, size_t schemas) {
     const double most = schemas <= 8 ? 16 : schemas < 64 ? 128.0 / (double)schemas : 2;
-    for (;;) {
-        double product = 1;
-        json_t *longest = NULL, *list;
-        size_t i;
-        json_array_foreach(lists, i, list) {
-            product *= (double)json_array_size(list);
-            if (json_array_size(list) > json_array_size(longest)) longest = list;
-        }
-        if (product <= most) return;
-        (void)json_array_remove(longest, json_array_size(longest) - 1);
+    double product = 0; /* its logarithm */
+    size_t longest = 0, i;
+    json_t *list;
+    json_array_foreach(lists, i, list) {
+        product += log2((double)json_array_size(list));
+        if (json_array_size(list) > longest) longest = json_array_size(list);
     }
+    for (; longest > 1; longest--) json_array_foreach(lists, i, list) {
+            if (product <= log2(most) + 1e-6) return;
+            if (json_array_size(list) != longest) continue;
+            (void)json_array_remove(list, longest - 1);
+            product -= log2((double)longest / (double)(longest - 1));
+        }
 }
 
 /* None of the alternatives that may hold beside this one, or NULL where one cannot be ruled out. */
@@ -520,7 +537,8 @@ const json_t *schema_plain(struct schema_compiler *compiler, const json_t *schem
     }
     json_t *outer = compiler->names;
     compiler->names = json_array();
-    collect_names(compiler, compiler->names, schema, 0);
+    int visits = 4096;
+    collect_names(compiler, compiler->names, schema, 0, &visits);
     if (copy && json_object_get(copy, "oneOf")) copy = plain_one_of(compiler, copy);
     if (copy && json_object_get(copy, "not")) copy = plain_not(compiler, copy);
     if (copy && json_object_get(copy, "if")) copy = plain_if(compiler, copy);

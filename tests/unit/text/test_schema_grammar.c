@@ -1,5 +1,6 @@
 /* JSON schemas as grammars: never more than a schema allows, by the standard's own test suite; names of what cannot be
  * kept; and the masks of tokens against the plain meaning of the grammar, token by token. */
+#include "base/buffer.h"
 #include "base/json.h"
 #include "base/rng.h"
 #include "text/json_grammar.h"
@@ -325,6 +326,32 @@ static void gaps_between_keywords_let_nothing_through(void **state) {
     check("{\"type\":\"number\",\"maximum\":1000000000.5}", LIST("1000000000.5"), LIST("1000000001"));
     check("{\"type\":\"number\",\"minimum\":12345678901.3}", LIST("12345678901.3"),
           LIST("12345678901", "12345678901.2"));
+}
+
+/* A few lines that would be gigabytes when they are said plainly: they end in a grammar or in a sentence. */
+static void small_schemas_stay_small(void **state) {
+    static const char *const around[][3] = {
+        {"{\"not\":", "{\"additionalProperties\":", "{\"type\":\"string\"}"},
+        {"{\"$ref\":\"#/not\",\"not\":", "{\"anyOf\":[{\"$ref\":\"#\"},{\"$ref\":\"#\"}],\"items\":", "{}"},
+        {"{\"not\":", "{\"allOf\":[{\"$ref\":\"#/not\"},{\"$ref\":\"#/not\"}],\"items\":", "{}"}};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(around); i++) {
+        struct buffer text = {0};
+        struct grammar *grammar;
+        json_t *root;
+        buffer_append_text(&text, around[i][0]);
+        for (int depth = 0; depth < 6; depth++) buffer_append_text(&text, around[i][1]);
+        buffer_append_text(&text, around[i][2]);
+        for (int depth = 0; depth < 6; depth++) buffer_append_text(&text, "}");
+        buffer_append_text(&text, ",\"properties\":{\"n\":{}");
+        for (int name = 0; name < 63; name++) buffer_printf(&text, ",\"n%d\":{}", name);
+        buffer_append_text(&text, "}}");
+        assert_int_equal(json_parse(text.data, text.bytes, "test", &root), STATUS_OK);
+        if (schema_grammar(&grammar, root, "schema") != STATUS_OK) assert_true(*status_message());
+        grammar_close(grammar);
+        json_decref(root);
+        buffer_free(&text);
+    }
 }
 
 /* ^ and $ hold an alternative wherever they stand. */
@@ -713,6 +740,7 @@ int main(void) {
         cmocka_unit_test(names_lead_to_their_schemas),
         cmocka_unit_test(members_that_nothing_looks_at_follow_their_rule),
         cmocka_unit_test(contained_items_are_counted),
+        cmocka_unit_test(small_schemas_stay_small),
         cmocka_unit_test(patterns_are_held_at_their_ends),
         cmocka_unit_test(classes_are_those_of_every_reader),
         cmocka_unit_test(patterns_are_never_shortened_where_that_allows_more),
