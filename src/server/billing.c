@@ -42,13 +42,13 @@ enum status billing_reserve(struct job *job, int64_t prompt_tokens) {
                                      .account = job->billing.account,
                                      .key = job->billing.key,
                                      .prompt_tokens = prompt_tokens,
-                                     .most_tokens = length > 0 ? length * order->choices : 1}};
+                                     .most_tokens = length > 0 ? length * order->choices : 1,
+                                     .least_tokens = order->choices}};
     TRY(teller_call(teller, &own.task));
     job->billing.held = true;
     job->billing.slot = journal_take(teller_journal(teller), job->id, (int32_t)prompt_tokens);
     if (own.hold.tokens < own.hold.most_tokens) {
         order->max_tokens = own.hold.tokens / order->choices;
-        if (order->max_tokens < 1) order->max_tokens = 1;
     }
     return STATUS_OK;
 }

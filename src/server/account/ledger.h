@@ -84,17 +84,18 @@ struct ledger_hold {
     const char *request, *server, *model;
     int64_t account, key;
     int64_t prompt_tokens,
-        most_tokens; /* most_tokens: that may be generated, all answers together; 0: no model is asked */
+        most_tokens;      /* most_tokens: that may be generated, all answers together; 0: no model is asked */
+    int64_t least_tokens; /* one for each answer, without which there is none; 0: one */
     struct bill_units calls; /* of tools, at most; those without a price cost nothing */
     int64_t now;
     /* given */
     int64_t amount;
-    int64_t tokens; /* that the reservation pays for, at most most_tokens */
+    int64_t tokens; /* that the reservation pays for, from least_tokens to most_tokens */
 };
 enum { LEDGER_HOLD_SECONDS = 86400 };
 
 /* Reserves what the request may cost at most, or what there is. What it refuses with:
- *     STATUS_PAYMENT    the balance, or the key's cap, does not pay for the prompt and one token
+ *     STATUS_PAYMENT    the balance, or the key's cap, does not pay for the prompt and the least tokens
  *     STATUS_BUSY       the account has as many requests as it may
  *     STATUS_NOT_FOUND  there is no price */
 must_use enum status ledger_reserve(struct ledger *ledger, struct ledger_hold *hold);

@@ -1,5 +1,7 @@
 /* ledger_request.c - what a request does to the books: reserve, then settle. */
 #include "server/account/ledger.h"
+
+#include "base/bytes.h"
 #include "server/account/words.h"
 
 #include <stdio.h>
@@ -166,10 +168,14 @@ static enum status cost_at_most(const struct price_list *list, const struct paye
     return STATUS_OK;
 }
 
+static int64_t least_tokens(const struct ledger_hold *hold) {
+    return min_i64(max_i64(hold->least_tokens, 1), hold->most_tokens);
+}
+
 /* The most tokens that `amount` pays for beside the prompt: the cost grows with them. */
 static enum status tokens_for(const struct price_list *list, const struct payer *payer,
                               struct ledger_hold *hold, int64_t amount) {
-    int64_t low = 1, high = hold->most_tokens;
+    int64_t low = least_tokens(hold), high = hold->most_tokens;
     while (low < high) {
         const int64_t middle = low + (high - low + 1) / 2;
         int64_t cost;
@@ -186,7 +192,7 @@ static enum status tokens_for(const struct price_list *list, const struct payer 
 static enum status decide(const struct price_list *list, const struct payer *payer, struct ledger_hold *hold,
                           int64_t available, int64_t left) {
     int64_t least, most;
-    TRY(cost_at_most(list, payer, hold, hold->most_tokens > 0, &least));
+    TRY(cost_at_most(list, payer, hold, least_tokens(hold), &least));
     TRY(cost_at_most(list, payer, hold, hold->most_tokens, &most));
     if (left < least || (payer->cap && left <= 0))
         return fail(STATUS_PAYMENT, "The spend cap of this API key is reached");

@@ -147,6 +147,37 @@ static void limits_of_accounts_and_keys(void **state) {
     audit_is_clean();
 }
 
+/* Each of several answers has a token at least: what does not pay for all of them pays for none. */
+static void several_answers_need_a_token_each(void **state) {
+    struct ledger_use use;
+    (void)state;
+    open_account("");
+    done("topup", "{\"account\":\"alice\",\"amount\":\"0.000004\"}");
+    struct ledger_hold hold = {.request = "two",
+                               .server = "here",
+                               .model = "deepseek-chat",
+                               .account = 1,
+                               .prompt_tokens = 10,
+                               .most_tokens = 1000,
+                               .least_tokens = 2,
+                               .now = now};
+    OK(store_begin(ledger.store));
+    assert_int_equal(in_transaction(ledger_reserve(&ledger, &hold)), STATUS_PAYMENT);
+    assert_non_null(strstr(status_message(), "Insufficient Balance"));
+    hold.request = "one", hold.least_tokens = 1;
+    OK(store_begin(ledger.store));
+    OK(in_transaction(ledger_reserve(&ledger, &hold)));
+    assert_int_equal(hold.tokens, 1);
+    OK(settle("one", 10, 1, &use));
+    assert_int_equal(use.amount, 4);
+    done("topup", "{\"account\":\"alice\",\"amount\":\"0.000006\"}");
+    hold.request = "three", hold.least_tokens = 3;
+    OK(store_begin(ledger.store));
+    OK(in_transaction(ledger_reserve(&ledger, &hold)));
+    assert_int_equal(hold.tokens, 3);
+    audit_is_clean();
+}
+
 static void groups_multiply_and_balances_warn_once(void **state) {
     struct ledger_hold hold;
     struct ledger_use use;
@@ -417,6 +448,7 @@ int main(void) {
         WITH_DATABASE(what_is_granted_is_spent_first),
         WITH_DATABASE(a_small_balance_bounds_the_answer),
         WITH_DATABASE(limits_of_accounts_and_keys),
+        WITH_DATABASE(several_answers_need_a_token_each),
         WITH_DATABASE(groups_multiply_and_balances_warn_once),
         WITH_DATABASE(ledger_rows_never_change),
         WITH_DATABASE(codes_are_redeemed_once),
