@@ -16,16 +16,11 @@ if [ ! -d "$model" ] || ! command -v node > /dev/null || ! command -v npm > /dev
     exit
 fi
 
-# Installed once for each build directory.
-mkdir -p "$modules"
-cp tests/api/*.mjs tests/api/package.json tests/api/package-lock.json tests/api/.npmrc "$modules"
-if ! cmp -s tests/api/package-lock.json "$modules/installed"; then
-    if ! (cd "$modules" && npm ci) > "$work/npm" 2>&1; then
-        skip "clients cannot be installed: $(grep -m 1 'npm error' "$work/npm")"
-        report_end
-        exit
-    fi
-    cp tests/api/package-lock.json "$modules/installed"
+. tests/support/npm.sh
+if ! npm_install tests/api "$modules" "$work/npm"; then
+    skip "clients cannot be installed: $(grep -m 1 'npm error' "$work/npm")"
+    report_end
+    exit
 fi
 
 echo "sk-test-0123456789 tester" > "$work/keys"

@@ -4,6 +4,7 @@
 set -uo pipefail
 . tools/report.sh
 . tests/api/server.sh
+. tests/support/npm.sh
 build=$1
 model=../shared/models/tiny-v3
 modules=$build/tests/api
@@ -11,12 +12,11 @@ work=$(mktemp -d)
 server=
 trap 'kill $server 2> /dev/null; rm -rf "$work"' EXIT
 
-if [ ! -d "$model" ] || [ ! -d ../shared/schemas ] || ! cmp -s tests/api/package-lock.json "$modules/installed"; then
-    skip "schemas need node, the packages that test_clients.sh installs, $model and ../shared/schemas"
+if [ ! -d "$model" ] || [ ! -d ../shared/schemas ] || ! command -v node > /dev/null || ! npm_install tests/api "$modules" "$work/npm"; then
+    skip "schemas need node, packages of npm, $model and ../shared/schemas"
     report_end
     exit
 fi
-cp tests/api/*.mjs "$modules"
 "$HADAL" serve -m "$model" --template deepseek-v3 --port 0 --no-log --parallel 8 2> "$work/errors" &
 server=$!
 server_await "$work/errors"

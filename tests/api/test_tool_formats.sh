@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# test_tool_formats.sh BUILD - calls of tools in the form of each template, through the clients that test_clients.sh
-# installs.
+# test_tool_formats.sh BUILD - calls of tools in the form of each template, through real clients.
 set -uo pipefail
 . tools/report.sh
 . tests/api/server.sh
+. tests/support/npm.sh
 build=$1
 model=../shared/models/tiny-v3
 modules=$build/tests/api
@@ -11,12 +11,11 @@ work=$(mktemp -d)
 server=
 trap 'kill $server 2> /dev/null; rm -rf "$work"' EXIT
 
-if [ ! -d "$model" ] || ! command -v node > /dev/null || ! cmp -s tests/api/package-lock.json "$modules/installed"; then
-    skip "tools need node, its clients and $model"
+if [ ! -d "$model" ] || ! command -v node > /dev/null || ! npm_install tests/api "$modules" "$work/npm"; then
+    skip "tools need node, packages of npm and $model"
     report_end
     exit
 fi
-cp tests/api/*.mjs "$modules"
 echo "sk-test-0123456789 tester" > "$work/keys"
 
 for template in deepseek-v3.1 deepseek-r1 qwen2.5 llama-3; do

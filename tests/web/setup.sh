@@ -17,15 +17,13 @@ if [ ! -d "$model" ] || [ -z "$chromium" ] || ! command -v node > /dev/null || !
     exit
 fi
 
+. tests/support/npm.sh
 mkdir -p "$modules/screenshots"
-cp tests/web/*.mjs tests/api/search_world.mjs tests/web/package.json tests/web/package-lock.json tests/web/.npmrc "$modules"
-if ! cmp -s tests/web/package-lock.json "$modules/installed"; then
-    if ! (cd "$modules" && npm ci) > "$work/npm" 2>&1; then
-        skip "what drives the browser cannot be installed: $(grep -m 1 'npm error' "$work/npm")"
-        report_end
-        exit
-    fi
-    cp tests/web/package-lock.json "$modules/installed"
+cp -pu tests/api/search_world.mjs "$modules"
+if ! npm_install tests/web "$modules" "$work/npm"; then
+    skip "what drives the browser cannot be installed: $(grep -m 1 'npm error' "$work/npm")"
+    report_end
+    exit
 fi
 
 start() {

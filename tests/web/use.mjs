@@ -222,7 +222,7 @@ export async function checkUse() {
         same([head.status, await head.text(), head.headers.get('content-length')], [200, '', String(Buffer.byteLength(html))], 'HEAD');
         const wrong = ['/web/', '/web/x', '/web/x/nothing.js', '/web/x/../index.html', '/web/x/js', '/nothing', '/index.html/', '/%2e%2e/x'];
         same(await Promise.all(wrong.map(async (path) => (await get(path)).status)), wrong.map(() => 404), 'what is not there');
-        same((await get('/', {}, 'POST')).status, 404, 'pages are only read');
+        same((await get('/', {}, 'POST')).status, 405, 'pages are only read');
     });
 
     await check('a server with keys asks for one, once', async (openPage) => {
