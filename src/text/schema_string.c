@@ -199,6 +199,7 @@ static bool narrow_by_all(struct strings *strings, const json_t *schema, int64_t
 }
 
 struct machine *schema_strings(struct schema_compiler *compiler, const json_t *schema) {
+    enum { FAILURE_STATES = 1024 }; /* what is too large takes its time, too, and may come often */
     static const int repetitions[] = {REGEX_REPETITIONS, 64, 12, 3};
     const int64_t least = schema_count(compiler, schema, "minLength", 0),
                   most = schema_count(compiler, schema, "maxLength", -1);
@@ -212,6 +213,7 @@ struct machine *schema_strings(struct schema_compiler *compiler, const json_t *s
             compiler->status =
                 compiler->exact || i + 1 == COUNT_OF(repetitions) ? STATUS_UNSUPPORTED : STATUS_OK;
     }
+    compiler->states += FAILURE_STATES;
     (void)schema_refuse(compiler, STATUS_UNSUPPORTED, "pattern",
                         "cannot be kept beside the other rules for this string");
     return NULL;
