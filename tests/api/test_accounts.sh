@@ -17,6 +17,7 @@ fi
 echo '{"name":"flat","rows":[{"models":["deepseek-chat"],"USD":{"hit":"1","miss":"10","output":"100"}}]}' > "$work/prices.json"
 
 start() {
+    : > "$work/errors" # or the place of the server before is read
     "$HADAL" serve -m "$model" --template deepseek-v3 --port 0 --accounts "$work/accounts.db" "$@" 2> "$work/errors" &
     server=$!
     for ((i = 0; i < 2400; i++)); do

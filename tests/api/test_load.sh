@@ -58,7 +58,8 @@ server_end
 # Streams that wait: what one more of them costs the server, its request included. The first hundred are not counted: with
 # them come pages of the cache, buffers of the threads and arenas of the allocator that all share.
 count=${IDLE:-400}
-held() { awk '/^Pss:/ { print $2 }' "/proc/$server/smaps_rollup"; }
+# Its own memory: what maps files is shared, and its share grows when another program ends.
+held() { awk '/^Anonymous:/ { print $2 }' "/proc/$server/smaps_rollup"; }
 more() { # COUNT TOTAL: opens COUNT more and waits until the server knows TOTAL
     echo "$1" >&9
     until grep -q -e wrong -e "open $2" "$work/output"; do sleep 0.1; done

@@ -69,7 +69,8 @@ fi
 # serve NAME OPTIONS...: starts the server, and waits for its address in $url
 serve() {
     [ -z "$server" ] || { kill $server && wait $server; }
-    "$HADAL" serve -m "$model" --template deepseek-v3 --port 0 --no-log "$@" 2> "$work/server" &
+    : > "$work/server" # or the place of the server before is read
+    "$HADAL" serve -m "$model" --template deepseek-v3 --port 0 --no-log "$@" 2>> "$work/server" &
     server=$!
     for ((i = 0; i < 600; i++)); do
         url=$(sed -n 's/.*serving \([^,]*\),.*/\1/p' "$work/server")
