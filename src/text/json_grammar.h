@@ -43,6 +43,8 @@ const struct expression *schema_expression(const struct json_parts *parts, const
  * more than `most` times is cut there; most < 0: nothing is cut, too much is refused. NULL with a failure recorded in *status. */
 const struct expression *regex_characters(struct grammar_builder *builder, const char *pattern,
                                           const char *origin, int most, enum status *status);
+/* Where a group ends that begins behind `at`; NULL: nowhere. */
+const char *regex_group_end(const char *at);
 enum { REGEX_REPETITIONS = 1000 }; /* of all that is asked for */
 
 #endif

@@ -347,6 +347,11 @@ static const char *part_end(const char *at, bool stop_at_or) {
     return depth ? NULL : at;
 }
 
+const char *regex_group_end(const char *at) {
+    const char *end = part_end(at, false);
+    return end && *end ? end : NULL;
+}
+
 static bool holds_anchor(const char *at, const char *end) {
     bool bracket = false;
     for (; at < end; at++) {

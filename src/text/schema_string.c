@@ -72,22 +72,6 @@ static bool narrow(struct strings *strings, const struct expression *expression,
     return true;
 }
 
-/* The end of a group that begins behind `at`; NULL: none. */
-static const char *group_end(const char *at) {
-    int depth = 1;
-    bool bracket = false;
-    for (; *at; at++) {
-        if (*at == '\\' && at[1])
-            at++;
-        else if (bracket || *at == '[')
-            bracket = *at != ']';
-        else if ((*at == '(' && ++depth) || (*at == ')' && --depth == 0)) {
-            if (depth == 0) return at;
-        }
-    }
-    return NULL;
-}
-
 static bool narrow_by_pattern(struct strings *strings, const char *pattern, bool but_not);
 
 /* ^(?!x)(?=y)z is what begins with no x, begins with y, and matches ^z. */
@@ -96,7 +80,7 @@ static bool narrow_by_looks(struct strings *strings, const char *pattern) {
     const char *at = pattern + 1;
     struct buffer part = {0};
     while (done && at[0] == '(' && at[1] == '?' && (at[2] == '!' || at[2] == '=')) {
-        const char *end = group_end(at + 3);
+        const char *end = regex_group_end(at + 3);
         if (!end || strchr("*+?{", end[1] ? end[1] : ' ')) break;
         buffer_clear(&part);
         /* $ ends an alternative only outside of groups, where the ends of lines are looked for */
@@ -119,7 +103,7 @@ static bool looks_around_first(const char *pattern) {
 static bool narrow_by_pattern(struct strings *strings, const char *pattern, bool but_not) {
     enum status status;
     const int most = but_not || strings->compiler->exact ? -1 : strings->repetitions;
-    if (!but_not && looks_around_first(pattern) && !group_end(pattern + 4)) return false;
+    if (!but_not && looks_around_first(pattern) && !regex_group_end(pattern + 4)) return false;
     if (!but_not && looks_around_first(pattern)) return narrow_by_looks(strings, pattern);
     const struct expression *inside =
         regex_characters(&strings->builder, pattern, strings->compiler->origin, most, &status);

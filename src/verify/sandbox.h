@@ -3,8 +3,9 @@
  * It gets namespaces of its own (user, processes, network, mounts, names, messages), in which there is no network, no other
  * process and no file that can be written but those of a small directory in memory; no privilege that it could win
  * (no_new_privs); limits of time, memory, processes, files and output; and a filter that refuses system calls with which
- * kernels have been attacked. Home directories, the folder of temporary files and that of run-time files are empty for it, and so is that
- * of terminals; it has none, and nothing of what the caller has open. The rest of the file system can be read. Where the system gives no such namespaces, nothing is run: STATUS_UNSUPPORTED.
+ * kernels have been attacked. Home directories, the folder of temporary files and that of run-time files are empty
+ * for it, and so is that of terminals; it has none, and nothing of what the caller has open. The rest of the file
+ * system can be read. Where the system gives no such namespaces, nothing is run: STATUS_UNSUPPORTED.
  * Any thread; blocks until the program has ended. */
 #ifndef HADAL_VERIFY_SANDBOX_H
 #define HADAL_VERIFY_SANDBOX_H
